@@ -11,7 +11,7 @@ const PACKAGES = '**/node_modules/**';
 const ALONE = [
   'test/operations/authenticate-client.test.ts',
   'test/local/dynamodb/engine.test.ts',
-  'test/runtime/platform.test.ts',
+  'test/runtime/platform-api.test.ts',
   'test/table/{faults,purge,table}.test.ts',
 ];
 

@@ -76,8 +76,8 @@ async function run(options: BackfillOptions): Promise<void> {
     onPosition: (position) => {
       if (!isDryRun) keep(file, position);
     },
-    onRefused: (key, reason) => console.log(`rejected: row ${JSON.stringify(key)}: ${reason}`),
-    onMended: (id, outcome) => console.log(`${outcome}: ${id}`),
+    onRejectedRow: (key, reason) => console.log(`rejected: row ${JSON.stringify(key)}: ${reason}`),
+    onRepaired: (id, outcome) => console.log(`${outcome}: ${id}`),
     onProgress: ({ looked, registered, edited, deleted, refused, malformed }) =>
       console.error(
         `${looked} read, ${registered} registered, ${edited} changed, ${deleted} deleted, ${refused} rejected, ${malformed} malformed`,

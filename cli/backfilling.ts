@@ -4,7 +4,7 @@ import {
   compareRegistrations,
   compareRows,
 } from '../functions/jobs/reconcile-source.ts';
-import { forgetDeletions } from '../functions/table/deletions.ts';
+import { resetDeletions } from '../functions/table/deletions.ts';
 import { Failure } from './failure.ts';
 
 /** The progress of a backfill. */
@@ -19,7 +19,7 @@ export interface Position {
 }
 
 /** The options and callbacks of a backfill. */
-export interface Backfill extends Omit<CompareDependencies, 'mostGone'> {
+export interface Backfill extends Omit<CompareDependencies, 'maxMissing'> {
   /**
    * The maximum number of Deployments that a run is allowed to delete. If the number of Deployments without a row
    * exceeds this maximum, the run does not delete any.
@@ -82,14 +82,14 @@ export async function backfill({
         if (gone > most) throw tooMany(gone, most);
         // A person has confirmed the deletions. Record the confirmation before the comparison, because the comparison
         // finds all deletions that were stopped until now.
-        await forgetDeletions(comparison.table);
+        await resetDeletions(comparison.table);
       }
     }
     do {
       onPosition({ ...begin, part, after });
       // Rows can also disappear after they have been counted.
-      const mostGone = comparison.isDryRun ? Number.POSITIVE_INFINITY : (most ?? 0) - sums.deleted;
-      const { counts, next } = await compare[part](after, { ...comparison, mostGone });
+      const maxMissing = comparison.isDryRun ? Number.POSITIVE_INFINITY : (most ?? 0) - sums.deleted;
+      const { counts, next } = await compare[part](after, { ...comparison, maxMissing });
       for (const name of Object.keys(sums) as (keyof typeof sums)[]) sums[name] += counts[name];
       onProgress(sums);
       after = next;
@@ -104,8 +104,8 @@ async function missing(
   begin: Position['after'],
   { table, from, clock }: Pick<CompareDependencies, 'table' | 'from' | 'clock'>,
 ): Promise<{ present: number; gone: number }> {
-  const mostGone = Number.POSITIVE_INFINITY;
-  const look = { table, from, clock, onRefused: () => {}, isDryRun: true, mostGone };
+  const maxMissing = Number.POSITIVE_INFINITY;
+  const look = { table, from, clock, onRejectedRow: () => {}, isDryRun: true, maxMissing };
   const sums = { present: 0, gone: 0 };
   let after = begin;
   do {

@@ -1,12 +1,12 @@
 import { systemActor } from '../functions/domain/actors.ts';
 import { newEvent } from '../functions/domain/events.ts';
-import { type Clock, isLive } from '../functions/domain/expiry.ts';
+import { type Clock, isUnexpired } from '../functions/domain/expiry.ts';
 import { formatKeyId, isDeploymentId } from '../functions/domain/identifiers.ts';
-import type { Grant, Token } from '../functions/domain/records.ts';
-import { allGrants, allTokens, deleteTokens } from '../functions/table/end-tokens.ts';
+import type { TemporaryToken, Token } from '../functions/domain/records.ts';
+import { allTemporaryTokens, allTokens, deleteTokens } from '../functions/table/end-tokens.ts';
 import { scanDeploymentIds } from '../functions/table/restore.ts';
 import type { Table } from '../functions/table/table.ts';
-import { deleteGrant } from '../functions/table/temporary-tokens.ts';
+import { deleteTemporaryToken } from '../functions/table/temporary-tokens.ts';
 import { confirm } from './confirm.ts';
 import { repeatable, UsageError } from './failure.ts';
 import { openPaced } from './table.ts';
@@ -91,13 +91,17 @@ export async function endTokens(run: EndTokens): Promise<number> {
 
   async function endTemporaryTokens(id: string): Promise<number> {
     let count = 0;
-    for await (const grant of allGrants(table, id)) {
-      if (!isChosen(grant, run, clock())) continue;
+    for await (const temporaryToken of allTemporaryTokens(table, id)) {
+      if (!isChosen(temporaryToken, run, clock())) continue;
       count++;
       if (isDryRun) continue;
-      const of = { id, generation: grant.generation };
-      const data = { temporaryTokenId: grant.ulid, sub: grant.sub };
-      await deleteGrant(table, grant, newEvent('temporary_token.revoked', of, ACTOR, clock(), data));
+      const of = { id, generation: temporaryToken.generation };
+      const data = { temporaryTokenId: temporaryToken.ulid, sub: temporaryToken.sub };
+      await deleteTemporaryToken(
+        table,
+        temporaryToken,
+        newEvent('temporary_token.revoked', of, ACTOR, clock(), data),
+      );
     }
     if (count > 0) onRevoked(`temporary tokens of ${id}`, count);
     return count;
@@ -109,11 +113,11 @@ export async function endTokens(run: EndTokens): Promise<number> {
  * stored in whole seconds, rounded down, so that a token from the same second as `issuedBefore` can be revoked too.
  */
 function isChosen(
-  { issuedAt, expiresAt }: Pick<Token | Grant, 'issuedAt' | 'expiresAt'>,
+  { issuedAt, expiresAt }: Pick<Token | TemporaryToken, 'issuedAt' | 'expiresAt'>,
   { issuedBefore, longerThan }: TokenChoice,
   now: number,
 ): boolean {
-  if (!isLive(expiresAt, now)) return false;
+  if (!isUnexpired(expiresAt, now)) return false;
   if (issuedBefore !== undefined) return issuedAt * 1000 < issuedBefore;
   // Rounded up like the expiry of a token that is issued or extended now.
   return longerThan !== undefined && expiresAt > Math.ceil(now / 1000 + longerThan);

@@ -30,7 +30,6 @@ import {
 import {
   allApiKeys,
   dropApiKeys,
-  grantKeys,
   type History,
   identityOf,
   putApiKey,
@@ -40,6 +39,7 @@ import {
   readRestore,
   readRestored,
   scanDeploymentIds,
+  temporaryTokenKeys,
   writeRestore,
 } from '../functions/table/restore.ts';
 import { type ItemKey, personKey } from '../functions/table/schema.ts';
@@ -291,9 +291,9 @@ async function restoreDeployment(
   if (isOtherLife && back) report.otherLives.push(id);
   const life = isOtherLife ? stands : (back ?? (was ? undefined : stands));
 
-  const grants = await grantKeys(into, id);
-  count('temporary tokens deleted', grants.length);
-  if (!isDryRun) await deleteItems(into, grants);
+  const temporaryTokens = await temporaryTokenKeys(into, id);
+  count('temporary tokens deleted', temporaryTokens.length);
+  if (!isDryRun) await deleteItems(into, temporaryTokens);
   if (was && !back) count('Deployments deleted since');
   if (!life) {
     // This record exists only if the backup was restored under the service's own table name.

@@ -1,6 +1,6 @@
 import { authorizer } from './routes/authorize.ts';
-import { readAccess, readTokenConfig } from './runtime/config.ts';
-import { errorLine } from './runtime/line.ts';
+import { readAwsAccess, readTokenConfig } from './runtime/config.ts';
+import { errorLine } from './runtime/log-line.ts';
 import { checkReport } from './runtime/report.ts';
 import { openTable } from './runtime/table.ts';
 import { checkStore } from './table/checks.ts';
@@ -9,7 +9,7 @@ import { CHECK_RETRIES } from './table/table.ts';
 import { openConnection } from './table/warm-up.ts';
 
 const { rules, ...config } = readTokenConfig();
-const table = openTable(config, httpsTransport(readAccess()), CHECK_RETRIES, errorLine);
+const table = openTable(config, httpsTransport(readAwsAccess()), CHECK_RETRIES, errorLine);
 
 /** The Lambda authorizer for other APIs, which checks a token and extends its expiry. */
 export const handler = authorizer({

@@ -1,10 +1,10 @@
 import type { CloudFormationCustomResourceEvent, Context } from 'aws-lambda';
 import { keySecret } from './jobs/deployment-key-secret.ts';
-import { readAccess } from './runtime/config.ts';
+import { respond } from './runtime/cloudformation-response.ts';
+import { readAwsAccess } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
-import { openPlatform } from './runtime/platform.ts';
-import { respond } from './runtime/respond.ts';
-import { openSecrets } from './runtime/secret.ts';
+import { openPlatformApi } from './runtime/platform-api.ts';
+import { openSecrets } from './runtime/secrets-manager.ts';
 
 /** Time reserved for the work after the last call (storing the secret and responding), in milliseconds. */
 const RESERVE = 60_000;
@@ -15,7 +15,7 @@ const putSecret = openSecrets();
 /** Lambda handler of the CloudFormation custom resource in stacks that use the DeploymentKeySecret construct. */
 export const handler = async (event: CloudFormationCustomResourceEvent, context: Context): Promise<void> => {
   const deadline = Date.now() + context.getRemainingTimeInMillis() - RESERVE;
-  const response = await keySecret(event, { call: openPlatform(readAccess(), deadline), putSecret });
+  const response = await keySecret(event, { call: openPlatformApi(readAwsAccess(), deadline), putSecret });
   const { Status: status, PhysicalResourceId: physicalId, Reason: reason } = response;
   const { RequestType: type, RequestId: requestId, LogicalResourceId: logicalId } = event;
   logger.info('CloudFormation request', { type, requestId, logicalId, status, physicalId, reason });

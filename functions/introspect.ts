@@ -1,6 +1,6 @@
 import { oauthHandler } from './http/oauth.ts';
 import { introspectRoute } from './routes/introspect.ts';
-import { readAccess, readMaxIdleDays, readPublicUrl, readTokenConfig } from './runtime/config.ts';
+import { readAwsAccess, readMaxIdleDays, readPublicUrl, readTokenConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { clientReport, failureReport } from './runtime/report.ts';
 import { openTable } from './runtime/table.ts';
@@ -10,7 +10,7 @@ import { openConnection } from './table/warm-up.ts';
 
 const { rules, ...config } = readTokenConfig();
 const logger = newLogger('introspect');
-const table = openTable(config, httpsTransport(readAccess()), CALL_RETRIES, logger);
+const table = openTable(config, httpsTransport(readAwsAccess()), CALL_RETRIES, logger);
 
 /** POST /oauth/introspect */
 export const handler = oauthHandler(
@@ -22,7 +22,7 @@ export const handler = oauthHandler(
       maxIdleDays: readMaxIdleDays(),
     }),
   },
-  { logger, onFailed: failureReport(), onRefusedClient: clientReport(), publicUrl: readPublicUrl() },
+  { logger, onFailed: failureReport(), onRejectedClient: clientReport(), publicUrl: readPublicUrl() },
 );
 
 /** Runs during Lambda's init phase, before the first call. */

@@ -1,7 +1,7 @@
 import { oauthHandler } from './http/oauth.ts';
 import { tokenRoute } from './routes/issue-token.ts';
 import {
-  readAccess,
+  readAwsAccess,
   readIssuerKeys,
   readMaxIdleDays,
   readPublicUrl,
@@ -10,7 +10,7 @@ import {
 } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { clientReport, failureReport, issueReport } from './runtime/report.ts';
-import { openIssuers } from './runtime/subject-tokens.ts';
+import { openTokenVerifier } from './runtime/subject-tokens.ts';
 import { openTable } from './runtime/table.ts';
 import { httpsTransport } from './table/https-transport.ts';
 import { CALL_RETRIES } from './table/table.ts';
@@ -19,7 +19,7 @@ import { openConnection } from './table/warm-up.ts';
 const { rules, ...config } = readTokenConfig();
 const issuers = readTrustedIssuers();
 const logger = newLogger('issue-token');
-const table = openTable(config, httpsTransport(readAccess()), CALL_RETRIES, logger);
+const table = openTable(config, httpsTransport(readAwsAccess()), CALL_RETRIES, logger);
 
 /** POST /oauth/token */
 export const handler = oauthHandler(
@@ -29,13 +29,13 @@ export const handler = oauthHandler(
       rules,
       maxIdleDays: readMaxIdleDays(),
       onIssued: issueReport(),
-      trust: { issuers, verify: openIssuers(Date.now, { issuers, inlineKeys: readIssuerKeys() }) },
+      trust: { issuers, verify: openTokenVerifier(Date.now, { issuers, inlineKeys: readIssuerKeys() }) },
     }),
   },
   {
     logger,
     onFailed: failureReport(),
-    onRefusedClient: clientReport(),
+    onRejectedClient: clientReport(),
     acceptsJson: true,
     publicUrl: readPublicUrl(),
   },

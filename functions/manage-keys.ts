@@ -14,7 +14,7 @@ import {
 } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { failureReport } from './runtime/report.ts';
-import { openIssuers } from './runtime/subject-tokens.ts';
+import { openTokenVerifier } from './runtime/subject-tokens.ts';
 import { openTable } from './runtime/table.ts';
 import { sdkTransport } from './table/sdk-transport.ts';
 import { CALL_RETRIES } from './table/table.ts';
@@ -35,7 +35,7 @@ export const handler = managementHandler(
       clock: Date.now,
       scopes: rules.scopes,
       maxIdleDays: readMaxIdleDays(),
-      trust: { issuers, verify: openIssuers(Date.now, { issuers, inlineKeys: readIssuerKeys() }) },
+      trust: { issuers, verify: openTokenVerifier(Date.now, { issuers, inlineKeys: readIssuerKeys() }) },
       policy: readKeyPolicy(),
     }),
     ...accessTokenRoutes(table, { clock: Date.now, rules }),

@@ -1,5 +1,5 @@
 import type { Context } from 'aws-lambda';
-import { type Look, ownTable, reconcile } from './jobs/reconcile.ts';
+import { ownTable, type Reconciler, reconcile } from './jobs/reconcile.ts';
 import { areDeletionsStopped, compareRegistrations, compareRows } from './jobs/reconcile-source.ts';
 import { deletionLimit } from './operations/limit-deletions.ts';
 import { readDeploymentsSource, readJobConfig } from './runtime/config.ts';
@@ -15,27 +15,27 @@ const RESERVE = 60_000;
  * Maximum number of Deployments per page that the comparison deletes without confirmation by a person. A stream can
  * lose a few changes, but not a whole table.
  */
-const MOST_GONE = 5;
+const MAX_MISSING = 5;
 
 const logger = newLogger('reconcile');
 const table = openJobTable(readJobConfig(), PURGE_RETRIES, logger);
 const source = readDeploymentsSource();
 const measures = reconcileMeasures();
 const stopped = stoppedDeletion();
-const looks: Look[] = [ownTable({ table, clock: Date.now })];
+const reconcilers: Reconciler[] = [ownTable({ table, clock: Date.now })];
 if (source) {
   const comparison = {
     table,
     from: openSource(source, PURGE_RETRIES),
     clock: Date.now,
-    onRefused: (key: object, reason: string) =>
+    onRejectedRow: (key: object, reason: string) =>
       logger.warn('row rejected', { key: JSON.stringify(key), reason }),
-    onMended: changeReport(logger),
+    onRepaired: changeReport(logger),
     countDeletion: deletionLimit({ table, limit: source.deletions, clock: Date.now }),
-    mostGone: MOST_GONE,
+    maxMissing: MAX_MISSING,
   };
-  looks.push({ name: 'ROWS', page: (after) => compareRows(after, comparison) });
-  looks.push({ name: 'REGISTRATIONS', page: (after) => compareRegistrations(after, comparison) });
+  reconcilers.push({ name: 'ROWS', page: (after) => compareRows(after, comparison) });
+  reconcilers.push({ name: 'REGISTRATIONS', page: (after) => compareRegistrations(after, comparison) });
 }
 
 /**
@@ -48,5 +48,5 @@ export const handler = async (_event: unknown, context: Context): Promise<void> 
     logger.info(message, { ...fields, ...measures(fields) });
   // Log the error in each run, so that the alarm stays active until a person has acted.
   if (source && (await areDeletionsStopped(table))) logger.error('deletions are stopped', stopped);
-  for (const look of looks) await reconcile(look, { table, clock: Date.now, hasTime, log });
+  for (const reconciler of reconcilers) await reconcile(reconciler, { table, clock: Date.now, hasTime, log });
 };

@@ -1,6 +1,6 @@
 import { oauthHandler } from './http/oauth.ts';
 import { revokeRoute } from './routes/revoke.ts';
-import { readAccess, readMaxIdleDays, readTableConfig } from './runtime/config.ts';
+import { readAwsAccess, readMaxIdleDays, readTableConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { clientReport, failureReport } from './runtime/report.ts';
 import { openTable } from './runtime/table.ts';
@@ -9,12 +9,12 @@ import { CALL_RETRIES } from './table/table.ts';
 import { openConnection } from './table/warm-up.ts';
 
 const logger = newLogger('revoke');
-const table = openTable(readTableConfig(), httpsTransport(readAccess()), CALL_RETRIES, logger);
+const table = openTable(readTableConfig(), httpsTransport(readAwsAccess()), CALL_RETRIES, logger);
 
 /** POST /oauth/revoke */
 export const handler = oauthHandler(
   { 'POST /oauth/revoke': revokeRoute(table, Date.now, readMaxIdleDays()) },
-  { logger, onFailed: failureReport(), onRefusedClient: clientReport(), acceptsNoSecret: true },
+  { logger, onFailed: failureReport(), onRejectedClient: clientReport(), acceptsNoSecret: true },
 );
 
 /** Runs during Lambda's init phase, before the first call. */

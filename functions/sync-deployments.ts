@@ -12,7 +12,7 @@ const { source, refusedChangesQueueUrl, ...config } = readSyncConfig();
 const logger = newLogger('sync-deployments');
 const table = openTable(config, sdkTransport(), PURGE_RETRIES, logger);
 const onOutcome = changeReport(logger);
-const setAside = openQueue(refusedChangesQueueUrl);
+const sendToDeadLetterQueue = openQueue(refusedChangesQueueUrl);
 
 /** Lambda handler that applies changes to the platform's table of Deployments. That table's stream invokes it. */
 export const handler = ({ Records }: DynamoDBStreamEvent) =>
@@ -20,7 +20,7 @@ export const handler = ({ Records }: DynamoDBStreamEvent) =>
     table,
     source,
     clock: Date.now,
-    setAside,
+    sendToDeadLetterQueue,
     log: (message, fields) => logger.warn(message, fields),
     onOutcome,
   });

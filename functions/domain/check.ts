@@ -1,16 +1,16 @@
 import { precedesEnd } from './access.ts';
-import { type Clock, capped, expiryOfSlide, isLive, type Lifetimes } from './expiry.ts';
+import { type Clock, capped, expiryOfExtension, isUnexpired, type Lifetimes } from './expiry.ts';
 import { type Credential, formatKeyId, parseCredential, publicId } from './identifiers.ts';
 import { isAllowedFrom, type KeyRejection, keyRejection } from './key-status.ts';
 import {
-  type Caller,
+  type CallSource,
   isUseDue,
   type LastUsedFrom,
   originOf,
   recordedBefore,
   type UseOrigin,
 } from './last-use.ts';
-import type { CheckedKey, Deployment, Grant, Token } from './records.ts';
+import type { CheckedKey, Deployment, TemporaryToken, Token } from './records.ts';
 import { deploymentScope, effectiveScopes } from './scopes.ts';
 import { hashOf } from './secrets.ts';
 
@@ -50,7 +50,7 @@ export interface TokenRecords {
   key?: CheckedKey | undefined;
   token?: Pick<Token, 'generation' | 'epoch' | 'scopes' | 'issuedAt' | 'expiresAt'> | undefined;
   /** The temporary token; present only for a temporary token. */
-  grant?: CheckedGrant | undefined;
+  temporaryToken?: CheckedTemporaryToken | undefined;
 }
 
 /** All records on which a check bases its decision. */
@@ -61,17 +61,17 @@ export interface CheckedRecords extends TokenRecords {
    * @returns epoch milliseconds, `Infinity` for a blocked person or a malformed record; undefined if access was never
    *   ended
    */
-  readEnd: (grant: CheckedGrant) => Promise<number | undefined>;
+  readEnd: (temporaryToken: CheckedTemporaryToken) => Promise<number | undefined>;
 }
 
 /** The fields of a temporary token that a check needs. */
-export type CheckedGrant = Pick<
-  Grant,
+export type CheckedTemporaryToken = Pick<
+  TemporaryToken,
   'generation' | 'sub' | 'signedInAt' | 'scopes' | 'issuedAt' | 'expiresAt'
 >;
 
 /** Why a call is denied. The reason appears only in the log and the metric; the caller never sees it. */
-export type Refusal =
+export type DenialReason =
   /** The text does not have the format of a token. The check decides this without reading the store. */
   | 'malformed'
   /** The token does not exist, or it was revoked, purged or deleted by TTL. */
@@ -92,7 +92,7 @@ export type Refusal =
   | 'request';
 
 /** A call's requirements in addition to a valid token. */
-export interface Demand extends Caller {
+export interface CallRequirements extends CallSource {
   /** The Deployment that the call names; undefined if the call does not name a Deployment. */
   deploymentId?: string | undefined;
   /** Scopes that the token must have. All of them are required. */
@@ -101,11 +101,11 @@ export interface Demand extends Caller {
    * Why the call is denied even with a valid token, if that is known before the check. Such a call does not extend the
    * token.
    */
-  deniedFor?: Refusal | undefined;
+  denial?: DenialReason | undefined;
 }
 
 /** Requirements that any valid token meets. */
-const NOTHING_MORE: Demand = { scopes: [] };
+const NOTHING_MORE: CallRequirements = { scopes: [] };
 
 /** The access that a valid token gives, and when that access expires. */
 export interface Access {
@@ -125,7 +125,7 @@ export type Verdict = { allowed: true; access: Access } | Denial;
 
 interface Denial {
   allowed: false;
-  reason: Refusal;
+  reason: DenialReason;
   /** The public ID of the presented token, for the log. Undefined if the text does not have the format of a token. */
   id?: string;
 }
@@ -141,7 +141,7 @@ export interface CheckRules extends Lifetimes {
  * Checks a token, and extends its expiry when an extension is due. Only an allowed call counts as a use of the token.
  * The check keeps no state between calls.
  * @param presented the text that was presented as the bearer token, which cannot be trusted
- * @param demand what the call requires in addition to a valid token
+ * @param requirements what the call requires in addition to a valid token
  * @throws any error from the store. The caller must then deny the call.
  * @example
  * ```
@@ -152,25 +152,31 @@ export interface CheckRules extends Lifetimes {
 export async function check(
   presented: string,
   { store, clock, rules }: { store: CheckStore; clock: Clock; rules: CheckRules },
-  demand: Demand = NOTHING_MORE,
+  requirements: CallRequirements = NOTHING_MORE,
 ): Promise<Verdict> {
   const credential = parseToken(presented);
-  if (!credential) return refused('malformed');
-  const refusedToken = (reason: Refusal): Denial => ({ allowed: false, reason, id: publicId(credential) });
-  const isForAnother = demand.deploymentId !== undefined && demand.deploymentId !== credential.deploymentId;
-  if (isForAnother) return refusedToken('deployment');
+  if (!credential) return denied('malformed');
+  const deniedToken = (reason: DenialReason): Denial => ({
+    allowed: false,
+    reason,
+    id: publicId(credential),
+  });
+  const isForAnother =
+    requirements.deploymentId !== undefined && requirements.deploymentId !== credential.deploymentId;
+  if (isForAnother) return deniedToken('deployment');
   const now = clock();
   const hash = hashOf(presented);
   const records = await store.read(credential, hash);
-  const verdict = await judge(credential, records, now, rules);
-  if (!verdict.allowed) return refusedToken(verdict.reason);
-  if (records.key && !isAllowedFrom(records.key, demand.address)) return refusedToken('network');
-  if (demand.deniedFor) return refusedToken(demand.deniedFor);
-  if (!demand.scopes.every((scope) => verdict.access.scopes.includes(scope))) return refusedToken('scope');
-  const until = records.token && expiryOfSlide(records.token, now, rules);
+  const verdict = await evaluate(credential, records, now, rules);
+  if (!verdict.allowed) return deniedToken(verdict.reason);
+  if (records.key && !isAllowedFrom(records.key, requirements.address)) return deniedToken('network');
+  if (requirements.denial) return deniedToken(requirements.denial);
+  if (!requirements.scopes.every((scope) => verdict.access.scopes.includes(scope)))
+    return deniedToken('scope');
+  const until = records.token && expiryOfExtension(records.token, now, rules);
   if (!until || !records.token) return verdict;
 
-  const from = originOf(demand, rules.lastUsedFrom);
+  const from = originOf(requirements, rules.lastUsedFrom);
   // Record the key's last use at the same time as the extension, whether or not the extension succeeds. Wait for the
   // record, because Lambda runs nothing after the response.
   const before = recordedBefore(rules.slideInterval, now);
@@ -179,8 +185,8 @@ export async function check(
     : undefined;
   const expiresAt = await store.extend(credential, hash, until, now, from).finally(() => recorded);
   // The token was revoked, or deleted by TTL, between the read and the write.
-  if (expiresAt === undefined) return refusedToken('unknown');
-  return judge(credential, { ...records, token: { ...records.token, expiresAt } }, now, rules);
+  if (expiresAt === undefined) return deniedToken('unknown');
+  return evaluate(credential, { ...records, token: { ...records.token, expiresAt } }, now, rules);
 }
 
 /**
@@ -197,49 +203,49 @@ export function parseToken(presented: string): Credential | undefined {
  * @param now epoch milliseconds
  * @throws any error from reading the end of the holder's access
  */
-export async function judge(
+export async function evaluate(
   credential: Credential,
   records: CheckedRecords,
   now: number,
   rules: CheckRules,
 ): Promise<Verdict> {
   return credential.kind === 'temporary'
-    ? judgeGrant(credential, records, now, rules)
-    : judgeToken(credential, records, now, rules);
+    ? evaluateTemporaryToken(credential, records, now, rules)
+    : evaluateAccessToken(credential, records, now, rules);
 }
 
 /** Reports whether an access token is currently valid. @param now epoch milliseconds */
-export function judgeToken(
+export function evaluateAccessToken(
   credential: Credential,
   { deployment, key, token }: TokenRecords,
   now: number,
   rules: CheckRules,
 ): Verdict {
-  if (!token) return refused('unknown');
-  if (!key) return refused('deleted');
+  if (!token) return denied('unknown');
+  if (!key) return denied('deleted');
   // Check the allowed IP ranges last, so that this reason applies only to tokens that are otherwise valid.
   const rejection = keyRejection(key, { deployment, token, now, isIdle: false, from: 'anywhere' });
-  if (rejection) return refused(rejection);
+  if (rejection) return denied(rejection);
   const keyEndsAt = (key.validUntil ?? Infinity) / 1000;
   const expiresAt = Math.min(capped(token.expiresAt, token.issuedAt, rules), keyEndsAt);
-  if (!isLive(expiresAt, now)) return refused('expired');
+  if (!isUnexpired(expiresAt, now)) return denied('expired');
   const scopes = effectiveScopes(token.scopes, key.scopes, rules.scopes);
   const keyId = formatKeyId(credential.deploymentId, credential.ulid);
   return allowed('api_key', keyId, credential, scopes, { ...token, expiresAt: Math.floor(expiresAt) });
 }
 
-async function judgeGrant(
+async function evaluateTemporaryToken(
   credential: Credential,
-  { deployment, grant, readEnd }: CheckedRecords,
+  { deployment, temporaryToken, readEnd }: CheckedRecords,
   now: number,
   rules: CheckRules,
 ): Promise<Verdict> {
-  if (!grant) return refused('unknown');
-  if (grant.generation !== deployment?.generation) return refused('generation');
-  if (!isLive(grant.expiresAt, now)) return refused('expired');
-  if (precedesEnd(await readEnd(grant), grant.signedInAt)) return refused('revoked');
-  const scopes = effectiveScopes(grant.scopes, undefined, rules.scopes);
-  return allowed('person', grant.sub, credential, scopes, grant);
+  if (!temporaryToken) return denied('unknown');
+  if (temporaryToken.generation !== deployment?.generation) return denied('generation');
+  if (!isUnexpired(temporaryToken.expiresAt, now)) return denied('expired');
+  if (precedesEnd(await readEnd(temporaryToken), temporaryToken.signedInAt)) return denied('revoked');
+  const scopes = effectiveScopes(temporaryToken.scopes, undefined, rules.scopes);
+  return allowed('person', temporaryToken.sub, credential, scopes, temporaryToken);
 }
 
 function allowed(
@@ -260,6 +266,6 @@ export function scopeOf({ deploymentId, scopes }: Pick<Access, 'deploymentId' | 
   return [deploymentScope(deploymentId), ...scopes].join(' ');
 }
 
-function refused(reason: Refusal): Denial {
+function denied(reason: DenialReason): Denial {
   return { allowed: false, reason };
 }

@@ -71,8 +71,8 @@ export interface SourcedDeployment {
 }
 
 /** Thrown for a row that violates the service's rules. Retrying does not help. */
-export class RefusedRow extends Error {
-  override readonly name = 'RefusedRow';
+export class RejectedRow extends Error {
+  override readonly name = 'RejectedRow';
 }
 
 /** Returns the names of the attributes that the source uses. The service reads no other attributes. */
@@ -88,13 +88,13 @@ export function isDeployment(row: Row | undefined, { where, deleted }: Deploymen
 
 /**
  * Returns the Deployment that a row describes, or undefined if the row is not a Deployment or is deleted.
- * @throws RefusedRow if the row's ID, name or groups are invalid
+ * @throws RejectedRow if the row's ID, name or groups are invalid
  */
 export function deploymentOf(row: Row | undefined, source: DeploymentsSource): SourcedDeployment | undefined {
   if (!isDeployment(row, source)) return undefined;
   const id = row[source.id];
   if (typeof id !== 'string' || !isDeploymentId(id)) {
-    throw new RefusedRow(`${source.id} must be text of the form ^${DEPLOYMENT_ID}$`);
+    throw new RejectedRow(`${source.id} must be text of the form ^${DEPLOYMENT_ID}$`);
   }
   return { id, name: nameOf(row, source, id), groups: groupsOf(row, source) };
 }
@@ -112,7 +112,7 @@ function nameOf(row: Row, { name }: DeploymentsSource, id: string): string | und
   if (name === undefined) return undefined;
   const value = row[name] ?? id;
   if (isText(value, 100)) return value;
-  throw new RefusedRow(`${name} ${plainTextRule(1, 100)}`);
+  throw new RejectedRow(`${name} ${plainTextRule(1, 100)}`);
 }
 
 function groupsOf(row: Row, { groups }: DeploymentsSource): string[] | undefined {
@@ -122,7 +122,7 @@ function groupsOf(row: Row, { groups }: DeploymentsSource): string[] | undefined
   // Sort the groups, because the order of a set is arbitrary and unsorted groups would look like a change on every
   // read.
   if (all.length <= 20 && all.every((it) => isText(it, 128))) return [...new Set(all)].sort();
-  throw new RefusedRow(`${groups} must be at most 20 texts; each ${plainTextRule(1, 128)}`);
+  throw new RejectedRow(`${groups} must be at most 20 texts; each ${plainTextRule(1, 128)}`);
 }
 
 const isText = (value: unknown, most: number): value is string =>
@@ -147,15 +147,15 @@ export function generationOf(id: string, sequence: string, at: number): string {
 
 /**
  * Pads a sequence number from a stream, so that sorting sequence numbers as text also sorts them as numbers.
- * @throws RefusedRow if the sequence number is missing
+ * @throws RejectedRow if the sequence number is missing
  */
 export function sequenceOf(number: string | undefined): string {
   if (number !== undefined && /^\d{1,40}$/.test(number)) return number.padStart(40, '0');
-  throw new RefusedRow('the record has no sequence number');
+  throw new RejectedRow('the record has no sequence number');
 }
 
 /**
  * Placeholder that sorts before every sequence number. It marks data that the service read from the table instead of
  * from a stream record.
  */
-export const BY_LOOKING = '0'.repeat(40);
+export const BY_COMPARISON = '0'.repeat(40);

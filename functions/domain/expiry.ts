@@ -1,6 +1,14 @@
 /** Returns the current time in epoch milliseconds. */
 export type Clock = () => number;
 
+/**
+ * Returns a time in RFC 3339 format, in UTC.
+ * @param at epoch seconds
+ */
+export function isoTime(at: number): string {
+  return new Date(at * 1000).toISOString();
+}
+
 /** How long tokens are valid. All values are whole seconds. */
 export interface Lifetimes {
   /** How long a token is valid after it is issued and after each use. */
@@ -20,7 +28,7 @@ export interface Lifetimes {
  * @param expiresAt epoch seconds
  * @param now epoch milliseconds
  */
-export function isLive(expiresAt: number, now: number): boolean {
+export function isUnexpired(expiresAt: number, now: number): boolean {
   return now < expiresAt * 1000;
 }
 
@@ -34,15 +42,15 @@ export function expiryOfIssue(now: number, lifetimes: Lifetimes): number {
 }
 
 /** How long a temporary token is valid, in seconds: 24 hours, regardless of use and of the stack's settings (G4). */
-export const GRANT_LIFETIME = 86_400;
+export const TEMPORARY_TOKEN_LIFETIME = 86_400;
 
 /**
  * Returns the `expiresAt` of a temporary token issued now.
  * @param now epoch milliseconds
  * @returns epoch seconds
  */
-export function expiryOfGrant(now: number): number {
-  return Math.ceil(now / 1000) + GRANT_LIFETIME;
+export function expiryOfTemporaryToken(now: number): number {
+  return Math.ceil(now / 1000) + TEMPORARY_TOKEN_LIFETIME;
 }
 
 /** How long the service remembers an Idempotency-Key, in seconds: 24 hours. */
@@ -55,15 +63,15 @@ export const IDEMPOTENCY_LIFETIME = 86_400;
  * @param now epoch milliseconds
  * @returns epoch seconds
  */
-export function expiryOfSlide(
+export function expiryOfExtension(
   token: { issuedAt: number; expiresAt: number },
   now: number,
   lifetimes: Lifetimes,
 ): number | undefined {
   const promise = now / 1000 + lifetimes.tokenLifetime;
-  const slid = capped(Math.ceil(promise + lifetimes.slideInterval), token.issuedAt, lifetimes);
+  const extended = capped(Math.ceil(promise + lifetimes.slideInterval), token.issuedAt, lifetimes);
   const isDue = token.expiresAt < promise;
-  return isDue && slid > token.expiresAt ? slid : undefined;
+  return isDue && extended > token.expiresAt ? extended : undefined;
 }
 
 /**

@@ -1,6 +1,6 @@
 import { ERASED } from './erasure.ts';
 import type { AccessRecord, ApiKey, HeldKey, MalformedKey } from './records.ts';
-import { isWanted, livingSecrets } from './rotation.ts';
+import { activeSecrets, isWanted } from './rotation.ts';
 
 /**
  * Returns the reasons why a key belongs to a person: they created the key, they received one of its active secrets, or
@@ -15,7 +15,7 @@ export function reasonsToHold(key: ApiKey | MalformedKey, sub: string, now: numb
   const hasTrust = 'trust' in key && key.trust !== undefined;
   const isTheirs = {
     created: createdBy === sub,
-    secret: livingSecrets({ secrets }, now).some(({ setBy = createdBy }) => setBy === sub),
+    secret: activeSecrets({ secrets }, now).some(({ setBy = createdBy }) => setBy === sub),
     trust:
       hasTrust || 'malformed' in key ? (trustSetBy ?? (hasTrust ? createdBy : undefined)) === sub : false,
   };

@@ -1,7 +1,7 @@
 import { truncated } from './networks.ts';
 
 /** Source of a call, as API Gateway reports it. It is never taken from a header that a client could forge. */
-export interface Caller {
+export interface CallSource {
   /** Source address of the call; undefined if the event does not contain a source address. */
   address?: string | undefined;
   userAgent?: string | undefined;
@@ -36,7 +36,7 @@ export interface Issue extends UseOrigin {
  */
 const PRODUCT = /^[\w.+-]{1,32}(\/[\w.+-]{1,32})?(?=[ (]|$)/;
 
-export function originOf({ address = '', userAgent = '' }: Caller, mode: LastUsedFrom): UseOrigin {
+export function originOf({ address = '', userAgent = '' }: CallSource, mode: LastUsedFrom): UseOrigin {
   if (mode === 'off') return { address: '', client: '' };
   return {
     address: mode === 'full' ? address : truncated(address),

@@ -56,7 +56,7 @@ export interface ApiKey {
   name: string;
   description?: string | undefined;
   scopes: string[];
-  /** The key's secrets, oldest first. The list can include retired secrets; `livingSecrets` omits them. */
+  /** The key's secrets, oldest first. The list can include retired secrets; `activeSecrets` omits them. */
   secrets: SecretHash[];
   enabled: boolean;
   /**
@@ -153,7 +153,7 @@ export interface Token {
 }
 
 /** A person's temporary token. */
-export interface Grant {
+export interface TemporaryToken {
   deploymentId: string;
   /** ULID of the temporary token. */
   ulid: string;

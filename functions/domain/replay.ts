@@ -2,7 +2,7 @@ import type { ServiceEvent } from './events.ts';
 import { isUlid, parseKeyId } from './identifiers.ts';
 import { newUlid, timeOfUlid } from './mint.ts';
 import type { AccessRecord, ApiKey, Deployment, PersonId, SecretHash } from './records.ts';
-import { disabled, isRetireAfter, isWanted, livingSecrets } from './rotation.ts';
+import { activeSecrets, disabled, isRetireAfter, isWanted } from './rotation.ts';
 
 /** A reason why a person must review a key that was restored from a backup. */
 export type Doubt =
@@ -185,7 +185,7 @@ function retired(secret: SecretHash, at: number): SecretHash {
  * @param at time of the rotation, in epoch milliseconds
  */
 function keptForCertain(key: ApiKey, at: number): SecretHash[] {
-  const [first, second, ...more] = livingSecrets(key, at);
+  const [first, second, ...more] = activeSecrets(key, at);
   if (!first || more.length > 0) return [];
   if (!second) return [first];
   return second.lastUsedAt === undefined ? [] : [second];

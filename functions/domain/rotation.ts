@@ -23,7 +23,7 @@ export type RetireOld = number | 'on_first_use' | 'now';
  * Returns those of a key's secrets that are currently accepted, oldest first. There are never more than two.
  * @param now epoch milliseconds
  */
-export function livingSecrets({ secrets }: Pick<ApiKey, 'secrets'>, now: number): SecretHash[] {
+export function activeSecrets({ secrets }: Pick<ApiKey, 'secrets'>, now: number): SecretHash[] {
   return secrets.filter(({ retiresAt }) => retiresAt === undefined || now < retiresAt);
 }
 
@@ -48,7 +48,7 @@ export function rotated(
     return { ...next, secrets: [fresh], epoch: key.epoch + 1, enabled: isWanted(key), leak: undefined };
   }
   if (key.leak) throw conflict('This key leaked. Rotate it with retireOld "now".');
-  const kept = keptSecret(livingSecrets(key, now));
+  const kept = keptSecret(activeSecrets(key, now));
   const old = kept && retiring(kept, retireOld, now);
   return { ...next, secrets: old ? [old, fresh] : [fresh] };
 }
@@ -112,9 +112,9 @@ export function retiringSince(
  * @param now epoch milliseconds
  */
 export function afterUse(key: Pick<ApiKey, 'secrets'>, used: string, now: number): SecretHash[] {
-  const living = livingSecrets(key, now);
-  const isNewest = living.at(-1)?.hash === used;
-  return living
+  const active = activeSecrets(key, now);
+  const isNewest = active.at(-1)?.hash === used;
+  return active
     .filter(({ hash, retiresOnFirstUse }) => hash === used || !retiresOnFirstUse || !isNewest)
     .map((secret) => (secret.hash === used ? { ...secret, lastUsedAt: now } : secret));
 }

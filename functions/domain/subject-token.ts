@@ -108,7 +108,7 @@ export function timeFaultOf({ exp, iat }: VerifiedClaims, now: number): TimeFaul
  * Returns the data to store about a verified subject token.
  * @param claims the token's claims; `exp` must be a whole number
  */
-export function usedSubject(
+export function usedSubjectOf(
   { jwt, issuer, signingInput }: SubjectToken,
   claims: VerifiedClaims,
 ): UsedSubject {

@@ -3,8 +3,8 @@ import type {
   APIGatewayRequestAuthorizerEventV2,
   APIGatewayTokenAuthorizerEvent,
 } from 'aws-lambda';
-import type { Demand } from '../domain/check.ts';
-import type { Caller } from '../domain/last-use.ts';
+import type { CallRequirements } from '../domain/check.ts';
+import type { CallSource } from '../domain/last-use.ts';
 import {
   DEPLOYMENT_PARAMETER,
   isParameterName,
@@ -26,11 +26,11 @@ export interface AuthorizerCall {
   authorization: string | undefined;
   /** `arn:aws:execute-api:<region>:<account>:<api>/<stage>/<method>/<path>` */
   arn: string;
-  /** The route of the call. Together with the stage variables, this is the input for `demandOf`. */
+  /** The route of the call. Together with the stage variables, this is the input for `requirementsOf`. */
   route: { method: string; template: string | undefined; parameters: Texts } | undefined;
   stageVariables: Texts;
   /** Source of the call. A TOKEN event does not contain it. */
-  caller: Caller;
+  caller: CallSource;
   /** IDs of the protected API and the request, for the log. A TOKEN event has no request ID. */
   apiId: string | undefined;
   requestId: string | undefined;
@@ -138,7 +138,7 @@ function theOneHeader(event: Fields): string | undefined {
  * Deployment.
  * @returns undefined if the stage variables are malformed or do not list this route; the caller must then deny the call
  */
-export function demandOf({ route, stageVariables }: AuthorizerCall): Demand | undefined {
+export function requirementsOf({ route, stageVariables }: AuthorizerCall): CallRequirements | undefined {
   const { requiredScopes, deploymentParameter = DEPLOYMENT_PARAMETER } = stageVariables;
   if (typeof deploymentParameter !== 'string' || !isParameterName(deploymentParameter)) return undefined;
   if (route === undefined) return { scopes: [] };

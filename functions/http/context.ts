@@ -1,4 +1,5 @@
 import { type Access, scopeOf } from '../domain/check.ts';
+import { isoTime } from '../domain/expiry.ts';
 
 /**
  * Information about the caller that the authorizer passes to an API. All values are strings, because API Gateway passes
@@ -24,7 +25,7 @@ export function contextOf(access: Access): AuthorizerContext {
     principalType: access.principalType,
     deploymentId: access.deploymentId,
     scope: scopeOf(access),
-    issuedAt: new Date(access.issuedAt * 1000).toISOString(),
-    expiresAt: new Date(access.expiresAt * 1000).toISOString(),
+    issuedAt: isoTime(access.issuedAt),
+    expiresAt: isoTime(access.expiresAt),
   };
 }

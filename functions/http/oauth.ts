@@ -4,7 +4,7 @@ import type { APIGatewayProxyEventV2 } from 'aws-lambda';
 import type { ClientRejection } from '../domain/client-rejection.ts';
 import { ServiceError } from '../domain/errors.ts';
 import { parseKeyId } from '../domain/identifiers.ts';
-import type { Caller } from '../domain/last-use.ts';
+import type { CallSource } from '../domain/last-use.ts';
 import { type Answer, answers, asOAuthError, invocation } from './answer.ts';
 import { bodyText, mediaType } from './body.ts';
 import { issuerOf } from './issuer.ts';
@@ -17,7 +17,7 @@ export interface OAuthRequest {
   /** Parameters from the body. Each has exactly one value, which is not empty. */
   parameters: ReadonlyMap<string, string>;
   client: ClientCredentials;
-  caller: Caller;
+  caller: CallSource;
   /** Request ID from API Gateway. */
   requestId: string;
   /** The service's issuer (RFC 8414 §2). */
@@ -38,7 +38,7 @@ export interface OAuthHandlerOptions {
   /** Called for each response with a status of 500 or higher. */
   onFailed?: () => void;
   /** Called once for each failed client authentication. */
-  onRefusedClient: () => void;
+  onRejectedClient: () => void;
   /**
    * Whether the endpoint also accepts JSON with the same fields. The token endpoint accepts JSON for pipelines that
    * were written for an older service.
@@ -63,7 +63,7 @@ export function oauthHandler(
   {
     logger,
     onFailed,
-    onRefusedClient,
+    onRejectedClient,
     acceptsJson = false,
     acceptsNoSecret = false,
     publicUrl,
@@ -72,13 +72,13 @@ export function oauthHandler(
   return middy<APIGatewayProxyEventV2>()
     .use(invocation(logger))
     .use(answers(logger, asOAuthError, onFailed))
-    .use(refusals(onRefusedClient))
+    .use(refusals(onRejectedClient))
     .handler(async (event): Promise<Answer> => {
       const route = routes[event.routeKey];
       // API Gateway has only the routes in this map, so a call to any other route means that the stack is faulty.
       if (!route) throw new Error(`no route for ${event.routeKey}`);
       const parameters = bodyParameters(event, acceptsJson);
-      refuseQueryParameters(event.rawQueryString, parameters);
+      rejectQueryParameters(event.rawQueryString, parameters);
       logClientId(logger, parameters.get('client_id'));
       const client = clientCredentials(event.headers.authorization, parameters, acceptsNoSecret);
       logClientId(logger, client.clientId);
@@ -102,10 +102,10 @@ function logClientId(logger: Logger, clientId: string | undefined): void {
 }
 
 /** Reports each invalid_client error, regardless of its cause. */
-function refusals(onRefusedClient: () => void): MiddlewareObj<APIGatewayProxyEventV2> {
+function refusals(onRejectedClient: () => void): MiddlewareObj<APIGatewayProxyEventV2> {
   return {
     onError: ({ error }) => {
-      if (error instanceof ServiceError && error.code === 'invalid_client') onRefusedClient();
+      if (error instanceof ServiceError && error.code === 'invalid_client') onRejectedClient();
     },
   };
 }
@@ -149,7 +149,7 @@ const BODY_ONLY = [
 const REPEATABLE = ['audience', 'resource'];
 
 /** Rejects repeated parameters (RFC 6749 §3.2). */
-function refuseRepeated(names: readonly string[]): void {
+function rejectRepeated(names: readonly string[]): void {
   const single = names.filter((name) => !REPEATABLE.includes(name));
   if (new Set(single).size < single.length) throw invalidRequest('Parameters must not be repeated.');
 }
@@ -158,11 +158,11 @@ function refuseRepeated(names: readonly string[]): void {
 const given = (pairs: readonly (readonly [string, string])[]): ReadonlyMap<string, string> =>
   new Map(pairs.filter(([name, value]) => value !== '' && !REPEATABLE.includes(name)));
 
-function refuseQueryParameters(rawQueryString: string, parameters: ReadonlyMap<string, string>): void {
+function rejectQueryParameters(rawQueryString: string, parameters: ReadonlyMap<string, string>): void {
   const names = [...new URLSearchParams(rawQueryString).keys()];
   const isMisplaced = (name: string) => BODY_ONLY.includes(name) || parameters.has(name);
   if (names.some(isMisplaced)) throw invalidRequest('Parameters belong in the body, not in the query.');
-  refuseRepeated(names);
+  rejectRepeated(names);
 }
 
 /**
@@ -182,7 +182,7 @@ export function formParameters(text: string): ReadonlyMap<string, string> {
   if (/%(?![0-9A-Fa-f]{2})/.test(text)) throw invalidRequest('The body has a malformed percent-encoding.');
   const pairs = [...new URLSearchParams(text)];
   if (pairs.flat().some((part) => part.includes('\uFFFD'))) throw invalidRequest('The body must be UTF-8.');
-  refuseRepeated(pairs.map(([name]) => name));
+  rejectRepeated(pairs.map(([name]) => name));
   return given(pairs);
 }
 
@@ -202,7 +202,7 @@ function jsonParameters(text: string): ReadonlyMap<string, string> {
   // JSON.parse keeps only the last value of a repeated name. To detect repetitions, this function reads the names from
   // the text, as strings before a colon.
   const strings = [...text.matchAll(/(?<string>"(?:[^"\\]|\\.)*")\s*(?<colon>:?)/g)];
-  refuseRepeated(
+  rejectRepeated(
     strings.flatMap(({ groups = {} }) => (groups.colon ? [JSON.parse(groups.string ?? '')] : [])),
   );
   return given(pairs);

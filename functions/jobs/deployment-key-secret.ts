@@ -58,7 +58,7 @@ type Key = z.infer<typeof key>;
 const page = z.object({ items: z.array(key), nextCursor: z.optional(z.string()) });
 
 /** The physical ID to use if it is certain that no key was created. */
-const NOT_MADE = 'not-made';
+const NOT_CREATED = 'not-made';
 /** The physical ID to use if it is unknown whether a key was created. */
 const UNKNOWN = 'unknown';
 /** Maximum number of attempts to store a secret if someone else rotates the key at the same time. */
@@ -71,7 +71,7 @@ const ATTEMPTS = 3;
  * @returns the response. Errors become a response with status FAILED and their message as the reason.
  * @example
  * ```
- * const response = await keySecret(event, { call: openPlatform(readAccess(), deadline), putSecret: openSecrets() });
+ * const response = await keySecret(event, { call: openPlatformApi(readAwsAccess(), deadline), putSecret: openSecrets() });
  * await respond(event.ResponseURL, response);
  * ```
  */
@@ -102,7 +102,7 @@ class KeyOfStack {
   readonly #dependencies: Dependencies;
 
   constructor(event: CloudFormationCustomResourceEvent, dependencies: Dependencies) {
-    this.physicalId = event.RequestType === 'Create' ? NOT_MADE : event.PhysicalResourceId;
+    this.physicalId = event.RequestType === 'Create' ? NOT_CREATED : event.PhysicalResourceId;
     this.#event = event;
     this.#dependencies = dependencies;
   }
@@ -127,10 +127,10 @@ class KeyOfStack {
     const isFirst = this.#event.RequestType === 'Create';
     if (isFirst) this.physicalId = UNKNOWN;
     const { status, body: answer } = await this.#call('POST', '', body, this.#event.RequestId);
-    if (isFirst && status >= 400 && status < 500) this.physicalId = NOT_MADE;
-    const made = this.#parse(key, answer, status, 201);
-    this.physicalId = made.id;
-    await this.#store(made.secret === undefined ? await this.#rotate('now') : made);
+    if (isFirst && status >= 400 && status < 500) this.physicalId = NOT_CREATED;
+    const created = this.#parse(key, answer, status, 201);
+    this.physicalId = created.id;
+    await this.#store(created.secret === undefined ? await this.#rotate('now') : created);
   }
 
   /** Edits the key, and rotates it if requested. If the key no longer exists, creates it again with a different ID. */
@@ -165,7 +165,7 @@ class KeyOfStack {
   async delete(): Promise<void> {
     const isWrong = properties.safeParse(this.#event.ResourceProperties).data === undefined;
     // If the properties are invalid, no key was ever created.
-    if (isWrong || this.physicalId === NOT_MADE) return;
+    if (isWrong || this.physicalId === NOT_CREATED) return;
     const ids = parseKeyId(this.physicalId) ? [this.physicalId] : await this.#marked();
     for (const id of ids) {
       const { status, body } = await this.#call('DELETE', `/${id}`);
@@ -211,9 +211,9 @@ class KeyOfStack {
    * Stores the secret, and then checks that it is still the key's newest secret, because Lambda can process the same
    * request twice at the same time.
    */
-  async #store(made: Key): Promise<void> {
+  async #store(created: Key): Promise<void> {
     const newest = ({ credentials }: Key) => credentials.at(-1)?.createdAt;
-    for (let attempt = 1, latest = made; attempt <= ATTEMPTS; attempt++) {
+    for (let attempt = 1, latest = created; attempt <= ATTEMPTS; attempt++) {
       const value = JSON.stringify({ client_id: latest.id, client_secret: latest.secret });
       await this.#dependencies.putSecret(this.wanted.SecretArn, value);
       const { status, body } = await this.#call('GET', `/${this.physicalId}`);

@@ -7,11 +7,11 @@ import { isDeploymentId, isUlid } from '../domain/identifiers.ts';
 import type { PurgeOutcome } from '../domain/purge-outcome.ts';
 import {
   beginPurge,
+  type DeploymentGeneration,
   deleteItems,
   endPurge,
   hasApiKey,
-  itemsOfLife,
-  type Life,
+  itemsOfGeneration,
   leaveMarker,
   readPresent,
   tokensOfKey,
@@ -102,8 +102,8 @@ export async function purgeFromQueue(
 /** Requeues every unfinished purge. A schedule runs this function. */
 export async function sweepMarkers({ table, clock, defer, report }: PurgeDependencies): Promise<void> {
   let found = 0;
-  for await (const { createdAt, ...life } of unfinishedPurges(table, clock(), MARKER_AGE)) {
-    await defer({ ...life, since: createdAt });
+  for await (const { createdAt, ...target } of unfinishedPurges(table, clock(), MARKER_AGE)) {
+    await defer({ ...target, since: createdAt });
     found++;
   }
   report({ type: 'swept', found });
@@ -115,23 +115,23 @@ async function purgeRemoved(
   dependencies: PurgeDependencies,
 ): Promise<void> {
   const { table, clock, report } = dependencies;
-  const { keyUlid, ...life } = removalOf(record);
-  const { deploymentId } = life;
+  const { keyUlid, ...target } = removalOf(record);
+  const { deploymentId } = target;
   const seconds = record.dynamodb?.ApproximateCreationDateTime;
   const since = seconds === undefined ? undefined : seconds * 1000;
-  const state = await stateOf(table, life);
+  const state = await stateOf(table, target);
   if (keyUlid) {
     // If the key was deleted with its Deployment, the purge of that generation also deletes the key's tokens.
-    if (state !== 'deleted') await purgeKey({ ...life, keyUlid, since }, hasTime, dependencies);
+    if (state !== 'deleted') await purgeKey({ ...target, keyUlid, since }, hasTime, dependencies);
     return;
   }
   // A malformed item can belong to the removed generation only if someone has restored the item. A later sweep decides
   // whether to purge it.
-  if (state === 'malformed') await leaveMarker(table, life, clock());
+  if (state === 'malformed') await leaveMarker(table, target, clock());
   if (state !== 'deleted') return report({ type: state, deploymentId });
   // The marker stays until the purge is complete, whether the Deployment was deleted by hand or through the API.
-  const isOnRecord = await beginPurge(table, life, clock());
-  await purge({ ...life, since }, hasTime, dependencies, isOnRecord);
+  const isOnRecord = await beginPurge(table, target, clock());
+  await purge({ ...target, since }, hasTime, dependencies, isOnRecord);
 }
 
 /** Continues a purge that an earlier run or a marker left unfinished. */
@@ -153,7 +153,7 @@ async function purgeLeft(task: PurgeTask, hasTime: HasTime, dependencies: PurgeD
  */
 async function stateOf(
   table: Table,
-  { deploymentId, generation }: Life,
+  { deploymentId, generation }: DeploymentGeneration,
 ): Promise<'deleted' | 'current' | 'malformed'> {
   const present = await readPresent(table, deploymentId);
   if (!present.isThere) return 'deleted';
@@ -189,27 +189,27 @@ async function purge(
   isOnRecord = true,
 ): Promise<void> {
   const { table, clock, defer, report } = dependencies;
-  const { keyUlid, after, since, ...life } = task;
+  const { keyUlid, after, since, ...target } = task;
   let deleted = task.deleted ?? 0;
   const pages = keyUlid
-    ? tokensOfKey(table, { deploymentId: life.deploymentId, ulid: keyUlid }, after)
-    : itemsOfLife(table, life, after);
+    ? tokensOfKey(table, { deploymentId: target.deploymentId, ulid: keyUlid }, after)
+    : itemsOfGeneration(table, target, after);
   for await (const { keys, next } of pages) {
     await deleteItems(table, keys);
     deleted += keys.length;
     if (next !== undefined && !hasTime()) {
-      report({ type: 'deferred', deploymentId: life.deploymentId, keyUlid, deleted });
-      return defer({ ...life, keyUlid, after: next, deleted, since });
+      report({ type: 'deferred', deploymentId: target.deploymentId, keyUlid, deleted });
+      return defer({ ...target, keyUlid, after: next, deleted, since });
     }
   }
-  if (!keyUlid) await endLife(life, deleted, isOnRecord, dependencies);
+  if (!keyUlid) await finishPurge(target, deleted, isOnRecord, dependencies);
   const now = clock();
   const lag = since === undefined ? undefined : Math.max(0, now - since);
-  report({ type: 'purged', deploymentId: life.deploymentId, keyUlid, deleted, lag, time: now });
+  report({ type: 'purged', deploymentId: target.deploymentId, keyUlid, deleted, lag, time: now });
 }
 
-async function endLife(
-  { deploymentId, generation }: Life,
+async function finishPurge(
+  { deploymentId, generation }: DeploymentGeneration,
   deleted: number,
   isOnRecord: boolean,
   { table, clock }: PurgeDependencies,

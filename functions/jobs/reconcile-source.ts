@@ -1,15 +1,15 @@
 import { isDeepStrictEqual } from 'node:util';
 import {
-  BY_LOOKING,
+  BY_COMPARISON,
   deploymentOf,
   isDeployment,
-  RefusedRow,
+  RejectedRow,
   type Row,
   type SourcedDeployment,
 } from '../domain/deployments-source.ts';
 import type { Clock } from '../domain/expiry.ts';
 import { newUlid } from '../domain/mint.ts';
-import { isAsWanted, isOfSource, type Outcome, settle } from '../operations/follow-source.ts';
+import { type FollowOutcome, followSource, isAsWanted, isOfSource } from '../operations/follow-source.ts';
 import { readDeletions } from '../table/deletions.ts';
 import {
   type Registration,
@@ -28,20 +28,20 @@ export interface CompareDependencies {
   from: SourceTable;
   clock: Clock;
   /** Called with the key of each row that violates the service's rules. */
-  onRefused: (key: RowKey, reason: string) => void;
+  onRejectedRow: (key: RowKey, reason: string) => void;
   /**
    * Called for each Deployment that differed from its source, even if the limit stopped the deletion of the Deployment.
    */
-  onMended?: (id: string, outcome: Outcome) => void;
+  onRepaired?: (id: string, outcome: FollowOutcome) => void;
   /** Whether to report the changes without applying them. */
   isDryRun?: boolean;
-  /** Limits the deletions. @default no limit, because a person has confirmed the deletions (`settle`) */
+  /** Limits the deletions. @default no limit, because a person has confirmed the deletions (`followSource`) */
   countDeletion?: () => Promise<Write[] | undefined>;
   /**
    * The maximum number of Deployments per page that can be missing from the source. If more are missing, the comparison
    * deletes none of them.
    */
-  mostGone: number;
+  maxMissing: number;
   /** Number of rows per page. @default 500 */
   limit?: number;
 }
@@ -50,7 +50,7 @@ type Position = Record<string, unknown> | undefined;
 
 /** The result of comparing one page, and the position at which the next page starts. */
 export interface Compared {
-  counts: Record<'looked' | 'refused' | 'malformed' | Exclude<Outcome, 'unchanged'>, number>;
+  counts: Record<'looked' | 'refused' | 'malformed' | Exclude<FollowOutcome, 'unchanged'>, number>;
   next: Position;
 }
 
@@ -70,9 +70,9 @@ export async function compareRows(after: Position, dependencies: CompareDependen
   if (after && !isRowKey(after)) throw new MalformedPosition('The stored position is malformed.');
   const keyNames = await readKeyNames(from);
   const page = await scanRows(from, keyNames, { after: after as RowKey | undefined, limit });
-  const { counts, settled } = counting(dependencies);
+  const { counts, countOutcome } = counting(dependencies);
   const wanted = page.rows.flatMap(({ key, row }) => {
-    const deployment = judged(key, row);
+    const deployment = deploymentIn(key, row);
     return deployment ? [{ key, ...deployment }] : [];
   });
   counts.looked = wanted.length;
@@ -82,28 +82,28 @@ export async function compareRows(after: Position, dependencies: CompareDependen
     const isSameRow = isDeepStrictEqual(registration?.row, key);
     const isFine =
       isSameRow && deployment && isOfSource(deployment, registration) && isAsWanted(deployment, row);
-    if (!isFine) settled(row.id, await confirm(key, row.id));
+    if (!isFine) countOutcome(row.id, await confirm(key, row.id));
   }
   return { counts, next: page.next };
 
-  function judged(key: RowKey, row: Row | undefined): SourcedDeployment | undefined {
+  function deploymentIn(key: RowKey, row: Row | undefined): SourcedDeployment | undefined {
     try {
       return deploymentOf(row, from.source);
     } catch (error) {
-      if (!(error instanceof RefusedRow)) throw error;
+      if (!(error instanceof RejectedRow)) throw error;
       counts.refused++;
-      dependencies.onRefused(key, error.message);
+      dependencies.onRejectedRow(key, error.message);
       return undefined;
     }
   }
 
-  async function confirm(key: RowKey, id: string): Promise<Outcome | undefined> {
+  async function confirm(key: RowKey, id: string): Promise<FollowOutcome | undefined> {
     const known = await readKnownRegistration(table, id);
-    const deployment = judged(key, await readRow(from, key));
+    const deployment = deploymentIn(key, await readRow(from, key));
     if (deployment?.id !== id) return undefined;
     const generation = newUlid(dependencies.clock());
-    const next = { id, lastChange: known?.lastChange ?? BY_LOOKING, generation, row: key };
-    return settle({ known, wanted: deployment, next }, dependencies);
+    const next = { id, lastChange: known?.lastChange ?? BY_COMPARISON, generation, row: key };
+    return followSource({ known, wanted: deployment, next }, dependencies);
   }
 }
 
@@ -112,16 +112,16 @@ export async function compareRows(after: Position, dependencies: CompareDependen
  * difference in the same order as `compareRows`. A malformed registration is counted and reported, and does not affect
  * other registrations. Its Deployment is kept until `compareRows` or the stream replaces the registration, or until
  * someone repairs it.
- * @throws Error if more than `mostGone` Deployments are missing. In this case the function deletes none, because the
+ * @throws Error if more than `maxMissing` Deployments are missing. In this case the function deletes none, because the
  * source itself might be wrong.
  */
 export async function compareRegistrations(
   after: Position,
   dependencies: CompareDependencies,
 ): Promise<Compared> {
-  const { table, from, mostGone } = dependencies;
+  const { table, from, maxMissing } = dependencies;
   const { registrations, malformed, next } = await registrationsPage(table, { after, limit: REGISTRATIONS });
-  const { counts, settled } = counting(dependencies);
+  const { counts, countOutcome } = counting(dependencies);
   counts.malformed = malformed;
   const present = registrations.filter(({ isPresent }) => isPresent);
   counts.looked = present.length;
@@ -129,13 +129,13 @@ export async function compareRegistrations(
   for (const registration of present) {
     if (!(await isInSource(registration))) gone.push(registration);
   }
-  if (gone.length > mostGone) {
+  if (gone.length > maxMissing) {
     throw new Error(
-      `${gone.length} Deployments are gone from the source; of more than ${mostGone} none is deleted`,
+      `${gone.length} Deployments are gone from the source; of more than ${maxMissing} none is deleted`,
     );
   }
   for (const known of gone) {
-    settled(known.id, await settle({ known, wanted: undefined, next: known }, dependencies));
+    countOutcome(known.id, await followSource({ known, wanted: undefined, next: known }, dependencies));
   }
   return { counts, next };
 
@@ -164,12 +164,12 @@ export async function areDeletionsStopped(table: Table): Promise<boolean> {
 
 const isRejectedKey = (error: unknown) => error instanceof Error && error.name === 'ValidationException';
 
-function counting({ onMended }: CompareDependencies) {
+function counting({ onRepaired }: CompareDependencies) {
   const counts = { looked: 0, refused: 0, malformed: 0, registered: 0, edited: 0, deleted: 0, stopped: 0 };
-  const settled = (id: string, outcome: Outcome | undefined) => {
+  const countOutcome = (id: string, outcome: FollowOutcome | undefined) => {
     if (outcome === undefined || outcome === 'unchanged') return;
     counts[outcome]++;
-    onMended?.(id, outcome);
+    onRepaired?.(id, outcome);
   };
-  return { counts, settled };
+  return { counts, countOutcome };
 }

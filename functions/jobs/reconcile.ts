@@ -1,26 +1,26 @@
 import type { Clock } from '../domain/expiry.ts';
 import { readDeployment } from '../table/deployments.ts';
-import { beginPurge, type Life } from '../table/purge.ts';
+import { beginPurge, type DeploymentGeneration } from '../table/purge.ts';
 import {
   dropGroupEntry,
-  type Found,
   isBeingPurged,
   isStillThere,
-  listAgain,
-  listedLives,
+  listedGenerations,
   missingInGroups,
-  type Pass,
+  type PassProgress,
+  presentGenerations,
   presentGroups,
-  presentLives,
-  readPass,
+  readPassProgress,
+  rewriteEntries,
+  type ScannedItem,
   scanGenerations,
-  writePass,
+  writePassProgress,
 } from '../table/reconcile.ts';
-import { groupEntryKey, type Item, NO_LIFE, passKey } from '../table/schema.ts';
+import { groupEntryKey, type Item, NO_GENERATION, passKey } from '../table/schema.ts';
 import type { Table } from '../table/table.ts';
 
 /** A data source that a pass reads page by page. */
-export interface Look {
+export interface Reconciler {
   /** Name under which the pass stores its position. */
   name: string;
   /**
@@ -55,10 +55,10 @@ export const PAGES = 250;
  * twice is safe, because every step is repeatable.
  */
 export async function reconcile(
-  { name, page }: Look,
+  { name, page }: Reconciler,
   { table, clock, hasTime, log }: ReconcileDependencies,
 ): Promise<void> {
-  const pass = dueSlice(await readPass(table, name), clock());
+  const pass = dueSlice(await readPassProgress(table, name), clock());
   if (!pass) return;
   const sums: Record<string, number> = { pages: 0 };
   let { after } = pass;
@@ -76,12 +76,12 @@ export async function reconcile(
     }
     after = next;
   } while (after && Number(sums.pages) < PAGES && hasTime());
-  await writePass(table, name, { startedAt: pass.startedAt, after });
+  await writePassProgress(table, name, { startedAt: pass.startedAt, after });
   log(after ? 'reconciliation continues later' : 'reconciled', { pass: name, ...sums });
 }
 
 /** Returns the position at which to continue: in the current pass, or at the start of the next pass if it is due. */
-function dueSlice(last: Pass | undefined, now: number): Pass | undefined {
+function dueSlice(last: PassProgress | undefined, now: number): PassProgress | undefined {
   if (last?.after) return last;
   // A start time in the future counts as malformed.
   return last && Math.abs(now - last.startedAt) < INTERVAL ? undefined : { startedAt: now, after: undefined };
@@ -92,68 +92,69 @@ function dueSlice(last: Pass | undefined, now: number): Pass | undefined {
  * purge marker for each such generation. Also adds Deployments that are missing from the directory or
  * from a group, and deletes entries in groups to which their Deployment does not belong.
  */
-export function ownTable({ table, clock }: { table: Table; clock: Clock }): Look {
+export function ownTable({ table, clock }: { table: Table; clock: Clock }): Reconciler {
   return {
     name: 'TABLE',
     page: async (after) => {
       const { found, next } = await scanGenerations(table, after);
-      return { counts: { items: found.length, ...(await judgePage(found, table, clock())) }, next };
+      return { counts: { items: found.length, ...(await reconcilePage(found, table, clock())) }, next };
     },
   };
 }
 
 /** An item that seems to belong to a deleted generation. */
-interface Suspect extends Life {
-  item: Found;
+interface OrphanCandidate extends DeploymentGeneration {
+  item: ScannedItem;
 }
 
-async function judgePage(
-  found: Found[],
+async function reconcilePage(
+  found: ScannedItem[],
   table: Table,
   now: number,
 ): Promise<{ orphans: number; dropped: number; listed: number }> {
-  const deployments = new Map<string, Found>();
-  const groupEntries: Found[] = [];
-  const suspects = new Map<string, Suspect>();
+  const deployments = new Map<string, ScannedItem>();
+  const groupEntries: ScannedItem[] = [];
+  const candidates = new Map<string, OrphanCandidate>();
   for (const item of found) {
     const { key, deploymentId, generation, kind } = item;
-    const isDamaged = kind === 'deployment' && generation === NO_LIFE;
+    const isDamaged = kind === 'deployment' && generation === NO_GENERATION;
     if (deploymentId === undefined || isDamaged) table.onMalformed(key);
     else if (kind === 'deployment') deployments.set(deploymentId, item);
     else if (kind === 'group entry') groupEntries.push(item);
     // Nearly all items of a Deployment directly follow the Deployment's own item and belong to the same generation.
     else if (kind === 'entry' || deployments.get(deploymentId)?.generation !== generation) {
-      const life = `${deploymentId}#${generation}`;
+      const target = `${deploymentId}#${generation}`;
       // Prefer any other item to a directory entry, because registering the Deployment again overwrites its directory
       // entry.
-      if (kind === 'belonging' || !suspects.has(life)) suspects.set(life, { deploymentId, generation, item });
+      if (kind === 'belonging' || !candidates.has(target))
+        candidates.set(target, { deploymentId, generation, item });
     }
   }
-  const orphans = await markOrphans([...suspects.values()], table, now);
+  const orphans = await markOrphans([...candidates.values()], table, now);
   const dropped = await dropGroupEntries(groupEntries, table);
   return { orphans, dropped, listed: await listUnlisted(deployments, table) };
 }
 
 /** Writes a purge marker for each generation that is certainly deleted. Returns the number of markers. */
-async function markOrphans(suspects: Suspect[], table: Table, now: number): Promise<number> {
-  const present = await presentLives(table, [...new Set(suspects.map((it) => it.deploymentId))]);
+async function markOrphans(candidates: OrphanCandidate[], table: Table, now: number): Promise<number> {
+  const present = await presentGenerations(table, [...new Set(candidates.map((it) => it.deploymentId))]);
   let orphans = 0;
-  for (const { item, ...life } of suspects) {
-    const current = present.get(life.deploymentId);
+  for (const { item, ...target } of candidates) {
+    const current = present.get(target.deploymentId);
     // Someone might repair a malformed Deployment item by hand, so its generation does not count as deleted.
     const isOver =
-      current && (!current.isThere || (current.generation ?? life.generation) !== life.generation);
+      current && (!current.isThere || (current.generation ?? target.generation) !== target.generation);
     if (!isOver) continue;
     // Look for the marker before the item, because a purge deletes all items before it removes its marker.
-    if ((await isBeingPurged(table, life)) || !(await isStillThere(table, item))) continue;
-    await beginPurge(table, life, now);
+    if ((await isBeingPurged(table, target)) || !(await isStillThere(table, item))) continue;
+    await beginPurge(table, target, now);
     orphans++;
   }
   return orphans;
 }
 
 /** Deletes the entries in groups to which their Deployment does not belong. Returns the number of deleted entries. */
-async function dropGroupEntries(entries: Found[], table: Table): Promise<number> {
+async function dropGroupEntries(entries: ScannedItem[], table: Table): Promise<number> {
   const present = await presentGroups(table, [...new Set(entries.map(({ key }) => key.sk))]);
   let dropped = 0;
   for (const { key } of entries) {
@@ -167,15 +168,15 @@ async function dropGroupEntries(entries: Found[], table: Table): Promise<number>
  * Adds each Deployment whose current generation is missing from the directory or from one of its groups. Returns the
  * number of added Deployments.
  */
-async function listUnlisted(deployments: ReadonlyMap<string, Found>, table: Table): Promise<number> {
-  const entries = await listedLives(table, [...deployments.keys()]);
+async function listUnlisted(deployments: ReadonlyMap<string, ScannedItem>, table: Table): Promise<number> {
+  const entries = await listedGenerations(table, [...deployments.keys()]);
   const unlisted = [...deployments].filter(([id, { generation }]) => entries.get(id) !== generation);
   const grouped = [...deployments].map(([id, { generation, groups }]) => ({ id, generation, groups }));
   const missing = new Set([...unlisted.map(([id]) => id), ...(await missingInGroups(table, grouped))]);
   let listed = 0;
   for (const id of missing) {
     const deployment = await readDeployment(table, id);
-    if (deployment && (await listAgain(table, deployment))) listed++;
+    if (deployment && (await rewriteEntries(table, deployment))) listed++;
   }
   return listed;
 }

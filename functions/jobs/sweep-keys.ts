@@ -8,7 +8,7 @@ import type { ApiKey } from '../domain/records.ts';
 import { type TrustedIssuer, unboundRules } from '../domain/trust.ts';
 import { allDeployments, type ListedDeployment } from '../table/deployments.ts';
 import { allApiKeys, markApiKey, removeActiveDays } from '../table/keys.ts';
-import { readPass, writePass } from '../table/reconcile.ts';
+import { readPassProgress, writePassProgress } from '../table/reconcile.ts';
 import { directoryKey } from '../table/schema.ts';
 import type { Table } from '../table/table.ts';
 
@@ -62,14 +62,15 @@ export async function sweepKeys({
    * starts from the beginning, so that one position cannot block the sweep forever.
    */
   async function takePosition(): Promise<string | undefined> {
-    const after = (await readPass(table, PASS))?.after;
+    const after = (await readPassProgress(table, PASS))?.after;
     if (after === undefined) return undefined;
-    await writePass(table, PASS, { startedAt, after: undefined });
+    await writePassProgress(table, PASS, { startedAt, after: undefined });
     return typeof after.sk === 'string' ? after.sk : undefined;
   }
 
   async function outOfTime(): Promise<never> {
-    if (done !== undefined) await writePass(table, PASS, { startedAt, after: { ...directoryKey(done) } });
+    if (done !== undefined)
+      await writePassProgress(table, PASS, { startedAt, after: { ...directoryKey(done) } });
     throw new Error('the sweep of keys ran out of time');
   }
 

@@ -1,11 +1,11 @@
 import type { DynamoDBBatchResponse, DynamoDBRecord } from 'aws-lambda';
 import {
-  BY_LOOKING,
+  BY_COMPARISON,
   type DeploymentsSource,
   deploymentOf,
   generationOf,
   isDeployment,
-  RefusedRow,
+  RejectedRow,
   type Row,
   type SourcedDeployment,
   sequenceOf,
@@ -13,7 +13,7 @@ import {
 import { causeOf } from '../domain/errors.ts';
 import type { Clock } from '../domain/expiry.ts';
 import { isDeploymentId } from '../domain/identifiers.ts';
-import { type Outcome, settle } from '../operations/follow-source.ts';
+import { type FollowOutcome, followSource } from '../operations/follow-source.ts';
 import { deletionLimit } from '../operations/limit-deletions.ts';
 import { readDamagedDeployment } from '../table/deployments.ts';
 import { readKnownRegistration } from '../table/registrations.ts';
@@ -25,10 +25,10 @@ export interface SyncDependencies {
   source: DeploymentsSource;
   clock: Clock;
   /** Stores a record that violates the service's rules, so that a person can review it. */
-  setAside: (refusal: object) => Promise<void>;
+  sendToDeadLetterQueue: (rejection: object) => Promise<void>;
   log: (message: string, fields: Record<string, string | undefined>) => void;
   /** Called with each applied change, and with each deletion that exceeded the limit. */
-  onOutcome: (id: string, outcome: Outcome, sequenceNumber: string | undefined) => void;
+  onOutcome: (id: string, outcome: FollowOutcome, sequenceNumber: string | undefined) => void;
 }
 
 /** Maximum number of attempts to apply a change if other writes keep coming first. */
@@ -45,7 +45,7 @@ export async function syncFromStream(
 ): Promise<DynamoDBBatchResponse> {
   for (const record of records) {
     try {
-      await syncOrSetAside(record, dependencies);
+      await syncOrReject(record, dependencies);
     } catch (error) {
       const sequenceNumber = record.dynamodb?.SequenceNumber;
       dependencies.log('change not applied', { error: causeOf(error), sequenceNumber });
@@ -55,21 +55,21 @@ export async function syncFromStream(
   return { batchItemFailures: [] };
 }
 
-async function syncOrSetAside(record: DynamoDBRecord, dependencies: SyncDependencies): Promise<void> {
+async function syncOrReject(record: DynamoDBRecord, dependencies: SyncDependencies): Promise<void> {
   try {
     await sync(record, dependencies);
   } catch (error) {
-    if (!(error instanceof RefusedRow)) throw error;
+    if (!(error instanceof RejectedRow)) throw error;
     const { SequenceNumber, Keys } = record.dynamodb ?? {};
     const { message: reason } = error;
-    await dependencies.setAside({ reason, key: Keys, sequenceNumber: SequenceNumber });
+    await dependencies.sendToDeadLetterQueue({ reason, key: Keys, sequenceNumber: SequenceNumber });
     dependencies.log('change rejected', { reason, sequenceNumber: SequenceNumber });
   }
 }
 
 /**
  * Applies one stream record.
- * @throws RefusedRow if the row violates the service's rules
+ * @throws RejectedRow if the row violates the service's rules
  */
 async function sync(record: DynamoDBRecord, dependencies: SyncDependencies): Promise<void> {
   const { source } = dependencies;
@@ -106,12 +106,12 @@ async function apply(
   };
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const known = await readKnownRegistration(table, id);
-    if ((known?.lastChange ?? BY_LOOKING) >= sequence) return;
-    const outcome = await settle({ known, wanted, next }, { table, clock, countDeletion });
+    if ((known?.lastChange ?? BY_COMPARISON) >= sequence) return;
+    const outcome = await followSource({ known, wanted, next }, { table, clock, countDeletion });
     if (outcome) return onOutcome(id, outcome, change.sequenceNumber);
   }
   // The service cannot follow this row until someone repairs or deletes the Deployment. It continues with the changes
   // after it.
-  if (await readDamagedDeployment(table, id)) throw new RefusedRow('the Deployment is malformed');
+  if (await readDamagedDeployment(table, id)) throw new RejectedRow('the Deployment is malformed');
   throw new Error('someone else is changing the Deployment');
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '../domain/expiry.ts';
 import { allDeployments, readDeployment } from '../table/deployments.ts';
-import { GROUPS_PASS, listAgain, readPass, writePass } from '../table/reconcile.ts';
+import { GROUPS_PASS, readPassProgress, rewriteEntries, writePassProgress } from '../table/reconcile.ts';
 import { directoryKey } from '../table/schema.ts';
 import type { Table } from '../table/table.ts';
 
@@ -26,7 +26,7 @@ export async function writeGroupEntries({
   clock,
   hasTime,
 }: Dependencies): Promise<number | undefined> {
-  const pass = await readPass(table, GROUPS_PASS);
+  const pass = await readPassProgress(table, GROUPS_PASS);
   if (pass && pass.after === undefined) return undefined;
   const startedAt = pass?.startedAt ?? clock();
   let written = 0;
@@ -34,13 +34,13 @@ export async function writeGroupEntries({
   for await (const { id } of allDeployments(table, done)) {
     if (!hasTime()) {
       const after = done === undefined ? undefined : { ...directoryKey(done) };
-      if (after) await writePass(table, GROUPS_PASS, { startedAt, after });
+      if (after) await writePassProgress(table, GROUPS_PASS, { startedAt, after });
       throw new Error('no time left to write the entries of groups');
     }
     if (await write(id)) written++;
     done = id;
   }
-  await writePass(table, GROUPS_PASS, { startedAt, after: undefined });
+  await writePassProgress(table, GROUPS_PASS, { startedAt, after: undefined });
   return written;
 
   /** @returns false if the Deployment has no groups, does not exist or is malformed */
@@ -48,7 +48,7 @@ export async function writeGroupEntries({
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
       const deployment = await readDeployment(table, id);
       if (!deployment || deployment.groups.length === 0) return false;
-      if (await listAgain(table, deployment)) return true;
+      if (await rewriteEntries(table, deployment)) return true;
     }
     throw new Error('a Deployment is being changed all the time');
   }

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import * as z from 'zod';
 import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiResponsesObject } from 'zod-openapi';
 import { accessTokenId, deploymentId, EXAMPLE, keyId, temporaryTokenId } from './answers.ts';
-import { type Caller, OPERATIONS, type Operation } from './operations.ts';
+import { type CallerKind, OPERATIONS, type Operation } from './operations.ts';
 import { gateway, oauthError, orGateway, problem } from './responses.ts';
 
 const { version, bugs } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
@@ -26,7 +26,7 @@ const QUERY_EXAMPLES: Readonly<Record<string, unknown>> = {
 };
 
 /** The empty security requirement stands for client_id and client_secret in the body, which OpenAPI cannot describe. */
-const SECURITY: Readonly<Record<Caller, Record<string, string[]>[]>> = {
+const SECURITY: Readonly<Record<CallerKind, Record<string, string[]>[]>> = {
   anyone: [],
   client: [{ client: [] }, {}],
   token: [{ token: [] }],
@@ -59,7 +59,7 @@ const OF_MANAGEMENT: ZodOpenApiResponsesObject = {
   },
 };
 
-const OF_CALLER: Readonly<Record<Caller, ZodOpenApiResponsesObject>> = {
+const OF_CALLER: Readonly<Record<CallerKind, ZodOpenApiResponsesObject>> = {
   anyone: OF_ALL,
   client: {
     ...OF_ALL,

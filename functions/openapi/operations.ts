@@ -28,7 +28,7 @@ import { cacheable, empty, json, oauthError, problem } from './responses.ts';
  * The kind of caller that a route allows. `client`: an authenticated key. `token`: the holder of a token. `person`: a
  * signed-in person. `platform`: an IAM principal that signed the call.
  */
-export type Caller = 'anyone' | 'client' | 'token' | 'person' | 'platform';
+export type CallerKind = 'anyone' | 'client' | 'token' | 'person' | 'platform';
 
 // biome-ignore lint/suspicious/noExplicitAny: the schemas are of two kinds, zod's and zod/mini's, which zod-openapi takes both
 type Schema = any;
@@ -46,7 +46,7 @@ export interface Operation {
     | 'Leaks'
     | 'People'
     | 'Reference';
-  readonly caller: Caller;
+  readonly caller: CallerKind;
   readonly summary: string;
   readonly description?: string;
   readonly query?: Schema;

@@ -2,7 +2,7 @@ import type { Clock } from '../domain/expiry.ts';
 import { parseCredential, parseKeyId } from '../domain/identifiers.ts';
 import { isIdle, keyRejection } from '../domain/key-status.ts';
 import type { ApiKey, Deployment, SecretHash } from '../domain/records.ts';
-import { livingSecrets } from '../domain/rotation.ts';
+import { activeSecrets } from '../domain/rotation.ts';
 import { HASH_OF_NOTHING, hashOf, sameHash } from '../domain/secrets.ts';
 import { invalidClient, type OAuthRequest } from '../http/oauth.ts';
 import type { Table } from '../table/table.ts';
@@ -40,7 +40,7 @@ export async function authenticate(
   if (!deployment) throw invalidClient('unknown_deployment');
   if (!key) throw invalidClient('unknown_key');
   if (equal.length === 0) throw invalidClient('wrong_secret');
-  const secret = livingSecrets(key, now).findLast(({ hash }) => equal.includes(hash));
+  const secret = activeSecrets(key, now).findLast(({ hash }) => equal.includes(hash));
   if (!secret) throw invalidClient('retired_secret');
   const use = { deployment, now, isIdle: isIdle(key, now, maxIdleDays), from: caller };
   const rejection = keyRejection(key, use);

@@ -3,7 +3,7 @@ import type { Clock } from '../domain/expiry.ts';
 import { parseKeyId } from '../domain/identifiers.ts';
 import { isIdle, keyRejection } from '../domain/key-status.ts';
 import { decide, matchingRules, noMatchReason } from '../domain/subject-decision.ts';
-import { type UsedSubject, usedSubject } from '../domain/subject-token.ts';
+import { type UsedSubject, usedSubjectOf } from '../domain/subject-token.ts';
 import { invalidRequest, type OAuthRequest } from '../http/oauth.ts';
 import type { Table } from '../table/table.ts';
 import { readKey } from '../table/tokens.ts';
@@ -13,7 +13,7 @@ import { examineSubject, type TrustDependencies } from './examine-subject.ts';
 /** A key that accepts the presented subject token. */
 export interface TrustedClient extends Client {
   /** The subject token to remember, if the rule accepts each token only once. */
-  once: UsedSubject | undefined;
+  usedSubject: UsedSubject | undefined;
 }
 
 /**
@@ -54,8 +54,8 @@ export async function authenticateSubject(
   const matching = matchingRules(decisions);
   if (matching.length === 0) throw rejectedSubject(noMatchReason(decisions));
   // The token can be used again if at least one matching rule does not set singleUse.
-  const once = matching.every((rule) => rule.singleUse)
-    ? usedSubject(token.subject, token.claims)
+  const usedSubject = matching.every((rule) => rule.singleUse)
+    ? usedSubjectOf(token.subject, token.claims)
     : undefined;
-  return { deployment, key, secret: undefined, once };
+  return { deployment, key, secret: undefined, usedSubject };
 }

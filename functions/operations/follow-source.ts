@@ -12,15 +12,15 @@ import {
 } from '../table/deployments.ts';
 import {
   type MalformedRegistration,
-  noteRegistration,
   type Registration,
   registrationWrite,
+  storeRegistration,
 } from '../table/registrations.ts';
-import { NO_LIFE } from '../table/schema.ts';
+import { NO_GENERATION } from '../table/schema.ts';
 import type { Table, Write } from '../table/table.ts';
 
 /** How a Deployment was changed to match its source. */
-export type Outcome =
+export type FollowOutcome =
   | 'registered'
   | 'edited'
   | 'deleted'
@@ -28,7 +28,7 @@ export type Outcome =
   | 'stopped'
   | 'unchanged';
 
-export interface Settling {
+export interface SourceComparison {
   /** The registration that was recorded when the source was last read. */
   known: Registration | MalformedRegistration | undefined;
   /** The Deployment in the source; undefined if the source no longer contains it. */
@@ -55,46 +55,48 @@ const ACTOR = systemActor('source');
  * Makes a Deployment match its source, and records the registration in the same transaction.
  * @returns undefined if another write came first, so that nothing was changed
  */
-export async function settle(
-  { known, wanted, next }: Settling,
+export async function followSource(
+  { known, wanted, next }: SourceComparison,
   { table, clock, isDryRun = false, countDeletion = async () => [] }: Dependencies,
-): Promise<Outcome | undefined> {
+): Promise<FollowOutcome | undefined> {
   const current = await readDeployment(table, next.id);
   const now = clock();
-  const note = (generation: string, isPresent = wanted !== undefined) =>
+  const registrationWith = (generation: string, isPresent = wanted !== undefined) =>
     registrationWrite({ ...next, generation, isPresent }, known, now);
-  const end = async (outcome: Outcome, write: () => Promise<boolean>) =>
+  const apply = async (outcome: FollowOutcome, write: () => Promise<boolean>) =>
     isDryRun || (await write()) ? outcome : undefined;
 
   if (!wanted) {
-    const noted = note(known?.generation ?? next.generation);
+    const written = registrationWith(known?.generation ?? next.generation);
     // Deleting a row also deletes its Deployment if the Deployment is malformed.
     const deleted = current ?? (await readDamagedDeployment(table, next.id));
     if (!deleted || !isOfSource(deleted, known))
-      return end('unchanged', () => noteRegistration(table, noted));
+      return apply('unchanged', () => storeRegistration(table, written));
     const counted = isDryRun ? [] : await countDeletion();
     // Record the change as applied and the Deployment as present. From now on, only a comparison of both tables can
     // delete the Deployment, so that it is kept if its row comes back.
     if (!counted) {
-      const kept = note(known?.generation ?? deleted.generation, true);
-      return end('stopped', () => noteRegistration(table, kept));
+      const kept = registrationWith(known?.generation ?? deleted.generation, true);
+      return apply('stopped', () => storeRegistration(table, kept));
     }
     const event = newEvent('deployment.deleted', deleted, ACTOR, now);
-    return end('deleted', () => deleteDeployment(table, deleted, event, [noted, ...counted]));
+    return apply('deleted', () => deleteDeployment(table, deleted, event, [written, ...counted]));
   }
   if (!current) {
     const { name = next.id, groups = [] } = wanted;
     const { id, generation } = next;
     const deployment: Deployment = { id, name, groups, generation, keyCount: 0, createdAt: now };
     const event = newEvent('deployment.registered', deployment, ACTOR, now, { name, groups });
-    return end('registered', () => registerDeployment(table, deployment, event, [note(generation)]));
+    return apply('registered', () =>
+      registerDeployment(table, deployment, event, [registrationWith(generation)]),
+    );
   }
-  const noted = note(current.generation);
-  if (isAsWanted(current, wanted)) return end('unchanged', () => noteRegistration(table, noted));
+  const written = registrationWith(current.generation);
+  if (isAsWanted(current, wanted)) return apply('unchanged', () => storeRegistration(table, written));
   const { name, groups } = wanted;
   const changes = { ...(name !== undefined && { name }), ...(groups && { groups }) };
   const event = newEvent('deployment.edited', current, ACTOR, now, changes);
-  return end('edited', () => editDeployment(table, current, changes, event, [noted]));
+  return apply('edited', () => editDeployment(table, current, changes, event, [written]));
 }
 
 /**
@@ -108,7 +110,7 @@ export function isOfSource(
   known: Pick<Registration | MalformedRegistration, 'generation' | 'isPresent'> | undefined,
 ): boolean {
   if (!known?.isPresent) return false;
-  return known.generation === generation || known.generation === undefined || generation === NO_LIFE;
+  return known.generation === generation || known.generation === undefined || generation === NO_GENERATION;
 }
 
 /**

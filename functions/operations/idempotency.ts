@@ -1,5 +1,5 @@
 import { conflict, ServiceError } from '../domain/errors.ts';
-import { type Clock, IDEMPOTENCY_LIFETIME, isLive } from '../domain/expiry.ts';
+import { type Clock, IDEMPOTENCY_LIFETIME, isUnexpired } from '../domain/expiry.ts';
 import type { Deployment, IdempotencyRecord } from '../domain/records.ts';
 import { hashOf } from '../domain/secrets.ts';
 import type { Answer } from '../http/answer.ts';
@@ -52,7 +52,7 @@ export function idempotentCall(
 
   const earlierAnswer = async () => {
     const record = key === undefined ? undefined : await readIdempotencyRecord(table, claim);
-    return record && isLive(record.expiresAt, clock()) ? replay(record, bodyHash) : undefined;
+    return record && isUnexpired(record.expiresAt, clock()) ? replay(record, bodyHash) : undefined;
   };
   return {
     earlierAnswer,

@@ -5,7 +5,7 @@ import { type KeyStatus, statusOf } from '../domain/key-status.ts';
 import type { UseOrigin } from '../domain/last-use.ts';
 import { timeOfUlid } from '../domain/mint.ts';
 import type { ApiKey, MalformedKey } from '../domain/records.ts';
-import { livingSecrets } from '../domain/rotation.ts';
+import { activeSecrets } from '../domain/rotation.ts';
 import { broadRules, type TrustedIssuer, unboundRules } from '../domain/trust.ts';
 
 /** The stack's rules that affect how the API shows a key. */
@@ -49,7 +49,7 @@ function shownWellFormedKey(key: ApiKey, now: number, { maxIdleDays, policy, iss
     unboundTrust: unbound.length > 0 ? unbound : undefined,
     broadTrust: broad.length > 0 ? broad : undefined,
     policyViolations: violations.length > 0 ? violations : undefined,
-    credentials: livingSecrets(key, now).map(({ createdAt, retiresAt, retiresOnFirstUse, lastUsedAt }) => ({
+    credentials: activeSecrets(key, now).map(({ createdAt, retiresAt, retiresOnFirstUse, lastUsedAt }) => ({
       createdAt: time(createdAt),
       retiresAt: time(retiresAt),
       retiresOnFirstUse,

@@ -118,8 +118,8 @@ export async function recordRejectedCalls({ table, clock, hasTime, log }: Depend
     for (const [deploymentId, history] of histories) {
       if (!history || history.others.callers === 0) continue;
       const { calls: count, callers } = history.others;
-      const life = { id: deploymentId, generation: history.generation };
-      const event = newEvent('call.refused', life, systemActor('sweep'), now, { count, callers });
+      const deployment = { id: deploymentId, generation: history.generation };
+      const event = newEvent('call.refused', deployment, systemActor('sweep'), now, { count, callers });
       await putEvent(table, inHistory(event, history));
       written++;
     }

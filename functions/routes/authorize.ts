@@ -1,12 +1,12 @@
 import type { APIGatewayAuthorizerResult, APIGatewaySimpleAuthorizerWithContextResult } from 'aws-lambda';
-import { type CheckRules, type CheckStore, check, type Refusal, type Verdict } from '../domain/check.ts';
+import { type CheckRules, type CheckStore, check, type DenialReason, type Verdict } from '../domain/check.ts';
 import type { Clock } from '../domain/expiry.ts';
 import {
   type AuthorizerCall,
   type AuthorizerEvent,
-  demandOf,
   hasDetour,
   parseAuthorizerEvent,
+  requirementsOf,
 } from '../http/authorizer-event.ts';
 import { bearerToken } from '../http/bearer.ts';
 import { type AuthorizerContext, contextOf } from '../http/context.ts';
@@ -16,8 +16,8 @@ export type AuthorizerResult =
   | APIGatewayAuthorizerResult;
 
 /** The reason why a call is denied: the token, the API's stage variables, or the path. */
-export type CallRefusal =
-  | Refusal
+export type CallDenialReason =
+  | DenialReason
   /**
    * The call has no token. API Gateway itself rejects such calls to other APIs, so only `/whoami` reports this reason.
    */
@@ -32,12 +32,12 @@ export type CallRefusal =
 
 /** Receives reports of denied and failed checks. The reports contain no secrets. */
 export interface CheckReport {
-  refused: (reason: CallRefusal, call: CallOrigin) => void;
-  failed: (error: unknown, call: CallOrigin) => void;
+  denied: (reason: CallDenialReason, call: CallIdentifiers) => void;
+  failed: (error: unknown, call: CallIdentifiers) => void;
 }
 
 /** Identifiers of a call's API, request and token, for the log. */
-export interface CallOrigin {
+export interface CallIdentifiers {
   apiId?: string | undefined;
   requestId?: string | undefined;
   /** The public ID of the presented token. Undefined if the text does not have the format of a token. */
@@ -52,7 +52,7 @@ interface Dependencies {
 }
 
 /** Reasons for which a caller with a valid token gets a 403. For all other reasons, a REST API returns a 401. */
-const FORBIDDEN: ReadonlySet<CallRefusal> = new Set<CallRefusal>([
+const FORBIDDEN: ReadonlySet<CallDenialReason> = new Set<CallDenialReason>([
   'network',
   'deployment',
   'scope',
@@ -63,7 +63,9 @@ const FORBIDDEN: ReadonlySet<CallRefusal> = new Set<CallRefusal>([
 /** Maximum length of an ARN that API Gateway accepts in a policy, in characters. */
 const MAX_RESOURCE = 512;
 
-type Decision = Extract<Verdict, { allowed: true }> | { allowed: false; reason: CallRefusal; id?: string };
+type Decision =
+  | Extract<Verdict, { allowed: true }>
+  | { allowed: false; reason: CallDenialReason; id?: string };
 
 /**
  * Returns the Lambda authorizer that other APIs use for their routes.
@@ -85,22 +87,21 @@ export function authorizer(dependencies: Dependencies) {
       dependencies.report.failed(error, origin);
       throw error;
     }
-    if (!decision.allowed)
-      dependencies.report.refused(decision.reason, { ...origin, client_id: decision.id });
+    if (!decision.allowed) dependencies.report.denied(decision.reason, { ...origin, client_id: decision.id });
     return call.answer === 'simple' ? simpleAnswer(decision) : policyAnswer(call, decision);
   };
 }
 
 async function decide(call: AuthorizerCall, dependencies: Dependencies): Promise<Decision> {
-  const demand = demandOf(call);
-  if (!demand) return { allowed: false, reason: 'configuration' };
-  if (demand.deploymentId !== undefined && hasDetour(call)) return { allowed: false, reason: 'path' };
+  const requirements = requirementsOf(call);
+  if (!requirements) return { allowed: false, reason: 'configuration' };
+  if (requirements.deploymentId !== undefined && hasDetour(call)) return { allowed: false, reason: 'path' };
   if (call.answer !== 'simple' && isByRoute(call) && !isNameable(call.arn)) {
     return { allowed: false, reason: 'path' };
   }
   const token = bearerToken(call.authorization);
   return token
-    ? check(token, dependencies, { ...demand, ...call.caller })
+    ? check(token, dependencies, { ...requirements, ...call.caller })
     : { allowed: false, reason: 'malformed' };
 }
 

@@ -1,8 +1,8 @@
 import {
   type Access,
-  type CheckedGrant,
+  type CheckedTemporaryToken,
   type CheckRules,
-  judge,
+  evaluate,
   parseToken,
   scopeOf,
 } from '../domain/check.ts';
@@ -43,17 +43,17 @@ export function introspectRoute(
     return { status: 200, body: found ? described(found, issuer) : { active: false } };
   };
 
-  async function accessOf(token: string, { id }: Deployment): Promise<Found | undefined> {
+  async function accessOf(token: string, { id }: Deployment): Promise<ActiveToken | undefined> {
     const credential = parseToken(token);
     if (credential?.deploymentId !== id) return undefined;
     const { records, issuedFrom, lastUse } = await readToken(table, credential, hashOf(token));
-    const end = ({ sub }: CheckedGrant) => readEnd(table, { issuer: peopleIssuer, sub });
-    const verdict = await judge(credential, { ...records, readEnd: end }, clock(), rules);
+    const end = ({ sub }: CheckedTemporaryToken) => readEnd(table, { issuer: peopleIssuer, sub });
+    const verdict = await evaluate(credential, { ...records, readEnd: end }, clock(), rules);
     return verdict.allowed ? { access: verdict.access, issuedFrom, lastUse } : undefined;
   }
 }
 
-interface Found {
+interface ActiveToken {
   access: Access;
   /** The source of the exchange that issued the token; undefined if it was not recorded. */
   issuedFrom: Partial<UseOrigin> | undefined;
@@ -64,7 +64,7 @@ interface Found {
   lastUse: LastUse | undefined;
 }
 
-function described({ access, issuedFrom, lastUse }: Found, issuer: string) {
+function described({ access, issuedFrom, lastUse }: ActiveToken, issuer: string) {
   const { principalId, principalType, deploymentId, issuedAt, expiresAt } = access;
   return {
     active: true,

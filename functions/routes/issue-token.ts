@@ -7,7 +7,7 @@ import { formatKeyId } from '../domain/identifiers.ts';
 import { type Issue, isUseDue, originOf, recordedBefore, type UseOrigin } from '../domain/last-use.ts';
 import { mintCredential } from '../domain/mint.ts';
 import type { ApiKey, SecretHash, Token } from '../domain/records.ts';
-import { afterUse, isFirstUse, livingSecrets, retiringSince } from '../domain/rotation.ts';
+import { activeSecrets, afterUse, isFirstUse, retiringSince } from '../domain/rotation.ts';
 import { effectiveScopes, narrowScopes } from '../domain/scopes.ts';
 import { hashOf } from '../domain/secrets.ts';
 import type { UsedSubject } from '../domain/subject-token.ts';
@@ -71,7 +71,7 @@ export function tokenRoute(table: Table, dependencies: Dependencies): OAuthRoute
     const { scope, subject_token: subject } = parseParameters(exchangeParameters, request.parameters);
     const client = await authenticateSubject(table, request, subject, { clock, maxIdleDays, trust });
     const scopes = requestedScopes(scope, client.key, rules);
-    const answer = await issue(client, request, scopes, client.once);
+    const answer = await issue(client, request, scopes, client.usedSubject);
     if (!answer) throw rejectedSubject('used_subject_token');
     return { ...answer, body: { ...(answer.body as object), issued_token_type: ACCESS_TOKEN_TYPE } };
   }
@@ -84,7 +84,7 @@ export function tokenRoute(table: Table, dependencies: Dependencies): OAuthRoute
     client: Client,
     request: OAuthRequest,
     scopes: string[] | undefined,
-    once?: UsedSubject,
+    usedSubject?: UsedSubject,
   ): Promise<Answer | undefined> {
     const { deployment, key, secret } = client;
     const now = clock();
@@ -110,7 +110,7 @@ export function tokenRoute(table: Table, dependencies: Dependencies): OAuthRoute
     const isWritten =
       secret && isFirstUse(key, secret)
         ? await putTokenOfFirstUse(table, newToken(), key, firstUse(client, secret, use))
-        : await write(newToken, recordUseOf(client, use), once);
+        : await write(newToken, recordUseOf(client, use), usedSubject);
     if (!isWritten) return undefined;
     onIssued?.({ keyId: formatKeyId(deployment.id, key.ulid), requestId: request.requestId, ...from });
     return {
@@ -133,16 +133,16 @@ export function tokenRoute(table: Table, dependencies: Dependencies): OAuthRoute
    * Writes the token, and waits until the use of its key is recorded, because Lambda runs nothing after the response.
    * @param newToken function that creates the token to write; each call returns a new token
    * @param recorded promise that settles when the use is recorded
-   * @param once the subject token to store, if it is accepted only once
+   * @param usedSubject the subject token to store, if it is accepted only once
    * @returns false if the subject token was used before
    */
   async function write(
     newToken: () => Token,
     recorded: Promise<void>,
-    once: UsedSubject | undefined,
+    usedSubject: UsedSubject | undefined,
   ): Promise<boolean> {
     try {
-      if (once) return await putTokenOfSubject(table, newToken(), once);
+      if (usedSubject) return await putTokenOfSubject(table, newToken(), usedSubject);
       await putToken(table, newToken);
       return true;
     } finally {
@@ -180,7 +180,7 @@ function firstUse(client: Client, secret: SecretHash, use: Use): FirstUse {
   const { key } = client;
   const { now } = use;
   const secrets = afterUse(key, secret.hash, now);
-  const hasRetired = secrets.length < livingSecrets(key, now).length;
+  const hasRetired = secrets.length < activeSecrets(key, now).length;
   const event = hasRetired
     ? secretEvent('api_key.secret_retired', client, secret, use)
     : retiringEvent(client, secret, use);

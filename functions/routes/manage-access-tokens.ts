@@ -1,7 +1,7 @@
-import { type Access, type CheckRules, judgeToken, scopeOf } from '../domain/check.ts';
+import { type Access, type CheckRules, evaluateAccessToken, scopeOf } from '../domain/check.ts';
 import { notFound } from '../domain/errors.ts';
 import { newEvent } from '../domain/events.ts';
-import type { Clock } from '../domain/expiry.ts';
+import { type Clock, isoTime } from '../domain/expiry.ts';
 import { formatKeyId, parseKeyId } from '../domain/identifiers.ts';
 import type { ApiKey, CheckedKey, Generation, MalformedKey, Token } from '../domain/records.ts';
 import { TOKEN_ID, tokenIdOf } from '../domain/secrets.ts';
@@ -16,7 +16,7 @@ import type { Table } from '../table/table.ts';
 import { listTokens, readTokenOfKey, revokeToken, type UsedToken } from '../table/tokens.ts';
 
 /** A key that a request identifies. */
-interface Found {
+interface RequestedKey {
   deployment: Generation;
   key: ApiKey | MalformedKey;
   /**
@@ -80,7 +80,7 @@ export function accessTokenRoutes(
     return { status: 204 };
   }
 
-  async function keyOf({ person, params }: ManagementRequest): Promise<Found> {
+  async function keyOf({ person, params }: ManagementRequest): Promise<RequestedKey> {
     const deployment = await readVisibleDeployment(table, person, params.deploymentId);
     const id = parseKeyId(params.keyId);
     const isOfThisDeployment = id?.deploymentId === deployment.id;
@@ -90,10 +90,14 @@ export function accessTokenRoutes(
   }
 
   /** Returns the access that a token gives according to the check; undefined if the token is not active. */
-  function accessOf({ deployment, key, checked }: Found, token: Token, now: number): Access | undefined {
+  function accessOf(
+    { deployment, key, checked }: RequestedKey,
+    token: Token,
+    now: number,
+  ): Access | undefined {
     const { deploymentId, ulid } = key;
     const credential = { kind: 'token', deploymentId, ulid } as const;
-    const verdict = judgeToken(credential, { deployment, key: checked, token }, now, rules);
+    const verdict = evaluateAccessToken(credential, { deployment, key: checked, token }, now, rules);
     return verdict.allowed ? verdict.access : undefined;
   }
 }
@@ -106,8 +110,8 @@ function eventData({ deploymentId, ulid, name }: ApiKey | MalformedKey) {
 function shown({ token, lastUse }: UsedToken, access: Access) {
   return {
     id: tokenIdOf(token.hash),
-    issuedAt: new Date(access.issuedAt * 1000).toISOString(),
-    expiresAt: new Date(access.expiresAt * 1000).toISOString(),
+    issuedAt: isoTime(access.issuedAt),
+    expiresAt: isoTime(access.expiresAt),
     // A token whose scopes were not narrowed has the scopes of its key.
     scope: token.scopes && scopeOf(access),
     lastUsedAt: lastUse && new Date(lastUse.at).toISOString(),

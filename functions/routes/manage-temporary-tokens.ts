@@ -1,11 +1,11 @@
 import { scopeOf } from '../domain/check.ts';
 import { accessEnded, notFound } from '../domain/errors.ts';
 import { newEvent } from '../domain/events.ts';
-import { type Clock, expiryOfGrant } from '../domain/expiry.ts';
+import { type Clock, expiryOfTemporaryToken, isoTime } from '../domain/expiry.ts';
 import { isUlid } from '../domain/identifiers.ts';
 import { mintCredential, newUlid } from '../domain/mint.ts';
 import { type Person, visibleTo } from '../domain/people.ts';
-import type { Deployment, Generation, Grant } from '../domain/records.ts';
+import type { Deployment, Generation, TemporaryToken } from '../domain/records.ts';
 import { effectiveScopes } from '../domain/scopes.ts';
 import { hashOf } from '../domain/secrets.ts';
 import { fromCursor, toCursor } from '../http/cursor.ts';
@@ -15,11 +15,11 @@ import { idempotentCall } from '../operations/idempotency.ts';
 import { readDeployment, readVisibleDeployment } from '../table/deployments.ts';
 import type { Table } from '../table/table.ts';
 import {
-  deleteGrant,
-  listGrants,
-  type MalformedGrant,
-  putGrant,
-  readGrant,
+  deleteTemporaryToken,
+  listTemporaryTokens,
+  type MalformedTemporaryToken,
+  putTemporaryToken,
+  readTemporaryToken,
 } from '../table/temporary-tokens.ts';
 
 /**
@@ -40,7 +40,7 @@ export function temporaryTokenRoutes(
       const now = clock();
       const ulid = newUlid(now);
       const accessToken = mintCredential('temporary', deployment.id, ulid);
-      const grant: Grant = {
+      const temporaryToken: TemporaryToken = {
         deploymentId: deployment.id,
         ulid,
         hash: hashOf(accessToken),
@@ -52,23 +52,32 @@ export function temporaryTokenRoutes(
         // them.
         scopes: effectiveScopes(input.scopes, undefined, known),
         issuedAt: Math.floor(now / 1000),
-        expiresAt: expiryOfGrant(now),
+        expiresAt: expiryOfTemporaryToken(now),
       };
-      const { id, expiresAt, scope } = shown(grant, known);
+      const { id, expiresAt, scope } = shown(temporaryToken, known);
       const answer = {
         status: 201,
         headers: { Location: `/deployments/${deployment.id}/temporary-tokens/${id}` },
         body: {
           id,
           token_type: 'Bearer',
-          expires_in: Math.floor(grant.expiresAt - now / 1000),
+          expires_in: Math.floor(temporaryToken.expiresAt - now / 1000),
           expiresAt,
           scope,
         },
       };
-      const event = newEvent('temporary_token.issued', deployment, request.actor, now, eventData(grant));
+      const event = newEvent(
+        'temporary_token.issued',
+        deployment,
+        request.actor,
+        now,
+        eventData(temporaryToken),
+      );
       const record = call.record(answer, now);
-      const outcome = await putGrant(table, grant, event, { record, signIn: request.person.signIn });
+      const outcome = await putTemporaryToken(table, temporaryToken, event, {
+        record,
+        signIn: request.person.signIn,
+      });
       if (outcome === 'repeated') return call.firstAnswer();
       if (outcome === 'ended') throw accessEnded();
       if (outcome === 'gone') throw notFound('Deployment');
@@ -80,22 +89,31 @@ export function temporaryTokenRoutes(
       const { person, routeKey, query } = request;
       const { limit, cursor } = parseInput(pageInput, query, 'query');
       const listing = [routeKey, deployment.id, deployment.generation, person.sub];
-      const { items, next } = await listGrants(table, deployment, {
+      const { items, next } = await listTemporaryTokens(table, deployment, {
         after: fromCursor(listing, cursor),
         limit,
         now: clock(),
-        isWanted: (grant) => isOf(person, grant),
+        isWanted: (temporaryToken) => isOf(person, temporaryToken),
       });
       const nextCursor = next === undefined ? undefined : toCursor(listing, next);
-      return { status: 200, body: { items: items.map((grant) => shown(grant, known)), nextCursor } };
+      return {
+        status: 200,
+        body: { items: items.map((temporaryToken) => shown(temporaryToken, known)), nextCursor },
+      };
     },
 
     'DELETE /deployments/{deploymentId}/temporary-tokens/{tokenId}': async (request) => {
       const deployment = await readVisibleDeployment(table, request.person, request.params.deploymentId);
       const now = clock();
-      const grant = await grantOf(request, deployment, now);
-      const event = newEvent('temporary_token.revoked', deployment, request.actor, now, eventData(grant));
-      if (!(await deleteGrant(table, grant, event))) throw notFound('temporary token');
+      const temporaryToken = await temporaryTokenOf(request, deployment, now);
+      const event = newEvent(
+        'temporary_token.revoked',
+        deployment,
+        request.actor,
+        now,
+        eventData(temporaryToken),
+      );
+      if (!(await deleteTemporaryToken(table, temporaryToken, event))) throw notFound('temporary token');
       return { status: 204 };
     },
   };
@@ -104,34 +122,40 @@ export function temporaryTokenRoutes(
     return visibleTo(person, await readDeployment(table, params.deploymentId));
   }
 
-  async function grantOf({ person, params }: ManagementRequest, deployment: Generation, now: number) {
+  async function temporaryTokenOf(
+    { person, params }: ManagementRequest,
+    deployment: Generation,
+    now: number,
+  ) {
     const isId = isUlid(params.tokenId);
-    const grant = isId ? await readGrant(table, deployment, params.tokenId, now) : undefined;
-    if (!grant || !isOf(person, grant)) throw notFound('temporary token');
-    return grant;
+    const temporaryToken = isId
+      ? await readTemporaryToken(table, deployment, params.tokenId, now)
+      : undefined;
+    if (!temporaryToken || !isOf(person, temporaryToken)) throw notFound('temporary token');
+    return temporaryToken;
   }
 }
 
-function isOf(person: Person, grant: Grant | MalformedGrant): boolean {
-  return person.isAdministrator || grant.sub === person.sub;
+function isOf(person: Person, temporaryToken: TemporaryToken | MalformedTemporaryToken): boolean {
+  return person.isAdministrator || temporaryToken.sub === person.sub;
 }
 
-function eventData({ ulid, sub, scopes }: Pick<Grant, 'ulid'> & Partial<Grant>) {
+function eventData({ ulid, sub, scopes }: Pick<TemporaryToken, 'ulid'> & Partial<TemporaryToken>) {
   return { temporaryTokenId: ulid, ...(sub !== undefined && { sub }), ...(scopes && { scopes }) };
 }
 
 /** Returns a temporary token in the format of a listing, without the token itself or its hash. */
 function shown(
-  { ulid, deploymentId, sub, name, scopes, issuedAt, expiresAt }: Grant,
+  { ulid, deploymentId, sub, name, scopes, issuedAt, expiresAt }: TemporaryToken,
   known: readonly string[],
 ) {
   return {
     id: ulid,
     // Omit scopes that the stack no longer defines, because they have no effect.
     scope: scopeOf({ deploymentId, scopes: effectiveScopes(scopes, undefined, known) }),
-    createdAt: new Date(issuedAt * 1000).toISOString(),
+    createdAt: isoTime(issuedAt),
     createdBy: sub,
     createdByName: name,
-    expiresAt: new Date(expiresAt * 1000).toISOString(),
+    expiresAt: isoTime(expiresAt),
   };
 }

@@ -1,11 +1,11 @@
-import { type CheckRules, judge, parseToken } from '../domain/check.ts';
+import { type CheckRules, evaluate, parseToken } from '../domain/check.ts';
 import { findCredentials } from '../domain/credentials-in-text.ts';
 import { invalidFields, ServiceError, unavailable } from '../domain/errors.ts';
 import { type EventType, newEvent, type ServiceEvent } from '../domain/events.ts';
 import type { Clock } from '../domain/expiry.ts';
 import { type Credential, formatKeyId, parseCredential } from '../domain/identifiers.ts';
 import type { Actor } from '../domain/records.ts';
-import { livingSecrets } from '../domain/rotation.ts';
+import { activeSecrets } from '../domain/rotation.ts';
 import { hashOf, sameHash } from '../domain/secrets.ts';
 import { disableMalformedKey, editApiKey, readLeakedKey } from '../table/keys.ts';
 import type { Table } from '../table/table.ts';
@@ -91,12 +91,12 @@ async function leakKey(
     // If the secrets in the item cannot be read, the presented secret might be among them. A malformed key cannot get
     // new tokens anyway. The report revokes its existing tokens.
     const { secrets = [{ hash, createdAt: now }] } = key;
-    const isValid = livingSecrets({ secrets }, now).some((secret) => sameHash(secret.hash, hash));
+    const isValid = activeSecrets({ secrets }, now).some((secret) => sameHash(secret.hash, hash));
     if (!isValid || (key.leak && !key.enabled)) return;
-    const life = { id: deploymentId, generation };
+    const deployment = { id: deploymentId, generation };
     const keyId = formatKeyId(deploymentId, ulid);
     if ('malformed' in key) {
-      const event = newEvent('api_key.leaked', life, actor, now, { keyId });
+      const event = newEvent('api_key.leaked', deployment, actor, now, { keyId });
       await disableMalformedKey(table, key, { reportedAt: now, wasEnabled: false }, event);
       return;
     }
@@ -107,7 +107,7 @@ async function leakKey(
       leak: { reportedAt: now, wasEnabled: key.enabled },
       revision: key.revision + 1,
     };
-    const event = newEvent('api_key.leaked', life, actor, now, { keyId, name: key.name });
+    const event = newEvent('api_key.leaked', deployment, actor, now, { keyId, name: key.name });
     if ((await editApiKey(table, leaked, event)) === 'written') return;
   }
   throw unavailable(new Error('the key is being changed'));
@@ -124,15 +124,15 @@ async function leakToken(
   const { records, isThere } = await readToken(table, credential, hash);
   if (!isThere) return;
   // A valid token counts as leaked even if its holder's access was ended.
-  const verdict = await judge(credential, { ...records, readEnd: async () => undefined }, now, rules);
+  const verdict = await evaluate(credential, { ...records, readEnd: async () => undefined }, now, rules);
   // The token might be invalid only because an item is malformed, and someone could repair that item.
   if (!verdict.allowed || !records.deployment) return deleteLeakedToken(table, credential, hash, undefined);
   const { deploymentId, ulid } = credential;
   const isOfKey = credential.kind === 'token';
   const type: EventType = isOfKey ? 'token.leaked' : 'temporary_token.leaked';
-  const life = { id: deploymentId, generation: records.deployment.generation };
+  const deployment = { id: deploymentId, generation: records.deployment.generation };
   const data: ServiceEvent['data'] = isOfKey
     ? { keyId: formatKeyId(deploymentId, ulid) }
     : { temporaryTokenId: ulid, sub: verdict.access.principalId };
-  await deleteLeakedToken(table, credential, hash, newEvent(type, life, actor, now, data));
+  await deleteLeakedToken(table, credential, hash, newEvent(type, deployment, actor, now, data));
 }

@@ -1,11 +1,11 @@
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from 'aws-lambda';
 import {
+  type CallRequirements,
   type CheckRules,
   type CheckStore,
   check,
-  type Demand,
+  type DenialReason,
   parseToken,
-  type Refusal,
   type Verdict,
 } from '../domain/check.ts';
 import { ServiceError } from '../domain/errors.ts';
@@ -41,17 +41,17 @@ export function whoami(dependencies: Dependencies) {
     const { apiId, requestId, http } = requestContext;
     // RFC 6750 §3.1: a request without a token gets a challenge without an error code.
     if (headers.authorization === undefined) {
-      report.refused('missing', { apiId, requestId });
+      report.denied('missing', { apiId, requestId });
       return answer(401, { message: 'Unauthorized' }, challenge());
     }
     try {
       const token = bearerToken(headers.authorization);
       const requirement = parseRequirement(rawQueryString, rules.scopes);
       const verdict: Verdict = token
-        ? await check(token, dependencies, demandOf(token, requirement, http))
+        ? await check(token, dependencies, requirementsOf(token, requirement, http))
         : { allowed: false, reason: 'malformed' };
       if (verdict.allowed) return allowed(contextOf(verdict.access));
-      report.refused(verdict.reason, { apiId, requestId, client_id: verdict.id });
+      report.denied(verdict.reason, { apiId, requestId, client_id: verdict.id });
       return denied(verdict.reason, requirement);
     } catch (error) {
       report.failed(error, { apiId, requestId });
@@ -66,16 +66,16 @@ export function whoami(dependencies: Dependencies) {
  * Returns the requirements for the check. A malformed requirement, or a requirement for a different Deployment, matters
  * only for a valid token, because an invalid token always gets a 401.
  */
-function demandOf(
+function requirementsOf(
   token: string,
   requirement: Requirement | undefined,
   { sourceIp: address, userAgent }: { sourceIp: string; userAgent: string },
-): Demand {
+): CallRequirements {
   const caller = { address, userAgent };
-  if (!requirement) return { ...caller, scopes: [], deniedFor: 'request' };
+  if (!requirement) return { ...caller, scopes: [], denial: 'request' };
   const { scopes, deploymentId } = requirement;
   const isOfAnother = deploymentId !== undefined && parseToken(token)?.deploymentId !== deploymentId;
-  return { ...caller, scopes, deniedFor: isOfAnother ? 'deployment' : undefined };
+  return { ...caller, scopes, denial: isOfAnother ? 'deployment' : undefined };
 }
 
 function allowed(context: AuthorizerContext): APIGatewayProxyStructuredResultV2 {
@@ -86,7 +86,7 @@ function allowed(context: AuthorizerContext): APIGatewayProxyStructuredResultV2 
   });
 }
 
-function denied(reason: Refusal, requirement?: Requirement): APIGatewayProxyStructuredResultV2 {
+function denied(reason: DenialReason, requirement?: Requirement): APIGatewayProxyStructuredResultV2 {
   if (reason === 'request') return answer(400, { message: BAD_REQUIREMENT });
   if (reason === 'scope' || reason === 'deployment') {
     return answer(403, { message: 'Forbidden' }, challenge('insufficient_scope', requirement?.scopes));

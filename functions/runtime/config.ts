@@ -7,7 +7,7 @@ import type { PeopleConfig } from '../domain/people.ts';
 import { isPrincipalArn } from '../domain/principals.ts';
 import { isScope } from '../domain/scopes.ts';
 import type { TrustedIssuer } from '../domain/trust.ts';
-import type { Access } from '../table/https-transport.ts';
+import type { AwsAccess } from '../table/https-transport.ts';
 import * as ENV from './env.ts';
 
 type Environment = Record<string, string | undefined>;
@@ -173,7 +173,7 @@ export function readTokenConfig(env: Environment = process.env): TokenConfig {
  * Reads the credentials and Region for DynamoDB from the variables that Lambda sets. These variables do not change
  * during the lifetime of an execution environment.
  */
-export function readAccess(env: Environment = process.env): Access {
+export function readAwsAccess(env: Environment = process.env): AwsAccess {
   const required = readAll(env, {
     region: text('AWS_REGION'),
     accessKeyId: text('AWS_ACCESS_KEY_ID'),

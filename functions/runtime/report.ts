@@ -1,10 +1,10 @@
 import type { Issue } from '../domain/last-use.ts';
 import type { PurgeOutcome } from '../domain/purge-outcome.ts';
-import { writeLine } from './line.ts';
+import { writeLine } from './log-line.ts';
 import { counted, type Measure, measured, ofStack } from './metric.ts';
 import * as METRIC from './metric-names.ts';
 
-interface Origin {
+interface CallIdentifiers {
   apiId?: string | undefined;
   requestId?: string | undefined;
   client_id?: string | undefined;
@@ -17,9 +17,9 @@ interface Origin {
 export function checkReport(env: Record<string, string | undefined> = process.env) {
   const dimension = ofStack(env);
   return {
-    refused: (reason: string, origin: Origin) =>
+    denied: (reason: string, origin: CallIdentifiers) =>
       writeLine('INFO', 'denied', { ...origin, ...counted(METRIC.checksRefused, { ...dimension, reason }) }),
-    failed: (error: unknown, origin: Origin) =>
+    failed: (error: unknown, origin: CallIdentifiers) =>
       writeLine('ERROR', 'failed', {
         ...origin,
         // Log the cause of a ServiceError, which contains the details that clients do not see.

@@ -14,9 +14,9 @@ const TIMEOUT = 2000;
 /** Maximum size of a document from an issuer, in bytes. */
 const MAX_BYTES = 64 * 1024;
 /** How long an issuer's keys are cached, in milliseconds. */
-const KEPT = 10 * 60 * 1000;
+const CACHE_LIFETIME = 10 * 60 * 1000;
 /** Minimum age of cached keys before a token with an unknown key causes a new request, in milliseconds. */
-const ASKED_AGAIN = 30 * 1000;
+const MIN_REFETCH_AGE = 30 * 1000;
 /** How long after a failure the service waits before it calls the issuer again, in milliseconds. */
 const PAUSE = 5 * 1000;
 /** Tolerated clock difference, in seconds. */
@@ -41,7 +41,7 @@ export type Resolve = (
   callback: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
 ) => void;
 
-interface Kept {
+interface CachedKeys {
   keys: JSONWebKeySet;
   /** Time at which the keys were fetched, in epoch milliseconds. */
   at: number;
@@ -67,14 +67,14 @@ interface Trusted {
  * issuer cannot be reached, for 5 seconds afterwards, and if the issuer's inline keys are missing or unusable. One
  * issuer's faulty keys do not affect the exchange of any other credential. The cause, for the log, names the issuer.
  */
-export function openIssuers(
+export function openTokenVerifier(
   clock: Clock,
   { issuers, inlineKeys = new Map(), resolve = lookup }: Trusted,
 ): VerifyToken {
-  const kept = new Map<string, Kept>();
+  const cache = new Map<string, CachedKeys>();
   const failures = new Map<string, Failure>();
 
-  async function keysOf(issuer: string, oldest: number): Promise<Kept> {
+  async function keysOf(issuer: string, oldest: number): Promise<CachedKeys> {
     const inline = inlineKeys.get(issuer);
     if (inline) return { keys: inline, at: clock() };
     const entry = findIssuer(issuers, issuer);
@@ -82,13 +82,13 @@ export function openIssuers(
     if (entry !== undefined && entryOf(entry).hasInlineKeys) {
       throw unavailable(new Error(`The function has no usable inline keys of ${issuer}.`));
     }
-    const found = kept.get(issuer);
+    const found = cache.get(issuer);
     if (found && found.at > oldest) return found;
     const failure = failures.get(issuer);
     if (failure && Math.abs(clock() - failure.at) < PAUSE) throw unavailable(failure.cause);
     try {
       const fresh = { keys: await fetchKeys(issuer, resolve), at: clock() };
-      kept.set(issuer, fresh);
+      cache.set(issuer, fresh);
       return fresh;
     } catch (cause) {
       failures.set(issuer, { cause, at: clock() });
@@ -98,7 +98,7 @@ export function openIssuers(
 
   return async (issuer, jwt) => {
     const algorithms = algorithmsOf(findIssuer(issuers, issuer) ?? issuer) ?? ALGORITHMS;
-    const verify = async ({ keys }: Kept): Promise<JWTPayload> => {
+    const verify = async ({ keys }: CachedKeys): Promise<JWTPayload> => {
       const options = {
         issuer,
         algorithms: [...algorithms],
@@ -108,13 +108,13 @@ export function openIssuers(
       };
       return (await jwtVerify(jwt, createLocalJWKSet(keys), options)).payload;
     };
-    const found = await keysOf(issuer, clock() - KEPT);
+    const found = await keysOf(issuer, clock() - CACHE_LIFETIME);
     try {
       const claims = await verify(found).catch(async (error: unknown) => {
         // Fetch the keys again, because the issuer might have a new key.
-        const mayAsk = error instanceof errors.JWKSNoMatchingKey && found.at <= clock() - ASKED_AGAIN;
-        if (!mayAsk) throw error;
-        return verify(await keysOf(issuer, clock() - ASKED_AGAIN));
+        const mayRefetch = error instanceof errors.JWKSNoMatchingKey && found.at <= clock() - MIN_REFETCH_AGE;
+        if (!mayRefetch) throw error;
+        return verify(await keysOf(issuer, clock() - MIN_REFETCH_AGE));
       });
       return { claims };
     } catch (error) {

@@ -1,5 +1,5 @@
 import aws4 from 'aws4';
-import { readAccess } from './config.ts';
+import { readAwsAccess } from './config.ts';
 
 /** Time limit for one attempt, in milliseconds. */
 const ATTEMPT = 5000;
@@ -14,7 +14,7 @@ export function openUserPool(
   userPoolId: string,
   endpoint = process.env.AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER,
 ): (sub: string) => Promise<void> {
-  const { region, accessKeyId, secretAccessKey, sessionToken } = readAccess();
+  const { region, accessKeyId, secretAccessKey, sessionToken } = readAwsAccess();
   const url = endpoint ?? `https://cognito-idp.${region}.amazonaws.com`;
   return async (sub) => {
     const body = JSON.stringify({ UserPoolId: userPoolId, Username: sub });

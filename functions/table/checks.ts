@@ -1,6 +1,6 @@
 import { dayOf } from '../domain/active-days.ts';
 import type { CheckStore } from '../domain/check.ts';
-import { isLive } from '../domain/expiry.ts';
+import { isUnexpired } from '../domain/expiry.ts';
 import type { UseOrigin } from '../domain/last-use.ts';
 import type { ApiKey, PersonId } from '../domain/records.ts';
 import {
@@ -50,7 +50,7 @@ export function checkStore(table: Table, issuer: string): CheckStore {
       if (outcome.kind === 'done') return until;
       // Another use has extended the token further, or the token was deleted.
       const expiresAt = outcome.reasons[0]?.Item?.expiresAt as number;
-      return Number.isSafeInteger(expiresAt) && isLive(expiresAt, now) ? expiresAt : undefined;
+      return Number.isSafeInteger(expiresAt) && isUnexpired(expiresAt, now) ? expiresAt : undefined;
     },
 
     recordUse: (...use) => recordUse(table, ...use),
@@ -89,7 +89,7 @@ export async function recordUse(
 
 /** Returns the values of `LAST_USE`. @param now epoch milliseconds */
 function lastUse(now: number, { address, client }: UseOrigin) {
-  return { ':at': now, ':address': address, ':client': client };
+  return { ':at': now, ':ip': address, ':agent': client };
 }
 
 /** Returns the values of `LAST_USE` and `ADD_DAY`. @param now epoch milliseconds */

@@ -43,7 +43,7 @@ export function storeDeletions(table: Table, { Put }: ReturnType<typeof deletion
  * Resets the count of deletions, even if it is malformed, so that the count starts at zero and deletions are no longer
  * stopped.
  */
-export async function forgetDeletions(table: Table): Promise<void> {
+export async function resetDeletions(table: Table): Promise<void> {
   await deleteItem(table, { Key: deletionsKey() });
 }
 

@@ -11,7 +11,7 @@ import {
   groupEntryKeys,
   hasEntries,
   isGeneration,
-  NO_LIFE,
+  NO_GENERATION,
   parse,
   purgeMarkerKey,
   toDeployment,
@@ -43,7 +43,7 @@ export interface DamagedDeployment {
   id: string;
   /**
    * The generation in the Deployment's own item; if that is malformed, the generation in the directory; if that is
-   * malformed too, `NO_LIFE`.
+   * malformed too, `NO_GENERATION`.
    */
   generation: string;
   /** The groups in the Deployment's own item and in the directory. */
@@ -63,7 +63,7 @@ export async function readDamagedDeployment(
   const item = await readItem(table, deploymentKey(id));
   if (!item || fromDeployment(item)) return undefined;
   const entry = await readItem(table, directoryKey(id));
-  const generation = [item.generation, entry?.generation].find(isGeneration) ?? NO_LIFE;
+  const generation = [item.generation, entry?.generation].find(isGeneration) ?? NO_GENERATION;
   const groups = [item.groups, entry?.groups].flatMap(textsIn);
   return { id, generation, groups, stored: { generation: item.generation } };
 }
@@ -200,7 +200,7 @@ export async function registerDeployment(
   more: Write[] = [],
 ): Promise<boolean> {
   const isNew = 'attribute_not_exists(pk)';
-  const refused = await transact(
+  const rejected = await transact(
     table,
     [
       { Put: { Item: toDeployment(deployment), ConditionExpression: isNew } },
@@ -211,7 +211,7 @@ export async function registerDeployment(
     ],
     event,
   );
-  return !refused;
+  return !rejected;
 }
 
 /**
@@ -249,8 +249,8 @@ export async function editDeployment(
     ...withCondition(setAttributes({ ...changes, revision: nextRevision(read) }), unchangedSince(read)),
   };
   const entries = entryWrites({ ...read, ...changes }, read.groups);
-  const refused = await transact(table, [{ Update }, ...entries, ...more], event);
-  return !refused;
+  const rejected = await transact(table, [{ Update }, ...entries, ...more], event);
+  return !rejected;
 }
 
 /**
@@ -305,7 +305,7 @@ export async function deleteDeployment(
   for (let attempt = 1; ; attempt++) {
     const isLast = 'stored' in deployment || groups === undefined || attempt === GROUP_ATTEMPTS;
     const condition = isLast ? isAsRead(stored) : withCondition(isAsRead(stored), hasGroups(groups));
-    const refused = await transact(
+    const rejected = await transact(
       table,
       [
         { Delete: { Key: deploymentKey(id), ...condition } },
@@ -316,8 +316,8 @@ export async function deleteDeployment(
       ],
       event,
     );
-    if (!refused) return true;
-    if (isLast || !refused[0]?.failed) return false;
+    if (!rejected) return true;
+    if (isLast || !rejected[0]?.failed) return false;
     const current = await readDeployment(table, id);
     if (current?.generation !== generation) return false;
     groups = current.groups;

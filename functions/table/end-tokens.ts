@@ -1,8 +1,8 @@
 import type { ServiceEvent } from '../domain/events.ts';
-import type { Grant, Token } from '../domain/records.ts';
+import type { TemporaryToken, Token } from '../domain/records.ts';
 import * as PARTITION from './partition-keys.ts';
 import { deleteItems } from './purge.ts';
-import { fromGrant, fromToken, type Item, parse, tokenKey } from './schema.ts';
+import { fromTemporaryToken, fromToken, type Item, parse, tokenKey } from './schema.ts';
 import * as SORT from './sort-keys.ts';
 import { inPartition, queryPages, type Table, transact } from './table.ts';
 
@@ -18,8 +18,8 @@ export function allTokens(table: Table, deploymentId: string): AsyncGenerator<To
  * Returns all temporary tokens of a Deployment, including those of earlier generations. Omits malformed ones, which no
  * check accepts. The reads are strongly consistent.
  */
-export function allGrants(table: Table, deploymentId: string): AsyncGenerator<Grant> {
-  return allBelow(table, deploymentId, SORT.grant, fromGrant);
+export function allTemporaryTokens(table: Table, deploymentId: string): AsyncGenerator<TemporaryToken> {
+  return allBelow(table, deploymentId, SORT.temporaryToken, fromTemporaryToken);
 }
 
 async function* allBelow<T>(

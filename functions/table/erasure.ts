@@ -135,7 +135,7 @@ function erasureOf(item: Item, isErased: IsErased): Erasure | undefined {
   if (pk.startsWith(PARTITION.deployment(''))) {
     if (sk.startsWith(SORT.key)) return replaced('keys', inKey(item, isErased));
     if (sk.startsWith(SORT.idempotency)) return replaced('stored responses', inAnswer(item, isErased));
-    return sk.startsWith(SORT.grant) ? deleted('temporary tokens', isErased(item.sub)) : undefined;
+    return sk.startsWith(SORT.temporaryToken) ? deleted('temporary tokens', isErased(item.sub)) : undefined;
   }
   if (pk.startsWith(PARTITION.events(''))) return replaced('events', inEvent(item, isErased));
   if (pk === PARTITION.rejectedCalls) {

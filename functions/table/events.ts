@@ -1,7 +1,7 @@
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import type { DynamoDBRecord } from 'aws-lambda';
 import { EVENT_LIFETIME, type ServiceEvent } from '../domain/events.ts';
-import { isLive } from '../domain/expiry.ts';
+import { isUnexpired } from '../domain/expiry.ts';
 import { timeOfUlid, ulidPrefix } from '../domain/mint.ts';
 import * as PARTITION from './partition-keys.ts';
 import { eventKey, fromEvent, parse, toEvent } from './schema.ts';
@@ -69,7 +69,7 @@ export async function listEvents(
     entryOf: (item) => {
       const event = parse(table, item, fromEvent);
       const isOfGeneration = generation === undefined || event?.generation === generation;
-      return event && isOfGeneration && isLive(event.expiresAt, now) ? event : undefined;
+      return event && isOfGeneration && isUnexpired(event.expiresAt, now) ? event : undefined;
     },
   });
   return { items, next: next?.sk };

@@ -7,7 +7,7 @@ import { type DynamoError, failureOf, type Outcome, outcomeOf, type Port } from 
 const TRUSTED_IDLE = 10_000;
 
 /** The address of DynamoDB, and the credentials for it. */
-export interface Access {
+export interface AwsAccess {
   region: string;
   /** URL of DynamoDB. @default the Region's endpoint */
   endpoint?: string | undefined;
@@ -20,7 +20,7 @@ export interface Access {
  * Calls DynamoDB with its JSON protocol over HTTP/1.1, for the functions whose startup time and CPU time matter most.
  * The transport is a tenth of the SDK's size and uses less than half as much CPU time. Connections stay open.
  */
-export function httpsTransport(access: Access): Port {
+export function httpsTransport(access: AwsAccess): Port {
   const { region, endpoint = defaultEndpoint(region), ...credentials } = access;
   const url = new URL(endpoint);
   // Load only the needed one of `http` and `https`, because loading TLS takes a third of a function's start time.

@@ -39,6 +39,6 @@ export function recordWrites(record: IdempotencyRecord | undefined, now: number)
  * Reports whether an earlier call used the same Idempotency-Key. Check this before checking other conditions, because a
  * retry gets the earlier response.
  */
-export function isRepeated(refused: Part[], record: IdempotencyRecord | undefined): boolean {
-  return record !== undefined && refused.at(-1)?.failed === true;
+export function isRepeated(rejected: Part[], record: IdempotencyRecord | undefined): boolean {
+  return record !== undefined && rejected.at(-1)?.failed === true;
 }

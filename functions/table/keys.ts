@@ -21,9 +21,9 @@ import {
   fromMalformedKey,
   type Item,
   isGeneration,
-  isOfLife,
+  isOfGeneration,
   lastUseOf,
-  NO_LIFE,
+  NO_GENERATION,
   parse,
   toApiKey,
 } from './schema.ts';
@@ -86,7 +86,7 @@ export async function readLeakedKey(
   if (!deployment || !item) return undefined;
   parse(table, deployment, fromDeployment);
   // If the Deployment's generation is malformed, the key might belong to it.
-  const generation = [deployment.generation, item.generation].find(isGeneration) ?? NO_LIFE;
+  const generation = [deployment.generation, item.generation].find(isGeneration) ?? NO_GENERATION;
   const key = ofGeneration(generation, table, item);
   return key && { generation, key };
 }
@@ -101,7 +101,7 @@ function ofGeneration(
   item: Item | undefined,
 ): ApiKey | MalformedKey | undefined {
   const key = parse(table, item, fromApiKey);
-  if (!item || !isOfLife(item, generation)) return undefined;
+  if (!item || !isOfGeneration(item, generation)) return undefined;
   return key ?? fromMalformedKey(item);
 }
 
@@ -164,7 +164,7 @@ export async function createApiKey(
 ): Promise<'created' | 'full' | 'gone' | 'repeated' | 'ended'> {
   const isThisGeneration = 'generation = :generation';
   const hasRoom = 'keyCount < :most';
-  const refused = await transact(
+  const rejected = await transact(
     table,
     [
       {
@@ -182,10 +182,10 @@ export async function createApiKey(
     ],
     event,
   );
-  if (!refused) return 'created';
-  if (isRepeated(refused, record)) return 'repeated';
-  if (isRejectedPerson(signIn, refused, 2)) return 'ended';
-  const [deployment] = refused;
+  if (!rejected) return 'created';
+  if (isRepeated(rejected, record)) return 'repeated';
+  if (isRejectedPerson(signIn, rejected, 2)) return 'ended';
+  const [deployment] = rejected;
   const isStillThere = deployment?.failed && deployment.item?.generation === key.generation;
   return isStillThere ? 'full' : 'gone';
 }
@@ -221,7 +221,7 @@ export async function editApiKey(
     epoch,
     revision,
   });
-  const refused = await transact(
+  const rejected = await transact(
     table,
     [
       {
@@ -236,8 +236,8 @@ export async function editApiKey(
     ],
     event,
   );
-  if (!refused) return 'written';
-  return isRejectedPerson(signIn, refused, 1) ? 'ended' : 'changed';
+  if (!rejected) return 'written';
+  return isRejectedPerson(signIn, rejected, 1) ? 'ended' : 'changed';
 }
 
 /** The condition that a key has the generation and the revision that were read. */
@@ -288,7 +288,7 @@ export async function rotateApiKey(
   const areUnused = unused.map(
     ({ n }) => ` AND secrets[${n}].#hash = :hash${n} AND attribute_not_exists(secrets[${n}].lastUsedAt)`,
   );
-  const refused = await transact(
+  const rejected = await transact(
     table,
     [
       {
@@ -313,9 +313,9 @@ export async function rotateApiKey(
     ],
     event,
   );
-  if (!refused) return 'written';
-  if (isRepeated(refused, record)) return 'repeated';
-  return isRejectedPerson(signIn, refused, 1) ? 'ended' : 'changed';
+  if (!rejected) return 'written';
+  if (isRepeated(rejected, record)) return 'repeated';
+  return isRejectedPerson(signIn, rejected, 1) ? 'ended' : 'changed';
 }
 
 /**
@@ -329,7 +329,7 @@ export async function markApiKey(
   event: ServiceEvent,
 ): Promise<boolean> {
   const changes = setAttributes(reported);
-  const refused = await transact(
+  const rejected = await transact(
     table,
     [
       {
@@ -341,7 +341,7 @@ export async function markApiKey(
     ],
     event,
   );
-  return !refused;
+  return !rejected;
 }
 
 /** Removes active days from a key that still exists. @param days days since 1970 in UTC; at least one */
@@ -379,9 +379,9 @@ export async function deleteApiKey(
       ExpressionAttributeValues: { ':generation': generation, ':one': 1, ':most': Number.MAX_SAFE_INTEGER },
     },
   };
-  const refused = await transact(table, [remove, count], event);
-  if (!refused) return true;
-  if (refused[0]?.failed) return false;
+  const rejected = await transact(table, [remove, count], event);
+  if (!rejected) return true;
+  if (rejected[0]?.failed) return false;
   // A malformed Deployment must not prevent the deletion of its keys. In this case, the Deployment's key count does not
   // change, because the count must not become negative.
   return !(await transact(table, [remove], event));
@@ -435,6 +435,6 @@ async function isMalformedKeyChanged(
   const next = setAttributes({ ...changes, epoch: event.createdAt, revision: event.createdAt });
   const Key = apiKeyKey(deploymentId, ulid);
   const update = { Update: { Key, ...next, ConditionExpression: 'attribute_exists(pk)' } };
-  const refused = await transact(table, [update], event);
-  return !refused;
+  const rejected = await transact(table, [update], event);
+  return !rejected;
 }

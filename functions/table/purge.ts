@@ -6,12 +6,12 @@ import {
   directoryKey,
   fromDirectoryEntry,
   fromMarker,
+  generationOfMarker,
   groupEntryKeys,
   type Item,
   type ItemKey,
   isGeneration,
-  isOfLife,
-  lifeOfMarker,
+  isOfGeneration,
   parse,
   purgeMarkerKey,
   tokensOf,
@@ -29,7 +29,7 @@ import {
 } from './table.ts';
 
 /** A generation of a Deployment. */
-export interface Life {
+export interface DeploymentGeneration {
   deploymentId: string;
   generation: string;
 }
@@ -46,7 +46,7 @@ const PARALLEL = 8;
 /** Whether a Deployment exists, and its generation. A malformed generation is undefined. */
 export type Present = { isThere: false } | { isThere: true; generation: string | undefined };
 
-export function presentLife(item: Item | undefined): Present {
+export function presentGeneration(item: Item | undefined): Present {
   if (!item) return { isThere: false };
   return { isThere: true, generation: isGeneration(item.generation) ? item.generation : undefined };
 }
@@ -57,7 +57,7 @@ export function presentLife(item: Item | undefined): Present {
  */
 export async function readPresent(table: Table, id: string): Promise<Present> {
   const key = deploymentKey(id);
-  const present = presentLife(await readItem(table, key));
+  const present = presentGeneration(await readItem(table, key));
   if (present.isThere && present.generation === undefined) table.onMalformed(key);
   return present;
 }
@@ -78,14 +78,14 @@ export interface PurgePage {
  * Deployment's own item.
  * @param after sort key from which to continue
  */
-export async function* itemsOfLife(
+export async function* itemsOfGeneration(
   table: Table,
-  { deploymentId, generation }: Life,
+  { deploymentId, generation }: DeploymentGeneration,
   after?: string,
 ): AsyncGenerator<PurgePage> {
   const pk = PARTITION.deployment(deploymentId);
   for await (const { items, next } of oneAhead(pages(table, { pk, prefix: '', after }))) {
-    const removable = items.filter((item) => item.sk !== SORT.deployment && isOfLife(item, generation));
+    const removable = items.filter((item) => item.sk !== SORT.deployment && isOfGeneration(item, generation));
     yield { keys: removable.map(({ sk }) => ({ pk, sk: sk as string })), next: next?.sk };
   }
 }
@@ -162,9 +162,9 @@ export async function deleteItems(table: Table, keys: ItemKey[]): Promise<void> 
  * @param now epoch milliseconds
  * @returns whether the marker already existed, which means that an earlier purge has not finished
  */
-export async function beginPurge(table: Table, life: Life, now: number): Promise<boolean> {
-  const wasMarked = await leaveMarker(table, life, now);
-  const { deploymentId: id, generation } = life;
+export async function beginPurge(table: Table, target: DeploymentGeneration, now: number): Promise<boolean> {
+  const wasMarked = await leaveMarker(table, target, now);
+  const { deploymentId: id, generation } = target;
   const key = directoryKey(id);
   // If there is no directory entry, or if the entry belongs to a later generation, there is nothing to delete.
   const entry = await readItem(table, key);
@@ -188,7 +188,7 @@ export async function beginPurge(table: Table, life: Life, now: number): Promise
  */
 export async function leaveMarker(
   table: Table,
-  { deploymentId, generation }: Life,
+  { deploymentId, generation }: DeploymentGeneration,
   now: number,
 ): Promise<boolean> {
   const marked = await updateItem(table, {
@@ -206,7 +206,7 @@ export async function leaveMarker(
  */
 export async function endPurge(
   table: Table,
-  { deploymentId, generation }: Life,
+  { deploymentId, generation }: DeploymentGeneration,
   event: ServiceEvent | undefined,
 ): Promise<void> {
   const Key = purgeMarkerKey(deploymentId, generation);
@@ -224,7 +224,7 @@ export async function* unfinishedPurges(
   table: Table,
   now: number,
   age: number,
-): AsyncGenerator<Life & { createdAt: number | undefined }> {
+): AsyncGenerator<DeploymentGeneration & { createdAt: number | undefined }> {
   const old = {
     KeyConditionExpression: 'pk = :purges',
     FilterExpression: 'NOT createdAt BETWEEN :from AND :to',
@@ -233,8 +233,8 @@ export async function* unfinishedPurges(
   for await (const { items } of queryPages(table, old)) {
     for (const item of items) {
       const createdAt = parse(table, item, fromMarker)?.createdAt;
-      const life = lifeOfMarker(item);
-      if (life) yield { ...life, createdAt };
+      const target = generationOfMarker(item);
+      if (target) yield { ...target, createdAt };
     }
   }
 }

@@ -2,18 +2,18 @@ import { isDeploymentId } from '../domain/identifiers.ts';
 import type { Deployment, Generation } from '../domain/records.ts';
 import { entryWrites, unchangedSince } from './deployments.ts';
 import * as PARTITION from './partition-keys.ts';
-import { type Life, type Present, presentLife } from './purge.ts';
+import { type DeploymentGeneration, type Present, presentGeneration } from './purge.ts';
 import {
   deploymentKey,
   directoryKey,
   fromDeployment,
   fromDirectoryEntry,
-  fromPass,
+  fromPassProgress,
   groupEntryKeys,
   type Item,
   type ItemKey,
   isGeneration,
-  NO_LIFE,
+  NO_GENERATION,
   parse,
   passKey,
   purgeMarkerKey,
@@ -31,7 +31,7 @@ const PAGE = 1000;
 const BATCH = 100;
 
 /** The progress of a pass over a whole table. */
-export interface Pass {
+export interface PassProgress {
   /** When the pass started, in epoch milliseconds. */
   startedAt: number;
   /** Position at which to continue; undefined if the pass has finished. */
@@ -39,11 +39,11 @@ export interface Pass {
 }
 
 /** The fields of an item that reconciliation uses. */
-export interface Found {
+export interface ScannedItem {
   key: ItemKey;
   /** The Deployment to which the item belongs; undefined if the item's key does not contain a valid ID. */
   deploymentId: string | undefined;
-  /** Generation of the item; `NO_LIFE` if it has no valid generation. */
+  /** Generation of the item; `NO_GENERATION` if it has no valid generation. */
   generation: string;
   /**
    * Kind of item: the Deployment's own item, its entry in the directory, its entry in a group, or any other item of the
@@ -55,17 +55,17 @@ export interface Found {
 }
 
 /** Reads the progress of a pass. The read is strongly consistent. @param name name of the pass */
-export async function readPass(table: Table, name: string): Promise<Pass | undefined> {
-  return parse(table, await readItem(table, passKey(name)), fromPass);
+export async function readPassProgress(table: Table, name: string): Promise<PassProgress | undefined> {
+  return parse(table, await readItem(table, passKey(name)), fromPassProgress);
 }
 
-export async function writePass(table: Table, name: string, pass: Pass): Promise<void> {
+export async function writePassProgress(table: Table, name: string, pass: PassProgress): Promise<void> {
   await putItem(table, { Item: { ...passKey(name), ...pass } });
 }
 
 /** Attributes that identify the generation to which an item belongs. */
-const LIFE_ATTRIBUTES = { ProjectionExpression: 'pk, sk, generation' };
-const FOUND_ATTRIBUTES = {
+const GENERATION_ATTRIBUTES = { ProjectionExpression: 'pk, sk, generation' };
+const SCANNED_ATTRIBUTES = {
   ProjectionExpression: 'pk, sk, generation, #groups',
   ExpressionAttributeNames: { '#groups': 'groups' },
 };
@@ -78,13 +78,13 @@ const FOUND_ATTRIBUTES = {
 export async function scanGenerations(
   table: Table,
   after: Item | undefined,
-): Promise<{ found: Found[]; next: Item | undefined }> {
-  const page = { ...FOUND_ATTRIBUTES, Limit: PAGE, ExclusiveStartKey: after };
+): Promise<{ found: ScannedItem[]; next: Item | undefined }> {
+  const page = { ...SCANNED_ATTRIBUTES, Limit: PAGE, ExclusiveStartKey: after };
   const { Items = [], LastEvaluatedKey } = await scanPage(table, page);
-  return { found: Items.flatMap(foundItem), next: LastEvaluatedKey };
+  return { found: Items.flatMap(scannedItem), next: LastEvaluatedKey };
 }
 
-function foundItem({ pk, sk, generation, groups }: Item): Found[] {
+function scannedItem({ pk, sk, generation, groups }: Item): ScannedItem[] {
   const key = { pk: String(pk), sk: String(sk) };
   const prefix = PARTITION.deployment('');
   const isOfGroup = key.pk.startsWith(PARTITION.group(''));
@@ -96,7 +96,7 @@ function foundItem({ pk, sk, generation, groups }: Item): Found[] {
     {
       key,
       deploymentId: isDeploymentId(id) ? id : undefined,
-      generation: isGeneration(generation) ? generation : NO_LIFE,
+      generation: isGeneration(generation) ? generation : NO_GENERATION,
       kind: isOfGroup ? 'group entry' : isEntry ? 'entry' : isDeployment ? 'deployment' : 'belonging',
       groups: is.texts(groups) ? groups : [],
     },
@@ -104,8 +104,11 @@ function foundItem({ pk, sk, generation, groups }: Item): Found[] {
 }
 
 /** Returns whether each Deployment exists, and its generation. The read is strongly consistent. */
-export async function presentLives(table: Table, ids: readonly string[]): Promise<Map<string, Present>> {
-  return lookUp(table, ids, deploymentKey, presentLife, LIFE_ATTRIBUTES);
+export async function presentGenerations(
+  table: Table,
+  ids: readonly string[],
+): Promise<Map<string, Present>> {
+  return lookUp(table, ids, deploymentKey, presentGeneration, GENERATION_ATTRIBUTES);
 }
 
 /** Returns the groups of each Deployment; none if it does not exist or is malformed. The read is strongly consistent. */
@@ -120,7 +123,7 @@ export async function presentGroups(
  * Returns the generation in each Deployment's directory entry; undefined if the entry is missing or malformed. The read
  * is strongly consistent.
  */
-export async function listedLives(
+export async function listedGenerations(
   table: Table,
   ids: readonly string[],
 ): Promise<Map<string, string | undefined>> {
@@ -144,14 +147,19 @@ async function lookUp<T>(
 }
 
 /** Reports whether a purge of this generation is in progress. The read is strongly consistent. */
-export async function isBeingPurged(table: Table, { deploymentId, generation }: Life): Promise<boolean> {
+export async function isBeingPurged(
+  table: Table,
+  { deploymentId, generation }: DeploymentGeneration,
+): Promise<boolean> {
   return (await readItem(table, purgeMarkerKey(deploymentId, generation))) !== undefined;
 }
 
 /** Reports whether the item still exists and has the same generation. The read is strongly consistent. */
-export async function isStillThere(table: Table, { key, generation }: Found): Promise<boolean> {
+export async function isStillThere(table: Table, { key, generation }: ScannedItem): Promise<boolean> {
   const item = await readItem(table, key);
-  return item !== undefined && (isGeneration(item.generation) ? item.generation : NO_LIFE) === generation;
+  return (
+    item !== undefined && (isGeneration(item.generation) ? item.generation : NO_GENERATION) === generation
+  );
 }
 
 /**
@@ -159,12 +167,12 @@ export async function isStillThere(table: Table, { key, generation }: Found): Pr
  * @param deployment the Deployment as read
  * @returns false if the Deployment was changed or deleted since it was read; that change has also written the entries
  */
-export async function listAgain(table: Table, deployment: Deployment): Promise<boolean> {
-  const refused = await transact(table, [
+export async function rewriteEntries(table: Table, deployment: Deployment): Promise<boolean> {
+  const rejected = await transact(table, [
     { ConditionCheck: { Key: deploymentKey(deployment.id), ...unchangedSince(deployment) } },
     ...entryWrites(deployment),
   ]);
-  return !refused;
+  return !rejected;
 }
 
 /**
@@ -221,6 +229,6 @@ export const GROUPS_PASS = 'GROUPS';
  * from `writeGroupEntries`.
  */
 export async function haveGroupEntries(table: Table): Promise<boolean> {
-  const pass = await readPass(table, GROUPS_PASS);
+  const pass = await readPassProgress(table, GROUPS_PASS);
   return pass !== undefined && pass.after === undefined;
 }

@@ -119,7 +119,7 @@ export function reportMalformedRegistration({ onMalformed }: Table, { id }: Regi
  * Stores a registration for a Deployment that needs no change.
  * @returns false if the registration was changed since it was read
  */
-export function noteRegistration(
+export function storeRegistration(
   table: Table,
   { Put }: ReturnType<typeof registrationWrite>,
 ): Promise<boolean> {

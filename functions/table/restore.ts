@@ -153,11 +153,11 @@ const isNotRestored = (restoreId: string) => ({
  */
 export async function putApiKey(table: Table, key: ApiKey, restoreId: string): Promise<void> {
   const { deploymentId } = key;
-  const refused = await transact(table, [
+  const rejected = await transact(table, [
     { ConditionCheck: { Key: deploymentKey(deploymentId), ...isNotRestored(restoreId) } },
     { Put: { Item: toApiKey(key) } },
   ]);
-  if (refused) throw new Error(`another run of this restore has put ${deploymentId} back; run it again`);
+  if (rejected) throw new Error(`another run of this restore has put ${deploymentId} back; run it again`);
 }
 
 /** Deletes keys without writing events, because the events about their deletion already exist. */
@@ -169,9 +169,9 @@ export async function dropApiKeys(table: Table, deploymentId: string, ulids: str
 }
 
 /** Returns the item keys of a Deployment's temporary tokens, from every generation. */
-export async function grantKeys(table: Table, deploymentId: string): Promise<ItemKey[]> {
+export async function temporaryTokenKeys(table: Table, deploymentId: string): Promise<ItemKey[]> {
   const keys: ItemKey[] = [];
-  for await (const { pk, sk } of itemsBelow(table, PARTITION.deployment(deploymentId), SORT.grant)) {
+  for await (const { pk, sk } of itemsBelow(table, PARTITION.deployment(deploymentId), SORT.temporaryToken)) {
     keys.push({ pk: String(pk), sk: String(sk) });
   }
   return keys;
@@ -199,7 +199,7 @@ export async function putBackDeployment(
   event: ServiceEvent,
 ): Promise<void> {
   const { id, generation } = deployment;
-  const refused = await transact(
+  const rejected = await transact(
     table,
     [
       ...(registration ? [registration] : []),
@@ -209,7 +209,7 @@ export async function putBackDeployment(
     ],
     event,
   );
-  if (refused) throw new Error(`the registration of ${id} was changed at the same time; run it again`);
+  if (rejected) throw new Error(`the registration of ${id} was changed at the same time; run it again`);
 }
 
 async function* itemsBelow(table: Table, pk: string, prefix: string): AsyncGenerator<Item> {

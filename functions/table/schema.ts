@@ -6,7 +6,7 @@
 
 import { OF_PEOPLE } from '../domain/access.ts';
 import { typedActor } from '../domain/actors.ts';
-import type { CheckedGrant, TokenRecords } from '../domain/check.ts';
+import type { CheckedTemporaryToken, TokenRecords } from '../domain/check.ts';
 import type { Deletions } from '../domain/deletion-limit.ts';
 import type { ServiceEvent } from '../domain/events.ts';
 import { type Credential, isDeploymentId, isUlid } from '../domain/identifiers.ts';
@@ -18,7 +18,6 @@ import type {
   ApiKey,
   CheckedKey,
   Deployment,
-  Grant,
   HeldKey,
   IdempotencyRecord,
   Leak,
@@ -27,6 +26,7 @@ import type {
   RejectedCall,
   RejectedCalls,
   SecretHash,
+  TemporaryToken,
   Token,
 } from '../domain/records.ts';
 import { hashOf } from '../domain/secrets.ts';
@@ -57,12 +57,12 @@ export const tokenKey = (deploymentId: string, ulid: string, hash: string): Item
   sk: tokensOf(ulid) + hash,
 });
 /** Prefix of a temporary token's sort key. */
-export const grantOf = (ulid: string) => `${SORT.grant}${ulid}#`;
-export const grantKey = (deploymentId: string, ulid: string, hash: string): ItemKey => ({
+export const temporaryTokensOf = (ulid: string) => `${SORT.temporaryToken}${ulid}#`;
+export const temporaryTokenKey = (deploymentId: string, ulid: string, hash: string): ItemKey => ({
   pk: PARTITION.deployment(deploymentId),
-  sk: grantOf(ulid) + hash,
+  sk: temporaryTokensOf(ulid) + hash,
 });
-export const ulidOfGrant = ({ sk }: ItemKey): string => sk.split('#')[1] ?? '';
+export const ulidOfTemporaryToken = ({ sk }: ItemKey): string => sk.split('#')[1] ?? '';
 export const idempotencyKey = (deploymentId: string, generation: string, hash: string): ItemKey => ({
   pk: PARTITION.deployment(deploymentId),
   sk: `${SORT.idempotency}${generation}#${hash}`,
@@ -283,7 +283,7 @@ export interface CheckedKeys {
 export function checkedKeys({ kind, deploymentId, ulid }: Credential, hash: string): CheckedKeys {
   const deployment = deploymentKey(deploymentId);
   return kind === 'temporary'
-    ? { deployment, presented: grantKey(deploymentId, ulid, hash) }
+    ? { deployment, presented: temporaryTokenKey(deploymentId, ulid, hash) }
     : { deployment, key: apiKeyKey(deploymentId, ulid), presented: tokenKey(deploymentId, ulid, hash) };
 }
 
@@ -298,7 +298,7 @@ export const CHECKED_ATTRIBUTES = {
 };
 
 /** The part of an update expression that records a use. */
-export const LAST_USE = 'lastUsedAt=:at,lastUsedAddress=:address,lastUsedClient=:client';
+export const LAST_USE = 'lastUsedAt=:at,lastUsedAddress=:ip,lastUsedClient=:agent';
 /** The part of an update expression that records on which day a key was used. It follows `SET`. */
 export const ADD_DAY = 'ADD activeDays :day';
 
@@ -313,7 +313,7 @@ export function fromChecked(
     deployment: parse(reader, found(deployment), fromCheckedDeployment),
     ...(key
       ? { key: parse(reader, found(key), fromCheckedKey), token: parse(reader, item, fromCheckedToken) }
-      : { grant: parse(reader, item, fromCheckedGrant) }),
+      : { temporaryToken: parse(reader, item, fromCheckedTemporaryToken) }),
   };
 }
 
@@ -478,7 +478,7 @@ export function fromToken(item: Item | undefined): Token | undefined {
   );
 }
 
-function fromCheckedGrant(item: Item | undefined): CheckedGrant | undefined {
+function fromCheckedTemporaryToken(item: Item | undefined): CheckedTemporaryToken | undefined {
   return parsed(item, (it) => ({
     generation: required(it.generation, is.ulid),
     sub: required(it.sub, is.text),
@@ -512,12 +512,12 @@ export function fromIssue(item: Item | undefined): Partial<UseOrigin> | undefine
     : ({ address, client } as Partial<UseOrigin>);
 }
 
-export function toGrant({ deploymentId, ulid, hash, scopes, ...attributes }: Grant): Item {
-  return { ...grantKey(deploymentId, ulid, hash), ...attributes, scope: scopes.join(' ') };
+export function toTemporaryToken({ deploymentId, ulid, hash, scopes, ...attributes }: TemporaryToken): Item {
+  return { ...temporaryTokenKey(deploymentId, ulid, hash), ...attributes, scope: scopes.join(' ') };
 }
 
-export function fromGrant(item: Item | undefined): Grant | undefined {
-  const checked = fromCheckedGrant(item);
+export function fromTemporaryToken(item: Item | undefined): TemporaryToken | undefined {
+  const checked = fromCheckedTemporaryToken(item);
   const [, ulid, hash] = String(item?.sk).split('#');
   return (
     checked &&
@@ -753,7 +753,7 @@ function isKeyAttribute(value: unknown): boolean {
  * Reports whether the purge of this generation deletes the item. The purge also deletes items with a malformed
  * generation, because such items do not belong to any generation.
  */
-export function isOfLife(item: Item, generation: string): boolean {
+export function isOfGeneration(item: Item, generation: string): boolean {
   return item.generation === generation || !is.ulid(item.generation);
 }
 
@@ -764,17 +764,17 @@ export const isGeneration = (value: unknown): value is string => is.ulid(value);
  * Placeholder generation for an item without a valid generation. No Deployment has this generation, and its purge
  * deletes all such items.
  */
-export const NO_LIFE = /* @__PURE__ */ '0'.repeat(26);
+export const NO_GENERATION = /* @__PURE__ */ '0'.repeat(26);
 
 /** Returns the Deployment and generation of a purge marker. */
-export function lifeOfMarker(item: Item): { deploymentId: string; generation: string } | undefined {
+export function generationOfMarker(item: Item): { deploymentId: string; generation: string } | undefined {
   const [deploymentId, generation, ...rest] = String(item.sk).split('#');
   const isMarker = deploymentId && generation && isDeploymentId(deploymentId) && isUlid(generation);
   return isMarker && rest.length === 0 ? { deploymentId, generation } : undefined;
 }
 
 /** Returns the progress of a pass. `after` is a key of the table that the pass reads. */
-export function fromPass(
+export function fromPassProgress(
   item: Item | undefined,
 ): { startedAt: number; after: Record<string, unknown> | undefined } | undefined {
   return parsed(item, (it) => ({
@@ -851,7 +851,7 @@ export function fromRestoreRecord(item: Item | undefined): RestoreRecord | undef
 
 /** Returns when a Deployment was deleted, in epoch milliseconds. */
 export function fromMarker(item: Item | undefined): { createdAt: number } | undefined {
-  const isMarker = item && lifeOfMarker(item);
+  const isMarker = item && generationOfMarker(item);
   return isMarker && parsed(item, (it) => ({ createdAt: required(it.createdAt, is.whole) }));
 }
 

@@ -6,5 +6,5 @@
 export const deployment = 'DEPLOYMENT';
 export const key = 'KEY#';
 export const token = 'TOKEN#';
-export const grant = 'GRANT#';
+export const temporaryToken = 'GRANT#';
 export const idempotency = 'IDEM#';

@@ -6,7 +6,7 @@ import {
   ScanCommand,
 } from '@aws-sdk/client-dynamodb';
 import type { DynamoDBRecord } from 'aws-lambda';
-import { attributesOf, type DeploymentsSource, RefusedRow, type Row } from '../domain/deployments-source.ts';
+import { attributesOf, type DeploymentsSource, RejectedRow, type Row } from '../domain/deployments-source.ts';
 import { unavailable } from '../domain/errors.ts';
 import { sdkFailure } from './sdk-transport.ts';
 import type { RetryPolicy } from './table.ts';
@@ -28,12 +28,12 @@ export interface RowChange {
 
 /**
  * Returns the change that a stream record describes.
- * @throws RefusedRow if the record lacks an image that its kind requires
+ * @throws RejectedRow if the record lacks an image that its kind requires
  */
 export function rowChange({ eventName, dynamodb }: DynamoDBRecord, source: DeploymentsSource): RowChange {
   const { Keys, OldImage, NewImage, SequenceNumber, ApproximateCreationDateTime = 0 } = dynamodb ?? {};
   const hasImages = (eventName === 'INSERT' || OldImage) && (eventName === 'REMOVE' || NewImage);
-  if (!Keys || !hasImages) throw new RefusedRow('the stream must have keys, new and old images');
+  if (!Keys || !hasImages) throw new RejectedRow('the stream must have keys, new and old images');
   return {
     key: Keys as RowKey,
     sequenceNumber: SequenceNumber,

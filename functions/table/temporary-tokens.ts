@@ -1,18 +1,18 @@
 import type { ServiceEvent } from '../domain/events.ts';
-import { isLive } from '../domain/expiry.ts';
-import type { Deployment, Generation, Grant, IdempotencyRecord, SignIn } from '../domain/records.ts';
+import { isUnexpired } from '../domain/expiry.ts';
+import type { Deployment, Generation, IdempotencyRecord, SignIn, TemporaryToken } from '../domain/records.ts';
 import { isRepeated, recordWrites } from './idempotency.ts';
 import * as PARTITION from './partition-keys.ts';
 import { accessCheck, isRejectedPerson } from './people.ts';
 import {
   deploymentKey,
-  fromGrant,
-  grantKey,
-  grantOf,
-  isOfLife,
+  fromTemporaryToken,
+  isOfGeneration,
   parse,
-  toGrant,
-  ulidOfGrant,
+  temporaryTokenKey,
+  temporaryTokensOf,
+  toTemporaryToken,
+  ulidOfTemporaryToken,
 } from './schema.ts';
 import * as SORT from './sort-keys.ts';
 import { inPartition, listPage, queryPages, type Table, transact } from './table.ts';
@@ -34,44 +34,50 @@ const MAX_QUERIES = 2;
  * @param limit the maximum number of tokens
  * @returns `next`: the ULID after which the next page starts; undefined on the last page
  */
-export async function listGrants(
+export async function listTemporaryTokens(
   table: Table,
   { id, generation }: Deployment,
-  { isWanted, limit, after, now }: Listing & { isWanted?: (one: Grant) => boolean; limit: number },
-): Promise<{ items: Grant[]; next: string | undefined }> {
-  const { items, next } = await listPage(table, inPartition(PARTITION.deployment(id), SORT.grant), {
+  { isWanted, limit, after, now }: Listing & { isWanted?: (one: TemporaryToken) => boolean; limit: number },
+): Promise<{ items: TemporaryToken[]; next: string | undefined }> {
+  const { items, next } = await listPage(table, inPartition(PARTITION.deployment(id), SORT.temporaryToken), {
     // `~` sorts after every character of a hash, so this position is after all sort keys with that ULID.
-    start: after === undefined ? undefined : grantKey(id, after, '~'),
+    start: after === undefined ? undefined : temporaryTokenKey(id, after, '~'),
     limit,
     maxQueries: MAX_QUERIES,
     entryOf: (item) => {
-      const grant = parse(table, item, fromGrant);
-      const isValid = grant?.generation === generation && isLive(grant.expiresAt, now);
-      return isValid && (isWanted?.(grant) ?? true) ? grant : undefined;
+      const temporaryToken = parse(table, item, fromTemporaryToken);
+      const isValid = temporaryToken?.generation === generation && isUnexpired(temporaryToken.expiresAt, now);
+      return isValid && (isWanted?.(temporaryToken) ?? true) ? temporaryToken : undefined;
     },
   });
-  return { items, next: next && ulidOfGrant(next) };
+  return { items, next: next && ulidOfTemporaryToken(next) };
 }
 
 /** The readable fields of a temporary token whose item is malformed. These fields are enough to delete the token. */
-export type MalformedGrant = Pick<Grant, 'deploymentId' | 'ulid' | 'hash'> & { sub?: undefined };
+export type MalformedTemporaryToken = Pick<TemporaryToken, 'deploymentId' | 'ulid' | 'hash'> & {
+  sub?: undefined;
+};
 
 /**
  * Reads a temporary token of a generation of a Deployment.
  * @param now epoch milliseconds
  */
-export async function readGrant(
+export async function readTemporaryToken(
   table: Table,
   { id, generation }: Generation,
   ulid: string,
   now: number,
-): Promise<Grant | MalformedGrant | undefined> {
-  for await (const { items } of queryPages(table, inPartition(PARTITION.deployment(id), grantOf(ulid)))) {
+): Promise<TemporaryToken | MalformedTemporaryToken | undefined> {
+  for await (const { items } of queryPages(
+    table,
+    inPartition(PARTITION.deployment(id), temporaryTokensOf(ulid)),
+  )) {
     for (const item of items) {
-      const grant = parse(table, item, fromGrant);
-      if (!isOfLife(item, generation)) continue;
-      if (!grant) return { deploymentId: id, ulid, hash: String(item.sk).slice(grantOf(ulid).length) };
-      if (isLive(grant.expiresAt, now)) return grant;
+      const temporaryToken = parse(table, item, fromTemporaryToken);
+      if (!isOfGeneration(item, generation)) continue;
+      if (!temporaryToken)
+        return { deploymentId: id, ulid, hash: String(item.sk).slice(temporaryTokensOf(ulid).length) };
+      if (isUnexpired(temporaryToken.expiresAt, now)) return temporaryToken;
     }
   }
   return undefined;
@@ -83,50 +89,50 @@ export async function readGrant(
  * @returns `gone` if that generation of the Deployment is deleted, `repeated` if an earlier call used the same
  *   Idempotency-Key; in both cases nothing is written
  */
-export async function putGrant(
+export async function putTemporaryToken(
   table: Table,
-  grant: Grant,
+  temporaryToken: TemporaryToken,
   event: ServiceEvent,
   { record, signIn }: { record?: IdempotencyRecord | undefined; signIn: SignIn | undefined },
 ): Promise<'issued' | 'gone' | 'repeated' | 'ended'> {
-  const refused = await transact(
+  const rejected = await transact(
     table,
     [
       {
         ConditionCheck: {
-          Key: deploymentKey(grant.deploymentId),
+          Key: deploymentKey(temporaryToken.deploymentId),
           ConditionExpression: 'generation = :generation',
-          ExpressionAttributeValues: { ':generation': grant.generation },
+          ExpressionAttributeValues: { ':generation': temporaryToken.generation },
         },
       },
-      { Put: { Item: toGrant(grant), ConditionExpression: 'attribute_not_exists(pk)' } },
+      { Put: { Item: toTemporaryToken(temporaryToken), ConditionExpression: 'attribute_not_exists(pk)' } },
       ...accessCheck(signIn),
       ...recordWrites(record, event.createdAt),
     ],
     event,
   );
-  if (!refused) return 'issued';
-  if (isRepeated(refused, record)) return 'repeated';
-  return isRejectedPerson(signIn, refused, 2) ? 'ended' : 'gone';
+  if (!rejected) return 'issued';
+  if (isRepeated(rejected, record)) return 'repeated';
+  return isRejectedPerson(signIn, rejected, 2) ? 'ended' : 'gone';
 }
 
 /** Revokes a temporary token. @returns false if the token is already deleted */
-export async function deleteGrant(
+export async function deleteTemporaryToken(
   table: Table,
-  { deploymentId, ulid, hash }: Pick<Grant, 'deploymentId' | 'ulid' | 'hash'>,
+  { deploymentId, ulid, hash }: Pick<TemporaryToken, 'deploymentId' | 'ulid' | 'hash'>,
   event: ServiceEvent,
 ): Promise<boolean> {
-  const refused = await transact(
+  const rejected = await transact(
     table,
     [
       {
         Delete: {
-          Key: grantKey(deploymentId, ulid, hash),
+          Key: temporaryTokenKey(deploymentId, ulid, hash),
           ConditionExpression: 'attribute_exists(pk)',
         },
       },
     ],
     event,
   );
-  return !refused;
+  return !rejected;
 }

@@ -19,7 +19,7 @@ import {
   fromLastUse,
   fromToken,
   type Item,
-  isOfLife,
+  isOfGeneration,
   type KeyRecords,
   LAST_USE,
   lastUseOf,
@@ -276,7 +276,7 @@ export async function readTokenOfKey(
       if (!String(item.sk).startsWith(tokensOf(ulid) + id)) continue;
       const token = parse(table, item, fromToken);
       if (token?.generation === generation) return token;
-      if (!token && isOfLife(item, generation)) return malformedToken(item, deploymentId, ulid);
+      if (!token && isOfGeneration(item, generation)) return malformedToken(item, deploymentId, ulid);
     }
   }
   return undefined;

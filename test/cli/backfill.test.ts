@@ -28,7 +28,7 @@ describe('A backfill registers a Deployment for each row of a followed table', (
       table: service.table,
       from: platform.from,
       clock: () => service.time.now,
-      onRefused: () => {},
+      onRejectedRow: () => {},
       most: 100,
       limit: 2,
       prunes: true,
@@ -71,7 +71,7 @@ describe('A backfill registers a Deployment for each row of a followed table', (
     expect(looked.at(-1)).toBeLessThan(IDS.length);
     const had = await listed();
     const mended: string[] = [];
-    await run({ onMended: (id, outcome) => mended.push(`${outcome} ${id}`) });
+    await run({ onRepaired: (id, outcome) => mended.push(`${outcome} ${id}`) });
     expect(mended).toEqual(had.includes('a') ? ['deleted a'] : []);
     expect(await listed()).not.toContain('a');
   });

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { parse, type ScalarTag } from 'yaml';
 import { parseRequiredScopes } from '../../functions/domain/required-scopes.ts';
-import type { CallRefusal } from '../../functions/routes/authorize.ts';
+import type { CallDenialReason } from '../../functions/routes/authorize.ts';
 import { kept } from '../support/assembly.ts';
 import { snippet, snippetsOf } from '../support/snippets.ts';
 import { makeDeployment, makeKey, runStack } from '../support/stack.ts';
@@ -42,7 +42,7 @@ it('the example value of requiredScopes in docs/authorizer.md is parsed as the d
 });
 
 it('the table in docs/authorizer.md lists every reason for a denial', () => {
-  const reasons: Record<CallRefusal, true> = {
+  const reasons: Record<CallDenialReason, true> = {
     malformed: true,
     unknown: true,
     expired: true,

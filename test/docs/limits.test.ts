@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { EVENT_LIFETIME } from '../../functions/domain/events.ts';
-import { GRANT_LIFETIME, IDEMPOTENCY_LIFETIME } from '../../functions/domain/expiry.ts';
+import { IDEMPOTENCY_LIFETIME, TEMPORARY_TOKEN_LIFETIME } from '../../functions/domain/expiry.ts';
 import { MAX_NETWORKS } from '../../functions/domain/networks.ts';
 import { MAX_RETIRE_AFTER, RETIRE_AFTER } from '../../functions/domain/rotation.ts';
 import { MAX_SCOPE_LENGTH, MAX_SCOPES } from '../../functions/domain/scopes.ts';
@@ -22,7 +22,7 @@ it.each([
   ['allowed IP ranges, trust rules, claims of a rule', `${MAX_NETWORKS}, ${MAX_RULES}, ${MAX_CLAIMS}`],
   ['body of a request', `${MAX_BODY / 1024} KiB`],
   ['text of a leak report, different credentials in it', `${MAX_REPORT / 1024} KiB, ${MAX_CREDENTIALS}`],
-  ['temporary token', `${GRANT_LIFETIME / HOUR} hours from its issue`],
+  ['temporary token', `${TEMPORARY_TOKEN_LIFETIME / HOUR} hours from its issue`],
   ['old secret after a rotation', `${RETIRE_AFTER / DAY} days by default; at most ${MAX_RETIRE_AFTER / DAY}`],
   ['record of an Idempotency-Key', `${IDEMPOTENCY_LIFETIME / HOUR} hours`],
   ['events', `${EVENT_LIFETIME / DAY} days`],

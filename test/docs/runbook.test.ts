@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { ClientRejection } from '../../functions/domain/client-rejection.ts';
-import type { CallRefusal } from '../../functions/routes/authorize.ts';
+import type { CallDenialReason } from '../../functions/routes/authorize.ts';
 
 const text = readFileSync(new URL('../../docs/runbook.md', import.meta.url), 'utf8');
 
@@ -50,7 +50,7 @@ describe('docs/runbook.md explains why a pipeline gets 401', () => {
   });
 
   it('docs/runbook.md explains every reason for a denied token', () => {
-    const reasons: Record<CallRefusal, true> = {
+    const reasons: Record<CallDenialReason, true> = {
       malformed: true,
       missing: true,
       unknown: true,

@@ -1,9 +1,9 @@
 import { describe, expect, it, vi } from 'vitest';
 import {
+  type CallRequirements,
   type CheckRules,
   type CheckStore,
   check,
-  type Demand,
   parseToken,
   scopeOf,
   type TokenRecords,
@@ -31,7 +31,7 @@ const deployment = { generation: ULID };
 const key = { generation: ULID, epoch: 3, enabled: true, scopes: ['airflow:read', 'code:deploy'] };
 /** A token that is not yet due for an extension. */
 const token = { generation: ULID, epoch: 3, issuedAt: SECOND - 60, expiresAt: SECOND + DAY };
-const grant = {
+const temporaryToken = {
   generation: ULID,
   sub: 'ada',
   scopes: ['airflow:read'],
@@ -46,7 +46,7 @@ function setUp(records: TokenRecords, rules: Partial<CheckRules> = {}, endedAt?:
     extend: vi.fn<CheckStore['extend']>(async (_credential, _hash, until) => until),
     recordUse: vi.fn<CheckStore['recordUse']>(async () => {}),
   };
-  const use = (presented = TOKEN, demand?: Demand) =>
+  const use = (presented = TOKEN, demand?: CallRequirements) =>
     check(presented, { store, clock: () => NOW, rules: { ...RULES, ...rules } }, demand);
   return { store, use };
 }
@@ -90,7 +90,7 @@ describe('A check allows a call with a valid access token', () => {
 });
 
 describe('A check allows a call with a valid temporary token', () => {
-  const records = { deployment, grant };
+  const records = { deployment, temporaryToken };
 
   it('a check with a temporary token allows the call without extending the token or recording a use', async () => {
     const { store, use } = setUp(records);
@@ -111,13 +111,13 @@ describe('A check allows a call with a valid temporary token', () => {
 
   it.each<[string, string, TokenRecords]>([
     ['that does not exist', 'unknown', { deployment }],
-    ['whose Deployment was deleted', 'generation', { grant }],
+    ['whose Deployment was deleted', 'generation', { temporaryToken }],
     [
       'of an earlier generation of its Deployment',
       'generation',
-      { deployment: { generation: OTHER }, grant },
+      { deployment: { generation: OTHER }, temporaryToken },
     ],
-    ['at its expiry', 'expired', { deployment, grant: { ...grant, expiresAt: SECOND } }],
+    ['at its expiry', 'expired', { deployment, temporaryToken: { ...temporaryToken, expiresAt: SECOND } }],
   ])('denies a temporary token %s (reason: %s)', async (_, reason, these) => {
     expect(await setUp(these).use(TEMPORARY)).toStrictEqual(refused(reason, `dkx_etl_${ULID}`));
   });

@@ -3,12 +3,12 @@ import { describe, expect, it } from 'vitest';
 import {
   type AttributeRule,
   attributesOf,
-  BY_LOOKING,
+  BY_COMPARISON,
   type DeploymentsSource,
   deploymentOf,
   generationOf,
   isDeployment,
-  RefusedRow,
+  RejectedRow,
   sequenceOf,
 } from '../../functions/domain/deployments-source.ts';
 import { isUlid } from '../../functions/domain/identifiers.ts';
@@ -16,7 +16,7 @@ import { isUlid } from '../../functions/domain/identifiers.ts';
 const bare: DeploymentsSource = { table: 't', stream: 's', id: 'deploymentId' };
 const whole: DeploymentsSource = { ...bare, name: 'label', groups: 'teams' };
 const row = { deploymentId: 'etl', label: 'ETL', teams: ['b', 'a'] };
-const refused = (message: string) => expect.objectContaining({ name: 'RefusedRow', message });
+const refused = (message: string) => expect.objectContaining({ name: 'RejectedRow', message });
 
 it('attributesOf lists each attribute that the source names, without duplicates', () => {
   expect(attributesOf(bare)).toEqual(['deploymentId']);
@@ -85,7 +85,7 @@ describe('deploymentOf', () => {
       expect(() => deploymentOf({ ...row, deploymentId }, whole)).toThrow(
         refused('deploymentId must be text of the form ^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$'),
       );
-      expect(() => deploymentOf({ ...row, deploymentId }, whole)).toThrow(RefusedRow);
+      expect(() => deploymentOf({ ...row, deploymentId }, whole)).toThrow(RejectedRow);
     },
   );
 
@@ -165,7 +165,7 @@ describe('sequenceOf', () => {
     expect(sequenceOf('7')).toBe('0000000000000000000000000000000000000007');
     expect(sequenceOf('9'.repeat(40))).toBe('9'.repeat(40));
     expect(sequenceOf('10') > sequenceOf('9')).toBe(true);
-    expect(BY_LOOKING).toBe(sequenceOf('0'));
+    expect(BY_COMPARISON).toBe(sequenceOf('0'));
   });
 
   it('rejects a stream record without a valid sequence number', () => {

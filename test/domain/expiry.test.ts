@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import {
-  expiryOfGrant,
+  expiryOfExtension,
   expiryOfIssue,
-  expiryOfSlide,
+  expiryOfTemporaryToken,
   IDEMPOTENCY_LIFETIME,
-  isLive,
+  isUnexpired,
   type Lifetimes,
 } from '../../functions/domain/expiry.ts';
 
@@ -22,9 +22,9 @@ const lifetimes: fc.Arbitrary<Lifetimes> = fc.record({
 
 it('a token is valid before the second of its expiry, and expired from that second on', () => {
   const expiresAt = NOW / 1000;
-  expect(isLive(expiresAt, NOW - 1)).toBe(true);
-  expect(isLive(expiresAt, NOW)).toBe(false);
-  expect(isLive(expiresAt, NOW + 1)).toBe(false);
+  expect(isUnexpired(expiresAt, NOW - 1)).toBe(true);
+  expect(isUnexpired(expiresAt, NOW)).toBe(false);
+  expect(isUnexpired(expiresAt, NOW + 1)).toBe(false);
 });
 
 it('a new token is valid for the configured token lifetime, rounded up to the second', () => {
@@ -34,21 +34,21 @@ it('a new token is valid for the configured token lifetime, rounded up to the se
 
 it('a use extends a token from the second after its issue on', () => {
   const token = { issuedAt: NOW / 1000, expiresAt: expiryOfIssue(NOW, standard) };
-  expect(expiryOfSlide(token, NOW, standard)).toBeUndefined();
-  expect(expiryOfSlide(token, NOW + 1000, standard)).toBe(NOW / 1000 + 1 + DAY + 300);
+  expect(expiryOfExtension(token, NOW, standard)).toBeUndefined();
+  expect(expiryOfExtension(token, NOW + 1000, standard)).toBe(NOW / 1000 + 1 + DAY + 300);
 });
 
 it('several uses within one slide interval extend a token only once', () => {
   const token = { issuedAt: NOW / 1000, expiresAt: NOW / 1000 + DAY + 300 };
-  expect(expiryOfSlide(token, NOW, standard)).toBeUndefined();
-  expect(expiryOfSlide(token, NOW + 300_000, standard)).toBeUndefined();
-  expect(expiryOfSlide(token, NOW + 300_001, standard)).toBe(NOW / 1000 + 301 + DAY + 300);
+  expect(expiryOfExtension(token, NOW, standard)).toBeUndefined();
+  expect(expiryOfExtension(token, NOW + 300_000, standard)).toBeUndefined();
+  expect(expiryOfExtension(token, NOW + 300_001, standard)).toBe(NOW / 1000 + 301 + DAY + 300);
 });
 
 it('with a slide interval of 0, each use extends a token to exactly one lifetime later, rounded up', () => {
   const token = { issuedAt: NOW / 1000, expiresAt: NOW / 1000 + DAY };
-  expect(expiryOfSlide(token, NOW + 1, exact)).toBe(NOW / 1000 + DAY + 1);
-  expect(expiryOfSlide(token, NOW + 1000, exact)).toBe(NOW / 1000 + DAY + 1);
+  expect(expiryOfExtension(token, NOW + 1, exact)).toBe(NOW / 1000 + DAY + 1);
+  expect(expiryOfExtension(token, NOW + 1000, exact)).toBe(NOW / 1000 + DAY + 1);
 });
 
 it('a used token stays valid for one lifetime, or at most one slide interval and one second longer', () => {
@@ -56,8 +56,8 @@ it('a used token stays valid for one lifetime, or at most one slide interval and
     fc.property(lifetimes, moments, fc.nat(100 * DAY * 1000), (rules, issue, later) => {
       const use = issue + later;
       const token = { issuedAt: Math.floor(issue / 1000), expiresAt: expiryOfIssue(issue, rules) };
-      fc.pre(isLive(token.expiresAt, use));
-      const expiresAt = expiryOfSlide(token, use, rules) ?? token.expiresAt;
+      fc.pre(isUnexpired(token.expiresAt, use));
+      const expiresAt = expiryOfExtension(token, use, rules) ?? token.expiresAt;
       expect(expiresAt * 1000).toBeGreaterThanOrEqual(use + rules.tokenLifetime * 1000);
       expect(expiresAt * 1000).toBeLessThan(use + (rules.tokenLifetime + rules.slideInterval + 1) * 1000);
       expect(expiresAt).toBeGreaterThanOrEqual(token.expiresAt);
@@ -69,14 +69,14 @@ it('no use extends a token beyond the maximum token lifetime', () => {
   const capped: Lifetimes = { ...standard, maxTokenLifetime: 2 * DAY };
   const issuedAt = NOW / 1000;
   const near = NOW + 1.5 * DAY * 1000;
-  expect(expiryOfSlide({ issuedAt, expiresAt: near / 1000 + 60 }, near, capped)).toBe(issuedAt + 2 * DAY);
-  expect(expiryOfSlide({ issuedAt, expiresAt: issuedAt + 2 * DAY }, near, capped)).toBeUndefined();
+  expect(expiryOfExtension({ issuedAt, expiresAt: near / 1000 + 60 }, near, capped)).toBe(issuedAt + 2 * DAY);
+  expect(expiryOfExtension({ issuedAt, expiresAt: issuedAt + 2 * DAY }, near, capped)).toBeUndefined();
   expect(expiryOfIssue(NOW, { ...standard, maxTokenLifetime: 60 })).toBe(issuedAt + 60);
 });
 
 it("a temporary token is valid for 24 hours, regardless of the stack's lifetimes (G4)", () => {
-  expect(expiryOfGrant(1_800_000_000_000)).toBe(1_800_086_400);
-  expect(expiryOfGrant(1_800_000_000_001)).toBe(1_800_086_401);
+  expect(expiryOfTemporaryToken(1_800_000_000_000)).toBe(1_800_086_400);
+  expect(expiryOfTemporaryToken(1_800_000_000_001)).toBe(1_800_086_401);
 });
 
 it('the service remembers an Idempotency-Key for 24 hours', () => {

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { SecretHash } from '../../functions/domain/records.ts';
 import {
+  activeSecrets,
   afterUse,
   disabled,
   isFirstUse,
   isWanted,
-  livingSecrets,
   MAX_RETIRE_AFTER,
   RETIRE_AFTER,
   type RetireOld,
@@ -29,7 +29,7 @@ it('an old secret stays valid for 7 days by default and for at most 90 days', ()
 
 it('an old secret is accepted until it retires', () => {
   const secrets = [secret('a', { retiresAt: NOW }), secret('b', { retiresAt: NOW + 1 }), secret('c')];
-  expect(livingSecrets({ secrets }, NOW).map(({ hash }) => hash)).toEqual(['b', 'c']);
+  expect(activeSecrets({ secrets }, NOW).map(({ hash }) => hash)).toEqual(['b', 'c']);
 });
 
 it('retiringSince returns one day before a secret retires, but no time before the last rotation', () => {

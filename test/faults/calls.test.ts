@@ -15,7 +15,7 @@ import {
   toApiKey,
   toDeployment,
   toDirectoryEntry,
-  toGrant,
+  toTemporaryToken,
   toToken,
 } from '../../functions/table/schema.ts';
 import { httpEvent } from '../support/events.ts';
@@ -413,8 +413,14 @@ function itemsOf({ id, key, trusting, token, temporary, temporaryId, generation 
     toApiKey(records.apiKey({ ...of, ulid, secrets })),
     toApiKey(records.apiKey({ ...of, ulid: trusting.slice(-26), secrets: [], trust: rules })),
     toToken(records.token({ deploymentId: id, generation, ulid, hash: hashOf(token), ...times })),
-    toGrant(
-      records.grant({ deploymentId: id, generation, ulid: temporaryId, hash: hashOf(temporary), ...times }),
+    toTemporaryToken(
+      records.temporaryToken({
+        deploymentId: id,
+        generation,
+        ulid: temporaryId,
+        hash: hashOf(temporary),
+        ...times,
+      }),
     ),
   ];
 }

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { DeleteCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import type { DynamoDBRecord } from 'aws-lambda';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
-import { type Look, reconcile } from '../../functions/jobs/reconcile.ts';
+import { type Reconciler, reconcile } from '../../functions/jobs/reconcile.ts';
 import { compareRegistrations, compareRows } from '../../functions/jobs/reconcile-source.ts';
 import { syncFromStream } from '../../functions/jobs/sync-deployments.ts';
 import { damagesOf } from '../support/damages.ts';
@@ -30,16 +30,16 @@ const registrationOf = async (id: string) =>
   (await service.partition('SOURCES')).find(({ sk }) => sk === id) as Item;
 const BAD = { pk: 'SOURCES', sk: 'bad' };
 
-const comparison = { table, from: platform.from, clock, onRefused: () => {}, mostGone: 1 };
+const comparison = { table, from: platform.from, clock, onRejectedRow: () => {}, maxMissing: 1 };
 const rows = () => compareRows(undefined, comparison);
 const registrations = () => compareRegistrations(undefined, comparison);
 const follow = async (records: DynamoDBRecord[]) => {
-  const setAside = async () => {};
+  const sendToDeadLetterQueue = async () => {};
   await syncFromStream(records, {
     table,
     source: platform.source,
     clock,
-    setAside,
+    sendToDeadLetterQueue,
     log: () => {},
     onOutcome: () => {},
   });
@@ -152,7 +152,7 @@ describe('A malformed registration does not stop the comparison with the followe
 describe('A malformed position does not stop the comparison with the followed table', {
   timeout: 600_000,
 }, () => {
-  const looks: Record<string, Look> = {
+  const reconcilers: Record<string, Reconciler> = {
     ROWS: { name: 'ROWS', page: (after) => compareRows(after, comparison) },
     REGISTRATIONS: { name: 'REGISTRATIONS', page: (after) => compareRegistrations(after, comparison) },
   };
@@ -178,7 +178,7 @@ describe('A malformed position does not stop the comparison with the followed ta
         service.time.now = start + 8 * 24 * 60 * 60 * 1000;
         let slices = 0;
         for (let run = 0; run < 3; run++) {
-          await reconcile(looks[name] as Look, {
+          await reconcile(reconcilers[name] as Reconciler, {
             table,
             clock,
             hasTime: () => true,

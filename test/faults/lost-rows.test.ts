@@ -24,7 +24,7 @@ const follow = async () =>
     table,
     source: { ...platform.source, deletions: undefined },
     clock,
-    setAside: async () => {},
+    sendToDeadLetterQueue: async () => {},
     log: () => {},
     onOutcome: () => {},
   });
@@ -35,13 +35,13 @@ const prune = async (isDryRun: boolean, of = table) => {
     from: platform.from,
     clock,
     isDryRun,
-    onRefused: () => {},
+    onRejectedRow: () => {},
     most: 100,
     prunes: true,
     begin: { of: '', part: 'rows', after: undefined },
     onPosition: () => {},
     onProgress: () => {},
-    onMended: (id, outcome) => deleted.push(`${outcome} ${id}`),
+    onRepaired: (id, outcome) => deleted.push(`${outcome} ${id}`),
   });
   return deleted;
 };

@@ -7,7 +7,7 @@ import {
   endAccessFromQueue,
   endAccessOfAll,
 } from '../../functions/jobs/end-access.ts';
-import { personKey, toGrant } from '../../functions/table/schema.ts';
+import { personKey, toTemporaryToken } from '../../functions/table/schema.ts';
 import { deleteItem, putItem, type Table } from '../../functions/table/table.ts';
 import { type Engine, makeTable } from '../support/engine.ts';
 import {
@@ -21,7 +21,7 @@ import {
   startTable,
 } from '../support/in-process.ts';
 import { restoration } from '../support/interrupted.ts';
-import { grant } from '../support/records.ts';
+import { temporaryToken as temporaryTokenRecord } from '../support/records.ts';
 
 let engine: Engine;
 let service: InProcess;
@@ -117,7 +117,9 @@ describe("#63: Administrators can end a person's access", () => {
     const { generation } = (await service.partition(`DEPLOYMENT#${id}`))[0] as { generation: string };
     const tokens = Array.from({ length: 50 }, (_, n) => String(n).padStart(43, 'h'));
     for (const hash of tokens) {
-      await putItem(service.table, { Item: toGrant(grant({ deploymentId: id, generation, sub, hash })) });
+      await putItem(service.table, {
+        Item: toTemporaryToken(temporaryTokenRecord({ deploymentId: id, generation, sub, hash })),
+      });
     }
     calls = [];
     must(await end(), 202);

@@ -2,7 +2,7 @@ import { PutCommand, ScanCommand } from '@aws-sdk/lib-dynamodb';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { restore } from '../../cli/restoration.ts';
 import { OPERATIONS } from '../../functions/openapi/operations.ts';
-import { openIssuers } from '../../functions/runtime/subject-tokens.ts';
+import { openTokenVerifier } from '../../functions/runtime/subject-tokens.ts';
 import { personKey } from '../../functions/table/schema.ts';
 import { deleteItem, putItem, type Table } from '../../functions/table/table.ts';
 import { startCiIssuer } from '../support/ci-issuer.ts';
@@ -30,7 +30,7 @@ const JWT = 'urn:ietf:params:oauth:token-type:jwt';
 const ci = await startCiIssuer();
 const engine = await startTable();
 afterAll(() => engine.stop());
-const verify = openIssuers(() => service.time.now, { issuers: [] });
+const verify = openTokenVerifier(() => service.time.now, { issuers: [] });
 /** Runs before or after call number `at` to the table, counted from when it is set. */
 let interruption: { at: number; when: 'before' | 'after'; act: () => Promise<void> } | undefined;
 const service = inProcess(engine, {

@@ -4,7 +4,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { restore } from '../../cli/restoration.ts';
 import { statusOf } from '../../functions/domain/key-status.ts';
 import type { ApiKey } from '../../functions/domain/records.ts';
-import { livingSecrets } from '../../functions/domain/rotation.ts';
+import { activeSecrets } from '../../functions/domain/rotation.ts';
 import { hashOf } from '../../functions/domain/secrets.ts';
 import { allApiKeys, allEvents, readRestored } from '../../functions/table/restore.ts';
 import { toApiKey, toDeployment, toDirectoryEntry, toEvent } from '../../functions/table/schema.ts';
@@ -133,7 +133,7 @@ const keyIn = async (table: Table, id: string): Promise<ApiKey | undefined> => {
 const isAccepted = (key: ApiKey | undefined, secret: string, at: number): boolean =>
   key?.enabled === true &&
   statusOf({ ...key, leak: undefined }, at, undefined) === 'active' &&
-  livingSecrets(key, at).some(({ hash }) => hash === hashOf(secret));
+  activeSecrets(key, at).some(({ hash }) => hash === hashOf(secret));
 
 /** One change or use of a key. `of` is the index of the secret; 0 is the newest. */
 type Step =
@@ -391,7 +391,7 @@ describe('A restore from a backup never brings back revoked access', () => {
           await live(lived, step);
           const today = await keyIn(app.table, id);
           if (isDamaged || !today) continue;
-          const living = livingSecrets(today, app.time.now).map(({ hash }) => hash);
+          const living = activeSecrets(today, app.time.now).map(({ hash }) => hash);
           dead = lived.secrets.filter((secret) => !living.includes(hashOf(secret)));
         }
         const { key: end } = await restored(before, await held(id), point, left, { ignored: ['mallory'] });

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { afterAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { newUlid } from '../../functions/domain/mint.ts';
 import { hashOf } from '../../functions/domain/secrets.ts';
-import { openIssuers } from '../../functions/runtime/subject-tokens.ts';
+import { openTokenVerifier } from '../../functions/runtime/subject-tokens.ts';
 import { startCiIssuer } from '../support/ci-issuer.ts';
 import { inProcess, startTable } from '../support/in-process.ts';
 import { callAs, partition } from '../support/service.ts';
@@ -31,7 +31,7 @@ const engine = await startTable();
 afterAll(() => engine.stop());
 /** The calls to the table since a test last emptied this list. */
 const calls: string[] = [];
-const verify = openIssuers(() => service.time.now, { issuers: [] });
+const verify = openTokenVerifier(() => service.time.now, { issuers: [] });
 const service = inProcess(engine, {
   rules: { slideInterval: 0 },
   trust: { issuers: [rsa.url, ecdsa.url, down.url], verify: (issuer, jwt) => verify(issuer, jwt) },

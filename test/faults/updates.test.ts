@@ -185,7 +185,7 @@ const sync = (service: InProcess, records: DynamoDBRecord[]) =>
     table: service.table,
     source,
     clock: () => service.time.now,
-    setAside: async () => {},
+    sendToDeadLetterQueue: async () => {},
     log: () => {},
     onOutcome: () => {},
   });

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import {
   type AuthorizerCall,
-  demandOf,
   parseAuthorizerEvent,
+  requirementsOf,
 } from '../../functions/http/authorizer-event.ts';
 import { httpEvent, restEvent, tokenEvent } from '../support/events.ts';
 
@@ -163,10 +163,10 @@ it('parseAuthorizerEvent ignores a source IP address, API ID or request ID that 
   expect(parseAuthorizerEvent({ ...restEvent(), requestContext: context })).toMatchObject(nothing);
 });
 
-describe('demandOf', () => {
+describe('requirementsOf', () => {
   const route = { method: 'GET', template: '/d/{deploymentId}', parameters: { deploymentId: 'etl' } };
   const demand = (change: Partial<AuthorizerCall>) =>
-    demandOf({ route, stageVariables: {}, ...change } as AuthorizerCall);
+    requirementsOf({ route, stageVariables: {}, ...change } as AuthorizerCall);
 
   it('without stage variables, the authorizer requires only the Deployment in the path and no scopes', () => {
     expect(demand({})).toStrictEqual({ deploymentId: 'etl', scopes: [] });

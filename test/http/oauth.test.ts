@@ -16,11 +16,11 @@ const FORM = 'application/x-www-form-urlencoded';
 const KEY_ID = 'dk_etl_01ARZ3NDEKTSV4RRFFQ69G5FAV';
 const context = { awsRequestId: 'r', getRemainingTimeInMillis: () => 1000 } as Context;
 const logger = new Logger({ logLevel: 'SILENT' });
-const onRefusedClient = vi.fn();
+const onRejectedClient = vi.fn();
 const route = vi.fn(async (_request: OAuthRequest) => ({ status: 200, body: { ok: true } }));
 beforeEach(() => {
   for (const method of ['error', 'appendKeys', 'resetKeys'] as const) vi.spyOn(logger, method);
-  onRefusedClient.mockReset();
+  onRejectedClient.mockReset();
   route.mockReset().mockResolvedValue({ status: 200, body: { ok: true } });
 });
 
@@ -34,7 +34,7 @@ interface Sent {
 
 async function send(sent: Sent, options: { acceptsJson?: boolean; publicUrl?: string } = {}) {
   const { body = '', type = FORM, authorization, query = '', routeKey = 'POST /oauth/token' } = sent;
-  const handler = oauthHandler({ 'POST /oauth/token': route }, { logger, onRefusedClient, ...options });
+  const handler = oauthHandler({ 'POST /oauth/token': route }, { logger, onRejectedClient, ...options });
   const event = {
     routeKey,
     rawQueryString: query,
@@ -81,7 +81,7 @@ describe('An OAuth endpoint passes a valid request to its route', () => {
       issuer: 'https://keys.test',
       requestId: 'r-1',
     });
-    expect(onRefusedClient).not.toHaveBeenCalled();
+    expect(onRejectedClient).not.toHaveBeenCalled();
   });
 
   it("an OAuth request's issuer is the stack's public URL if the stack has one", async () => {
@@ -113,12 +113,12 @@ describe('An OAuth endpoint passes a valid request to its route', () => {
   it('an OAuth endpoint reports each failed client authentication once, but no other rejections', async () => {
     route.mockRejectedValue(invalidClient('wrong_secret'));
     expect(await send({ body: POST })).toMatchObject(refusedClient);
-    expect(onRefusedClient).toHaveBeenCalledTimes(1);
+    expect(onRejectedClient).toHaveBeenCalledTimes(1);
     route.mockRejectedValue(invalidRequest('No.'));
     expect(await send({ body: POST })).toMatchObject(badRequest('No.'));
     route.mockRejectedValue(Object.assign(new Error('x'), { code: 'invalid_client' }));
     expect(await send({ body: POST })).toMatchObject({ status: 500 });
-    expect(onRefusedClient).toHaveBeenCalledTimes(1);
+    expect(onRejectedClient).toHaveBeenCalledTimes(1);
   });
 });
 
@@ -172,7 +172,7 @@ describe('An OAuth endpoint authenticates the client', () => {
     ['an empty Authorization header', { authorization: '', body: POST }],
   ])('returns 401 for an OAuth request with %s', async (_, sent) => {
     expect(await send(sent)).toMatchObject(refusedClient);
-    expect(onRefusedClient).toHaveBeenCalledTimes(1);
+    expect(onRejectedClient).toHaveBeenCalledTimes(1);
   });
 
   it('returns 400 for Basic authentication together with a secret in the body', async () => {

@@ -37,7 +37,7 @@ const authorize = authorizer({
   },
   clock: () => NOW,
   rules: { tokenLifetime: 86_400, slideInterval: 0, scopes: ['code:deploy'], lastUsedFrom: 'off' },
-  report: { refused: () => {}, failed: () => {} },
+  report: { denied: () => {}, failed: () => {} },
 });
 
 const answered = (answer: unknown) => ({ ok: true, payload: JSON.stringify(answer) }) as const;

@@ -41,9 +41,9 @@ const dependencies: CompareDependencies = {
   table,
   from: platform.from,
   clock,
-  onRefused: (key, reason) => refused.push(`${key.key?.S}: ${reason}`),
-  onMended: (id, outcome) => mended.push(`${id} ${outcome}`),
-  mostGone: 2,
+  onRejectedRow: (key, reason) => refused.push(`${key.key?.S}: ${reason}`),
+  onRepaired: (id, outcome) => mended.push(`${id} ${outcome}`),
+  maxMissing: 2,
 };
 const rows = (more: Partial<CompareDependencies> = {}) =>
   compareRows(undefined, { ...dependencies, ...more });
@@ -55,7 +55,7 @@ const sync = async (records: DynamoDBRecord[]) => {
     table,
     source: platform.source,
     clock,
-    setAside: async () => {},
+    sendToDeadLetterQueue: async () => {},
     log,
     onOutcome: log,
   });
@@ -232,9 +232,9 @@ describe('Reconciliation compares the registered Deployments with the rows of a 
     await platform.records();
     await expect(registrations()).rejects.toThrow('3 Deployments are gone from the source');
     expect(await listed()).toHaveLength(3);
-    expect((await registrations({ mostGone: 3, isDryRun: true })).counts).toMatchObject({ deleted: 3 });
+    expect((await registrations({ maxMissing: 3, isDryRun: true })).counts).toMatchObject({ deleted: 3 });
     expect(await listed()).toHaveLength(3);
-    expect((await registrations({ mostGone: 3 })).counts).toMatchObject({ deleted: 3 });
+    expect((await registrations({ maxMissing: 3 })).counts).toMatchObject({ deleted: 3 });
     expect(await listed()).toEqual([]);
   });
 

@@ -3,7 +3,7 @@ import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { newUlid } from '../../functions/domain/mint.ts';
 import { purgeFromQueue, sweepMarkers } from '../../functions/jobs/purge.ts';
 import { ownTable, PAGES, reconcile } from '../../functions/jobs/reconcile.ts';
-import { NO_LIFE } from '../../functions/table/schema.ts';
+import { NO_GENERATION } from '../../functions/table/schema.ts';
 import type { Table } from '../../functions/table/table.ts';
 import { type InProcessOptions, inProcess, startTable } from '../support/in-process.ts';
 import { fill } from '../support/many-items.ts';
@@ -126,7 +126,7 @@ describe('Reconciliation finds items of generations that have ended', () => {
     await put({ pk: 'DEPLOYMENT#odd', sk: `KEY#${newUlid(1)}`, generation: 7 });
     await put({ pk: 'DEPLOYMENT#odd', sk: `KEY#${newUlid(2)}` });
     expect(await slice()).toMatchObject({ orphans: 1 });
-    expect(await sortKeys('PURGES')).toEqual([`odd#${NO_LIFE}`]);
+    expect(await sortKeys('PURGES')).toEqual([`odd#${NO_GENERATION}`]);
     await purgeMarked();
     expect(await kindsOf('odd')).toEqual(['DEPLOYMENT', 'KEY', 'TOKEN']);
     expect(await service.use(token)).toBe(200);

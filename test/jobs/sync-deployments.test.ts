@@ -22,7 +22,7 @@ const service = inProcess(engine, {
   source: platform.source,
   around: (when, command) => around?.(when, command),
 });
-const setAside: object[] = [];
+const sendToDeadLetterQueue: object[] = [];
 const outcomes: string[] = [];
 let isQueueDown = false;
 let count = 0;
@@ -30,7 +30,7 @@ let id = '';
 beforeEach(async () => {
   around = undefined;
   isQueueDown = false;
-  setAside.length = 0;
+  sendToDeadLetterQueue.length = 0;
   outcomes.length = 0;
   id = `sourced_${++count}`;
   await platform.records();
@@ -41,9 +41,9 @@ const sync = (records: DynamoDBRecord[], source = platform.source) =>
     table: service.table,
     source,
     clock: () => service.time.now,
-    setAside: async (refusal) => {
+    sendToDeadLetterQueue: async (refusal) => {
       if (isQueueDown) throw new Error('the queue is down');
-      setAside.push(refusal);
+      sendToDeadLetterQueue.push(refusal);
     },
     log: () => {},
     onOutcome: (id, outcome) => outcomes.push(`${outcome} ${id}`),
@@ -265,7 +265,7 @@ describe('A change that cannot be applied goes to the dead-letter queue', () => 
       const records = await follow();
       expect(await itemOf(`${id}_a`)).toBeDefined();
       expect(await itemOf(`${id}_b`)).toBeDefined();
-      expect(setAside).toEqual([
+      expect(sendToDeadLetterQueue).toEqual([
         {
           reason: expect.stringContaining(reason),
           key: { key: { S: `row-${id}` } },
@@ -284,7 +284,7 @@ describe('A change that cannot be applied goes to the dead-letter queue', () => 
     await platform.put(rowOf(id, { label: { S: 'better' } }));
     await follow();
     expect(await itemOf()).toMatchObject({ name: 'better' });
-    expect(setAside).toHaveLength(1);
+    expect(sendToDeadLetterQueue).toHaveLength(1);
   });
 
   it('deletes a Deployment when the ID in its row becomes invalid', async () => {
@@ -292,7 +292,7 @@ describe('A change that cannot be applied goes to the dead-letter queue', () => 
     await platform.put({ ...rowOf(id), deployment: { S: 'no id' } });
     await follow();
     expect(await itemOf()).toBeUndefined();
-    expect(setAside).toHaveLength(1);
+    expect(sendToDeadLetterQueue).toHaveLength(1);
   });
 
   it('sends a stream record without images or a sequence number to the dead-letter queue', async () => {
@@ -301,7 +301,9 @@ describe('A change that cannot be applied goes to the dead-letter queue', () => 
       ...dynamodb,
     }));
     expect(await sync([{ eventName: 'INSERT', dynamodb: bare }])).toEqual(DONE);
-    expect(setAside).toEqual([expect.objectContaining({ reason: expect.stringContaining('images') })]);
+    expect(sendToDeadLetterQueue).toEqual([
+      expect.objectContaining({ reason: expect.stringContaining('images') }),
+    ]);
   });
 
   it('retries a rejected row change before any later change while the dead-letter queue is unavailable', async () => {
@@ -502,13 +504,13 @@ describe('The stream of a followed table repairs damaged items', { timeout: 300_
       const damaged = { ...item, generation, [name]: value };
       await rewrite(damaged);
       await rewrite({ ...entry, generation });
-      setAside.length = 0;
+      sendToDeadLetterQueue.length = 0;
       await platform.put(rowOf(id, { label: { S: 'two' } }));
       await platform.put(rowOf(`${id}_behind`));
       await follow();
-      const isMalformed = setAside.length > 0;
+      const isMalformed = sendToDeadLetterQueue.length > 0;
       if (isMalformed) {
-        expect(setAside, label).toMatchObject([{ reason: 'the Deployment is malformed' }]);
+        expect(sendToDeadLetterQueue, label).toMatchObject([{ reason: 'the Deployment is malformed' }]);
       } else expect(await itemOf(), label).toMatchObject({ name: 'two' });
       expect(await itemOf(`${id}_behind`), label).toBeDefined();
       await platform.remove(id);
@@ -564,7 +566,7 @@ describe('#66: A limit protects against a followed table that loses its rows', {
       table: service.table,
       from: platform.from,
       clock,
-      onRefused: () => {},
+      onRejectedRow: () => {},
       most: 100,
       prunes: true,
       begin: { of: '', part: 'rows', after: undefined },
@@ -573,7 +575,13 @@ describe('#66: A limit protects against a followed table that loses its rows', {
     });
   const reconciled = async (deletions: DeletionLimit = {}) => {
     const countDeletion = deletionLimit({ table: service.table, limit: deletions, clock });
-    const comparison = { table: service.table, from: platform.from, clock, onRefused: () => {}, mostGone: 5 };
+    const comparison = {
+      table: service.table,
+      from: platform.from,
+      clock,
+      onRejectedRow: () => {},
+      maxMissing: 5,
+    };
     return (await compareRegistrations(undefined, { ...comparison, countDeletion })).counts;
   };
 

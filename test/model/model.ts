@@ -13,7 +13,7 @@ export interface Model {
   lives: (Life | undefined)[];
   keys: Key[];
   tokens: Token[];
-  grants: Grant[];
+  temporaryTokens: TemporaryToken[];
   people: Person[];
   /** The resource that each Idempotency-Key has created. */
   made: Map<string, { body: string; id: string; at: number }>;
@@ -53,7 +53,7 @@ interface Token {
   usedAt: number;
   dead: boolean;
 }
-interface Grant {
+interface TemporaryToken {
   text: string;
   id: string;
   life: Life;
@@ -114,7 +114,7 @@ const newModel = (run: number): Model => ({
   lives: [undefined, undefined].map((_, n) => ({ id: `m${run}_${n}`, ended: true })),
   keys: [],
   tokens: [],
-  grants: [],
+  temporaryTokens: [],
   people: ['a', 'b'].map((name) => ({
     sub: `p${run}_${name}`,
     endedAt: Number.NEGATIVE_INFINITY,
@@ -185,15 +185,16 @@ async function checkToken(token: Token, real: Real): Promise<void> {
   else token.dead = true;
 }
 
-async function checkGrant(grant: Grant, real: Real): Promise<void> {
+async function checkTemporaryToken(temporaryToken: TemporaryToken, real: Real): Promise<void> {
   const { service } = real;
-  const isLive = service.time.now < Math.ceil(grant.issuedAt / 1000) * 1000 + DAY * 1000;
-  const isHeld = !grant.holder || !isRejected(grant.holder, grant.signedInAt);
-  const expected = isLive && isHeld && !grant.dead && !grant.life.ended ? 'alive' : 'dead';
-  const { status } = must(await service.call('GET', '/whoami', { token: grant.text }), 200, 401);
+  const isUnexpired = service.time.now < Math.ceil(temporaryToken.issuedAt / 1000) * 1000 + DAY * 1000;
+  const isHeld = !temporaryToken.holder || !isRejected(temporaryToken.holder, temporaryToken.signedInAt);
+  const expected =
+    isUnexpired && isHeld && !temporaryToken.dead && !temporaryToken.life.ended ? 'alive' : 'dead';
+  const { status } = must(await service.call('GET', '/whoami', { token: temporaryToken.text }), 200, 401);
   agree('check of a temporary token', expected, status === 200);
-  if (!isHeld && !grant.dead) note(real, "check of an ended person's temporary token");
-  grant.dead = status !== 200;
+  if (!isHeld && !temporaryToken.dead) note(real, "check of an ended person's temporary token");
+  temporaryToken.dead = status !== 200;
 }
 
 /** Runs the jobs, which sometimes die and run again. A job handles each of the person's keys once. */
@@ -485,7 +486,7 @@ const STEPS: Step[] = [
       if (life.ended) return;
       const { id, access_token: text } = reply.json;
       const issuedAt = real.service.time.now;
-      model.grants.push({ text, id, life, holder, signedInAt, issuedAt, dead: false });
+      model.temporaryTokens.push({ text, id, life, holder, signedInAt, issuedAt, dead: false });
     },
   },
   {
@@ -544,18 +545,18 @@ const STEPS: Step[] = [
   {
     name: 'check a temporary token',
     weight: 5,
-    can: ({ grants }) => grants.length > 0,
-    run: (model, real, n) => checkGrant(pick(model.grants, n), real),
+    can: ({ temporaryTokens }) => temporaryTokens.length > 0,
+    run: (model, real, n) => checkTemporaryToken(pick(model.temporaryTokens, n), real),
   },
   {
     name: 'revoke a temporary token',
     weight: 1,
-    can: ({ grants }) => grants.length > 0,
+    can: ({ temporaryTokens }) => temporaryTokens.length > 0,
     run: async (model, real, n) => {
-      const grant = pick(model.grants, n);
-      const path = `/deployments/${grant.life.id}/temporary-tokens/${grant.id}`;
+      const temporaryToken = pick(model.temporaryTokens, n);
+      const path = `/deployments/${temporaryToken.life.id}/temporary-tokens/${temporaryToken.id}`;
       must(await real.service.call('DELETE', path, admin), 204, 404);
-      grant.dead = true;
+      temporaryToken.dead = true;
     },
   },
   {
@@ -599,7 +600,7 @@ async function settle(model: Model, real: Real): Promise<void> {
   const { service } = real;
   real.crash = undefined;
   for (const token of model.tokens) await checkToken(token, real);
-  for (const grant of model.grants) await checkGrant(grant, real);
+  for (const temporaryToken of model.temporaryTokens) await checkTemporaryToken(temporaryToken, real);
   await runJobs(model, real, 1);
   const always = () => true;
   await purgeFromStream(real.records, always, service.purge);
@@ -625,7 +626,7 @@ async function settle(model: Model, real: Real): Promise<void> {
     if (markers.length > 0) throw new Error(`${life.id} keeps a marker`);
   }
   for (const token of model.tokens) await checkToken(token, real);
-  for (const grant of model.grants) await checkGrant(grant, real);
+  for (const temporaryToken of model.temporaryTokens) await checkTemporaryToken(temporaryToken, real);
   // A job reads the keys of all Deployments, so later runs must not find the Deployments of this run.
   for (const life of model.lives as Life[]) {
     if (!life.ended) must(await service.call('DELETE', `/deployments/${life.id}`, admin), 204);

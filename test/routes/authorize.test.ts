@@ -58,7 +58,7 @@ function setUp(records: TokenRecords = GOOD) {
     extend: vi.fn<CheckStore['extend']>(async (_credential, _hash, until) => until),
     recordUse: vi.fn<CheckStore['recordUse']>(async () => {}),
   };
-  const report = { refused: vi.fn(), failed: vi.fn() };
+  const report = { denied: vi.fn(), failed: vi.fn() };
   const rules = {
     tokenLifetime: 86_400,
     slideInterval: 300,
@@ -140,7 +140,7 @@ describe('the authorizer for an invalid token', () => {
       const client_id = idFor(reason);
       await expect(handler(rest(header))).rejects.toThrow(/^Unauthorized$/);
       await expect(handler(tokenEvent(header))).rejects.toThrow(/^Unauthorized$/);
-      expect(report.refused.mock.calls).toStrictEqual([
+      expect(report.denied.mock.calls).toStrictEqual([
         [reason, { ...REST_ORIGIN, client_id }],
         [reason, { apiId: 'abcdef123', requestId: undefined, client_id }],
       ]);
@@ -154,7 +154,7 @@ describe('the authorizer for an invalid token', () => {
     const client_id = idFor(reason);
     expect(await handler(http(header))).toStrictEqual(SIMPLE_REFUSAL);
     expect(await handler(iam(header))).toStrictEqual(DENY);
-    expect(report.refused.mock.calls).toStrictEqual([
+    expect(report.denied.mock.calls).toStrictEqual([
       [reason, { ...ORIGIN, client_id }],
       [reason, { ...ORIGIN, client_id }],
     ]);
@@ -217,7 +217,7 @@ describe('the scopes that a route requires', () => {
     async (_, event, answer) => {
       const { handler, report, store } = setUp();
       expect(await handler(event)).toStrictEqual(answer);
-      expect(report.refused).toHaveBeenCalledExactlyOnceWith('scope', expect.anything());
+      expect(report.denied).toHaveBeenCalledExactlyOnceWith('scope', expect.anything());
       expect(store.extend).not.toHaveBeenCalled();
     },
   );
@@ -236,7 +236,7 @@ describe('the scopes that a route requires', () => {
     async (_, event, answer) => {
       const { handler, report, store } = setUp();
       expect(await handler(event)).toStrictEqual(answer);
-      expect(report.refused).toHaveBeenCalledExactlyOnceWith('configuration', expect.anything());
+      expect(report.denied).toHaveBeenCalledExactlyOnceWith('configuration', expect.anything());
       expect(store.read).not.toHaveBeenCalled();
     },
   );
@@ -305,7 +305,7 @@ describe('a path that names a Deployment', () => {
         for (const [, event, answer] of greedy(text, name)) {
           const { handler, report, store } = setUp();
           expect(await handler(event)).toStrictEqual(answer);
-          expect(report.refused).toHaveBeenCalledExactlyOnceWith('path', expect.anything());
+          expect(report.denied).toHaveBeenCalledExactlyOnceWith('path', expect.anything());
           expect(store.read).not.toHaveBeenCalled();
         }
       }),
@@ -353,7 +353,7 @@ describe("a call's Deployment", () => {
     async (_, event, answer) => {
       const { handler, report, store } = setUp();
       expect(await handler(event)).toStrictEqual(answer);
-      expect(report.refused).toHaveBeenCalledExactlyOnceWith('deployment', expect.anything());
+      expect(report.denied).toHaveBeenCalledExactlyOnceWith('deployment', expect.anything());
       expect(store.read).not.toHaveBeenCalled();
     },
   );
@@ -388,7 +388,7 @@ describe('a path that a policy cannot name exactly', () => {
       const { handler, report } = setUp();
       const [simple, ...others] = ofRoute('/files/{name}', `/files/${name}`, { name }, { requiredScopes });
       for (const [, event, answer] of others) expect(await handler(event)).toStrictEqual(answer);
-      expect(report.refused.mock.calls.map(([reason]) => reason)).toStrictEqual(['path', 'path']);
+      expect(report.denied.mock.calls.map(([reason]) => reason)).toStrictEqual(['path', 'path']);
       expect(await handler(simple?.[1] as AuthorizerEvent)).toMatchObject({ isAuthorized: true });
     },
   );
@@ -406,7 +406,7 @@ describe('the authorizer when it cannot decide', () => {
     store.read.mockRejectedValue(error);
     await expect(handler(event)).rejects.toBe(error);
     expect(report.failed).toHaveBeenCalledExactlyOnceWith(error, origin);
-    expect(report.refused).not.toHaveBeenCalled();
+    expect(report.denied).not.toHaveBeenCalled();
   });
 
   it("the authorizer fails the call when the token's extension cannot be written", async () => {

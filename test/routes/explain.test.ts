@@ -3,7 +3,7 @@ import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import fc from 'fast-check';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import type { TrustedIssuer } from '../../functions/domain/trust.ts';
-import { openIssuers } from '../../functions/runtime/subject-tokens.ts';
+import { openTokenVerifier } from '../../functions/runtime/subject-tokens.ts';
 import { startCiIssuer } from '../support/ci-issuer.ts';
 import { inProcess, partsOf, startTable } from '../support/in-process.ts';
 
@@ -25,7 +25,7 @@ const issuers: TrustedIssuer[] = [
   GITLAB,
   { issuer: selfManaged.url, preset: 'gitlab' },
 ];
-const verify = openIssuers(() => service.time.now, { issuers });
+const verify = openTokenVerifier(() => service.time.now, { issuers });
 const service = inProcess(engine, {
   trust: {
     issuers,

@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { TOKEN_EXCHANGE } from '../../functions/http/oauth.ts';
-import { openIssuers } from '../../functions/runtime/subject-tokens.ts';
+import { openTokenVerifier } from '../../functions/runtime/subject-tokens.ts';
 import { startCiIssuer } from '../support/ci-issuer.ts';
 import { type InProcessOptions, inProcess, must, startTable } from '../support/in-process.ts';
 
@@ -70,7 +70,7 @@ it('an issuer whose inline keys are missing makes only exchanges with its tokens
   const [sound, faulty] = [await startCiIssuer(), await startCiIssuer()];
   const issuers = [sound, faulty].map(({ url }) => ({ issuer: url, hasInlineKeys: true }));
   const inlineKeys = new Map([[sound.url, { keys: [sound.jwk] }]]);
-  const verify = openIssuers(() => service.time.now, { issuers, inlineKeys });
+  const verify = openTokenVerifier(() => service.time.now, { issuers, inlineKeys });
   const service = inProcess(engine, { trust: { issuers, verify } });
   await service.register('inline');
   const trust = issuers.map(({ issuer }) => ({ issuer, claims: { sub: 'pipeline' } }));

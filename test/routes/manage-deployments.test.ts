@@ -1,7 +1,7 @@
 import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { afterAll, describe, expect, it } from 'vitest';
 import { purgeFromQueue, purgeFromStream, sweepMarkers } from '../../functions/jobs/purge.ts';
-import { NO_LIFE } from '../../functions/table/schema.ts';
+import { NO_GENERATION } from '../../functions/table/schema.ts';
 import { inProcess, removal, startTable } from '../support/in-process.ts';
 
 const engine = await startTable();
@@ -72,7 +72,7 @@ describe('a Deployment whose item was damaged by hand', () => {
 
       expect((await service.call('DELETE', path, admin)).status).toBe(204);
       expect(await service.use(token)).toBe(401);
-      expect(await markers(id)).toEqual([`${id}#${life === 'of none' ? NO_LIFE : generation}`]);
+      expect(await markers(id)).toEqual([`${id}#${life === 'of none' ? NO_GENERATION : generation}`]);
       expect((await service.call('DELETE', path, admin)).status).toBe(404);
 
       await service.register(id);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
-  readAccess,
+  readAwsAccess,
   readJobConfig,
   readManagementConfig,
   readPurgeConfig,
@@ -78,15 +78,15 @@ describe('Functions read their configuration from environment variables', () => 
     const access = { region: 'eu-west-1', accessKeyId: 'AKIA', secretAccessKey: 'secret' };
     for (const empty of [undefined, '']) {
       const env = { ...given, AWS_SESSION_TOKEN: empty, AWS_ENDPOINT_URL_DYNAMODB: empty };
-      expect(readAccess(env)).toStrictEqual({ ...access, sessionToken: undefined, endpoint: undefined });
+      expect(readAwsAccess(env)).toStrictEqual({ ...access, sessionToken: undefined, endpoint: undefined });
     }
     const env = { ...given, AWS_SESSION_TOKEN: 'token', AWS_ENDPOINT_URL_DYNAMODB: 'http://127.0.0.1:8000' };
-    expect(readAccess(env)).toStrictEqual({
+    expect(readAwsAccess(env)).toStrictEqual({
       ...access,
       sessionToken: 'token',
       endpoint: 'http://127.0.0.1:8000',
     });
-    expect(() => readAccess({ ...given, AWS_SECRET_ACCESS_KEY: '' })).toThrow(
+    expect(() => readAwsAccess({ ...given, AWS_SECRET_ACCESS_KEY: '' })).toThrow(
       new Error('The function is not configured: AWS_SECRET_ACCESS_KEY must be set.'),
     );
   });

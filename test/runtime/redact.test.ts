@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { formatCredential } from '../../functions/domain/identifiers.ts';
-import { writeLine } from '../../functions/runtime/line.ts';
+import { writeLine } from '../../functions/runtime/log-line.ts';
 import { newLogger } from '../../functions/runtime/logger.ts';
 import { redact } from '../../functions/runtime/redact.ts';
 import { CONTEXTS } from '../support/contexts.ts';

@@ -27,7 +27,7 @@ const metric = (Name: string, dimensions: string[]) => ({
 
 describe('Each denied or failed check writes a log line', () => {
   it('the log line of a denied check contains the reason, the consumer, the key and a metric', () => {
-    report.refused('expired', { ...origin, client_id: 'dk_etl_K' });
+    report.denied('expired', { ...origin, client_id: 'dk_etl_K' });
     expect(lines.map((line) => JSON.parse(line))).toStrictEqual([
       {
         level: 'INFO',

@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { readIssuerKeys } from '../../functions/runtime/config.ts';
-import { openIssuers, type Resolve } from '../../functions/runtime/subject-tokens.ts';
+import { openTokenVerifier, type Resolve } from '../../functions/runtime/subject-tokens.ts';
 
 /** A server that must never receive a connection. It listens on all addresses of this machine. */
 let reached = 0;
@@ -34,7 +34,7 @@ async function ask(lists: readonly string[][], issuer = `https://ci.acme.test:${
     const list = lists[Math.min(asked.push(hostname), lists.length) - 1] ?? [];
     setImmediate(callback, null, list.map(address));
   };
-  const verify = openIssuers(Date.now, { issuers: [], resolve });
+  const verify = openTokenVerifier(Date.now, { issuers: [], resolve });
   const error = await verify(issuer, jwt).then(
     () => undefined,
     (error) => error,
@@ -133,7 +133,7 @@ describe('An issuer can have inline keys', async () => {
       .sign(privateKey);
   /** Verifies a token from each issuer with the keys in this environment variable. No host name may be resolved. */
   async function verified(text: string | undefined) {
-    const verify = openIssuers(Date.now, {
+    const verify = openTokenVerifier(Date.now, {
       issuers: [SOUND, FAULTY].map((issuer) => ({ issuer, hasInlineKeys: true })),
       inlineKeys: readIssuerKeys({ ISSUER_KEYS: text }),
       resolve: () => expect.unreachable(),

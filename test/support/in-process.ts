@@ -157,7 +157,7 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
   const tokens = { ...named, port: watched(https, around) };
 
   const reported: unknown[] = [];
-  const report = { refused: () => {}, failed: (error: unknown) => reported.push(error) };
+  const report = { denied: () => {}, failed: (error: unknown) => reported.push(error) };
   const people = {
     issuer,
     groupsClaim: 'groups',
@@ -168,7 +168,7 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
   const onRejected = options.countsRejectedCalls ? rejectedCallCounter(table, clock) : async () => {};
   const requireAccess = accessRequirement(table);
   const management = { logger, people, onRejected, requireAccess, platformPrincipals };
-  const oauth = { logger, onRefusedClient: () => {}, acceptsJson: true };
+  const oauth = { logger, onRejectedClient: () => {}, acceptsJson: true };
   const jobs: PersonId[] = [];
   const managed = {
     ...deploymentRoutes(table, clock, options.source),

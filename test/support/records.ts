@@ -2,9 +2,9 @@ import type { ServiceEvent } from '../../functions/domain/events.ts';
 import type {
   ApiKey,
   Deployment,
-  Grant,
   IdempotencyRecord,
   RejectedCall,
+  TemporaryToken,
   Token,
 } from '../../functions/domain/records.ts';
 
@@ -56,7 +56,7 @@ export function token(change: Partial<Token> = {}): Token {
   };
 }
 
-export function grant(change: Partial<Grant> = {}): Grant {
+export function temporaryToken(change: Partial<TemporaryToken> = {}): TemporaryToken {
   return {
     deploymentId: 'etl',
     ulid: KEY_ULID,

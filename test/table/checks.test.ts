@@ -8,11 +8,19 @@ import {
   personKey,
   toApiKey,
   toDeployment,
-  toGrant,
+  toTemporaryToken,
   toToken,
 } from '../../functions/table/schema.ts';
 import type { Table } from '../../functions/table/table.ts';
-import { apiKey, deployment, GENERATION, grant, KEY_ULID, MADE_AT, token } from '../support/records.ts';
+import {
+  apiKey,
+  deployment,
+  GENERATION,
+  KEY_ULID,
+  MADE_AT,
+  temporaryToken,
+  token,
+} from '../support/records.ts';
 import { startStore, tableOn } from '../support/store.ts';
 
 const store = await startStore();
@@ -25,7 +33,7 @@ const OF_TOKEN = { kind: 'token', deploymentId: 'etl', ulid: KEY_ULID } as const
 const OF_GRANT = { ...OF_TOKEN, kind: 'temporary' } as const;
 const ofToken = { pk, sk: `TOKEN#${KEY_ULID}#${HASH}` };
 const ofKey = { pk, sk: `KEY#${KEY_ULID}` };
-const ofPerson = personKey({ issuer: 'https://login.test', sub: grant().sub });
+const ofPerson = personKey({ issuer: 'https://login.test', sub: temporaryToken().sub });
 const FROM = { address: '192.0.2.1', client: 'curl/8' };
 const noted = (at: number) => ({ lastUsedAt: at, lastUsedAddress: '192.0.2.1', lastUsedClient: 'curl/8' });
 const END = token().expiresAt;
@@ -63,12 +71,12 @@ describe.each(stores)('The check store calls DynamoDB %s', (_, check) => {
     });
 
     it('a check reads a temporary token together with its Deployment', async () => {
-      await store.put(toGrant(grant()), toDeployment(deployment()), toApiKey(key));
-      const { sub, scopes, signedInAt, issuedAt, expiresAt } = grant();
+      await store.put(toTemporaryToken(temporaryToken()), toDeployment(deployment()), toApiKey(key));
+      const { sub, scopes, signedInAt, issuedAt, expiresAt } = temporaryToken();
       expect(await check.read(OF_GRANT, 'g'.repeat(43))).toEqual({
         readEnd: expect.any(Function),
         deployment: { generation: GENERATION },
-        grant: { generation: GENERATION, sub, scopes, signedInAt, issuedAt, expiresAt },
+        temporaryToken: { generation: GENERATION, sub, scopes, signedInAt, issuedAt, expiresAt },
       });
     });
 
@@ -76,7 +84,7 @@ describe.each(stores)('The check store calls DynamoDB %s', (_, check) => {
       const { readEnd } = await check.read(OF_GRANT, 'g'.repeat(43));
       const endOf = async (attributes?: object) => {
         if (attributes) await store.put({ ...ofPerson, blocked: false, ...attributes });
-        const end = await readEnd(grant());
+        const end = await readEnd(temporaryToken());
         await store.remove(ofPerson);
         return end;
       };
@@ -85,7 +93,7 @@ describe.each(stores)('The check store calls DynamoDB %s', (_, check) => {
       expect(await endOf({ endedAt: 5, blocked: true })).toBe(Infinity);
       expect(store.malformed).toEqual([]);
       store.sent.length = 0;
-      await readEnd(grant());
+      await readEnd(temporaryToken());
       expect(store.sent.map(({ input }) => input)).toMatchObject([
         { RequestItems: { keys: { ConsistentRead: true, Keys: [ofPerson] } } },
       ]);
@@ -101,7 +109,7 @@ describe.each(stores)('The check store calls DynamoDB %s', (_, check) => {
     ])("treats a person's access as ended when the person's record is malformed: %j", async (attributes) => {
       const { readEnd } = await check.read(OF_GRANT, 'g'.repeat(43));
       await store.put({ ...ofPerson, endedAt: 5, blocked: false, ...attributes });
-      expect(await readEnd(grant())).toBe(Infinity);
+      expect(await readEnd(temporaryToken())).toBe(Infinity);
       expect(store.malformed).toEqual([ofPerson]);
       await store.remove(ofPerson);
     });
@@ -137,8 +145,8 @@ describe.each(stores)('The check store calls DynamoDB %s', (_, check) => {
     });
 
     it('the check store can extend a temporary token', async () => {
-      await store.put(toGrant(grant()));
-      const { hash, expiresAt } = grant();
+      await store.put(toTemporaryToken(temporaryToken()));
+      const { hash, expiresAt } = temporaryToken();
       expect(await check.extend(OF_GRANT, hash, expiresAt + 1, MADE_AT, FROM)).toBe(expiresAt + 1);
     });
 

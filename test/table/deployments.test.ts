@@ -8,7 +8,7 @@ import {
   readDeployment,
   registerDeployment,
 } from '../../functions/table/deployments.ts';
-import { NO_LIFE } from '../../functions/table/schema.ts';
+import { NO_GENERATION } from '../../functions/table/schema.ts';
 import { deployment, event, GENERATION } from '../support/records.ts';
 import { startStore } from '../support/store.ts';
 
@@ -112,9 +112,9 @@ describe('A damaged Deployment can be deleted', () => {
     ['in its own item', { name: 7 }, undefined, GENERATION],
     ['only in the directory', { generation: 7 }, { generation: OTHER }, OTHER],
     ['only in the directory', { generation: undefined }, { generation: OTHER }, OTHER],
-    ['unknown', { generation: 'x' }, { generation: 'y' }, NO_LIFE],
-    ['unknown', { generation: undefined }, undefined, NO_LIFE],
-    ['unknown', { generation: [OTHER] }, { generation: [OTHER] }, NO_LIFE],
+    ['unknown', { generation: 'x' }, { generation: 'y' }, NO_GENERATION],
+    ['unknown', { generation: undefined }, undefined, NO_GENERATION],
+    ['unknown', { generation: [OTHER] }, { generation: [OTHER] }, NO_GENERATION],
   ])('deletes a damaged Deployment whose generation is %s', async (_, wrong, inDirectory, generation) => {
     await store.put({ ...item, ...wrong });
     if (inDirectory) await store.put({ ...entryOfEtl, ...inDirectory });

@@ -18,7 +18,7 @@ import { ServiceError } from '../../functions/domain/errors.ts';
 import { mintCredential } from '../../functions/domain/mint.ts';
 import { hashOf } from '../../functions/domain/secrets.ts';
 import { checkStore } from '../../functions/table/checks.ts';
-import { deleteItems, itemsOfLife } from '../../functions/table/purge.ts';
+import { deleteItems, itemsOfGeneration } from '../../functions/table/purge.ts';
 import { apiKeyKey, deploymentKey, type Item, tokenKey } from '../../functions/table/schema.ts';
 import { CHECK_RETRIES, transact } from '../../functions/table/table.ts';
 import { tableOn } from '../support/store.ts';
@@ -224,7 +224,7 @@ describe('The purge reads its items in pages', () => {
 
   it('the purge reads at most one page ahead of the deletions', async () => {
     for (let n = 0; n < 4; n++) dynamodb.on(QueryCommand).resolves(page(n));
-    const pages = itemsOfLife(table, life);
+    const pages = itemsOfGeneration(table, life);
     await pages.next();
     expect(queries()).toBe(2);
     await new Promise((resolve) => setImmediate(resolve));
@@ -242,7 +242,7 @@ describe('The purge reads its items in pages', () => {
       running--;
       return page(0);
     });
-    for await (const { keys } of itemsOfLife(table, life)) {
+    for await (const { keys } of itemsOfGeneration(table, life)) {
       expect(keys).toHaveLength(1);
       break;
     }
@@ -251,7 +251,7 @@ describe('The purge reads its items in pages', () => {
 
   it('a failed read stops the purge only when the purge needs that page', async () => {
     dynamodb.on(QueryCommand).resolvesOnce(page(0)).rejects(fault('InternalServerError', 500));
-    const pages = itemsOfLife(table, life);
+    const pages = itemsOfGeneration(table, life);
     expect((await pages.next()).value?.keys).toHaveLength(1);
     await new Promise((resolve) => setImmediate(resolve));
     await expect(pages.next()).rejects.toEqual(busy);

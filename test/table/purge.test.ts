@@ -5,7 +5,7 @@ import {
   deleteItems,
   endPurge,
   hasApiKey,
-  itemsOfLife,
+  itemsOfGeneration,
   type PurgePage,
   readPresent,
   tokensOfKey,
@@ -78,7 +78,7 @@ describe('The purge lists the items to delete', () => {
   it("the purge reads pages of at most 1,000 items, or fewer if the table's page size is smaller", async () => {
     const limits = async (pageSize: number | undefined) => {
       store.sent.length = 0;
-      await all(itemsOfLife(pageSize === undefined ? table : { ...table, pageSize }, life));
+      await all(itemsOfGeneration(pageSize === undefined ? table : { ...table, pageSize }, life));
       return store.sent.map(({ input }) => input.Limit);
     };
     expect(await limits(undefined)).toEqual([1000]);
@@ -96,7 +96,7 @@ describe('The purge lists the items to delete', () => {
       { pk, sk: 'X', generation: 7 },
       { pk, sk: 'Y' },
     );
-    const pages = await all(itemsOfLife(table, life));
+    const pages = await all(itemsOfGeneration(table, life));
     expect(pages).toEqual([
       {
         keys: [
@@ -118,7 +118,7 @@ describe('The purge lists the items to delete', () => {
 
   it("the purge continues to list a generation's items from a given sort key", async () => {
     await store.put(ofToken('a'), ofToken('b'), ofToken('c'));
-    expect(sortKeys(await all(itemsOfLife(table, life, `TOKEN#${KEY_ULID}#b`)))).toEqual([
+    expect(sortKeys(await all(itemsOfGeneration(table, life, `TOKEN#${KEY_ULID}#b`)))).toEqual([
       [`TOKEN#${KEY_ULID}#a`],
     ]);
   });
@@ -144,7 +144,7 @@ describe('The purge lists the items to delete', () => {
     // DynamoDB reads at most 1 MB per response, even if only some attributes are requested.
     const hashes = ['a', 'b', 'c', 'd', 'e'];
     await store.put(...hashes.map((hash) => ({ ...ofToken(hash), ballast: 'x'.repeat(300_000) })));
-    const pages = await all(itemsOfLife(table, life));
+    const pages = await all(itemsOfGeneration(table, life));
     expect(sortKeys(pages).flat()).toEqual(hashes.reverse().map((hash) => `TOKEN#${KEY_ULID}#${hash}`));
     expect(pages.length).toBeGreaterThan(1);
     expect(pages.map(({ next }) => next)).toEqual([

@@ -1,17 +1,17 @@
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { newUlid } from '../../functions/domain/mint.ts';
 import {
-  type Found,
   isBeingPurged,
   isStillThere,
-  listAgain,
-  listedLives,
-  presentLives,
-  readPass,
+  listedGenerations,
+  presentGenerations,
+  readPassProgress,
+  rewriteEntries,
+  type ScannedItem,
   scanGenerations,
-  writePass,
+  writePassProgress,
 } from '../../functions/table/reconcile.ts';
-import { NO_LIFE, toDeployment, toDirectoryEntry } from '../../functions/table/schema.ts';
+import { NO_GENERATION, toDeployment, toDirectoryEntry } from '../../functions/table/schema.ts';
 import { deployment, GENERATION } from '../support/records.ts';
 import { startStore } from '../support/store.ts';
 
@@ -28,19 +28,19 @@ const life = { deploymentId: 'etl', generation: GENERATION };
 const isConsistent = () => expect(store.sent.every(({ input }) => input.ConsistentRead === true)).toBe(true);
 
 it("stores the position of a reconciliation pass under the pass's name", async () => {
-  expect(await readPass(table, 'TABLE')).toBeUndefined();
-  await writePass(table, 'TABLE', { startedAt: 5, after: { pk: 'a', sk: 'b' } });
+  expect(await readPassProgress(table, 'TABLE')).toBeUndefined();
+  await writePassProgress(table, 'TABLE', { startedAt: 5, after: { pk: 'a', sk: 'b' } });
   expect(await store.get({ pk: 'RECONCILIATION', sk: 'TABLE' })).toMatchObject({ startedAt: 5 });
-  expect(await readPass(table, 'TABLE')).toEqual({ startedAt: 5, after: { pk: 'a', sk: 'b' } });
-  await writePass(table, 'TABLE', { startedAt: 6, after: undefined });
-  expect(await readPass(table, 'TABLE')).toEqual({ startedAt: 6, after: undefined });
-  expect(await readPass(table, 'OTHER')).toBeUndefined();
+  expect(await readPassProgress(table, 'TABLE')).toEqual({ startedAt: 5, after: { pk: 'a', sk: 'b' } });
+  await writePassProgress(table, 'TABLE', { startedAt: 6, after: undefined });
+  expect(await readPassProgress(table, 'TABLE')).toEqual({ startedAt: 6, after: undefined });
+  expect(await readPassProgress(table, 'OTHER')).toBeUndefined();
   expect(store.sent[0]?.input).toMatchObject({ ConsistentRead: true });
 });
 
 describe('Reconciliation scans the whole table', () => {
   const all = async () => {
-    const found: Found[] = [];
+    const found: ScannedItem[] = [];
     let after: Awaited<ReturnType<typeof scanGenerations>>['next'];
     let pages = 0;
     do {
@@ -77,21 +77,24 @@ describe('Reconciliation scans the whole table', () => {
         of({ pk, sk: 'DEPLOYMENT' }, { generation: GENERATION, kind: 'deployment', groups }),
         of({ pk: 'GROUP#g', sk: 'etl' }, { generation: GENERATION, kind: 'group entry', groups }),
         of({ pk, sk: 'TOKEN#x' }, { generation: OTHER, kind: 'belonging' }),
-        of({ pk, sk: 'X' }, { generation: NO_LIFE, kind: 'belonging' }),
-        of({ pk, sk: 'Y' }, { generation: NO_LIFE, kind: 'belonging' }),
-        of({ pk, sk: 'Z' }, { generation: NO_LIFE, kind: 'belonging' }),
+        of({ pk, sk: 'X' }, { generation: NO_GENERATION, kind: 'belonging' }),
+        of({ pk, sk: 'Y' }, { generation: NO_GENERATION, kind: 'belonging' }),
+        of({ pk, sk: 'Z' }, { generation: NO_GENERATION, kind: 'belonging' }),
         of(
           { pk: 'DEPLOYMENT#a b', sk: 'DEPLOYMENT' },
           { deploymentId: undefined, generation: GENERATION, kind: 'deployment' },
         ),
         of({ pk: 'DEPLOYMENTS', sk: 'etl' }, { generation: GENERATION, kind: 'entry', groups }),
-        of({ pk: 'DEPLOYMENTS', sk: 'a b' }, { deploymentId: undefined, generation: NO_LIFE, kind: 'entry' }),
+        of(
+          { pk: 'DEPLOYMENTS', sk: 'a b' },
+          { deploymentId: undefined, generation: NO_GENERATION, kind: 'entry' },
+        ),
       ].toSorted((a, b) => {
         const text = (it: { key: object }) => Object.values(it.key).join(' ');
         return text(a).localeCompare(text(b));
       }),
     );
-    expect(NO_LIFE).toBe('00000000000000000000000000');
+    expect(NO_GENERATION).toBe('00000000000000000000000000');
     expect(store.sent[0]).toMatchObject({
       operation: 'Scan',
       input: { Limit: 1000, ProjectionExpression: 'pk, sk, generation, #groups' },
@@ -111,7 +114,7 @@ describe('Reconciliation scans the whole table', () => {
 describe('Reconciliation reads the current state of Deployments', () => {
   it('reads whether each Deployment exists and in which generation, even if the Deployment is damaged', async () => {
     await store.put(toDeployment(deployment()), { pk: 'DEPLOYMENT#a b', sk: 'DEPLOYMENT', generation: 'x' });
-    expect(await presentLives(table, ['etl', 'a b', 'gone'])).toEqual(
+    expect(await presentGenerations(table, ['etl', 'a b', 'gone'])).toEqual(
       new Map<string, object>([
         ['etl', { isThere: true, generation: GENERATION }],
         ['a b', { isThere: true, generation: undefined }],
@@ -125,7 +128,7 @@ describe('Reconciliation reads the current state of Deployments', () => {
       ...toDirectoryEntry(deployment({ id: 'odd' })),
       name: 7,
     });
-    expect(await listedLives(table, ['etl', 'gone', 'odd'])).toEqual(
+    expect(await listedGenerations(table, ['etl', 'gone', 'odd'])).toEqual(
       new Map([
         ['etl', GENERATION],
         ['gone', undefined],
@@ -137,7 +140,7 @@ describe('Reconciliation reads the current state of Deployments', () => {
 
   it('reads the state of a hundred Deployments per strongly consistent read', async () => {
     const ids = Array.from({ length: 201 }, (_, n) => `d${n}`);
-    expect((await presentLives(table, ids)).size).toBe(201);
+    expect((await presentGenerations(table, ids)).size).toBe(201);
     const keys = store.sent.map(
       ({ input }) => (input.RequestItems as { keys: { Keys: object[]; ConsistentRead: boolean } }).keys,
     );
@@ -147,7 +150,7 @@ describe('Reconciliation reads the current state of Deployments', () => {
       [1, true],
     ]);
     store.sent.length = 0;
-    expect((await listedLives(table, [])).size).toBe(0);
+    expect((await listedGenerations(table, [])).size).toBe(0);
     expect(store.sent).toEqual([]);
   });
 });
@@ -161,7 +164,7 @@ it("isBeingPurged returns true while the purge's marker exists", async () => {
 });
 
 it('an item counts as present only while it exists in the same generation', async () => {
-  const found = (generation: string): Found => ({
+  const found = (generation: string): ScannedItem => ({
     key: { pk, sk: 'X' },
     deploymentId: 'etl',
     generation,
@@ -169,35 +172,35 @@ it('an item counts as present only while it exists in the same generation', asyn
     groups: [],
   });
   expect(await isStillThere(table, found(GENERATION))).toBe(false);
-  expect(await isStillThere(table, found(NO_LIFE))).toBe(false);
+  expect(await isStillThere(table, found(NO_GENERATION))).toBe(false);
   await store.put({ pk, sk: 'X', generation: GENERATION });
   expect(await isStillThere(table, found(GENERATION))).toBe(true);
   expect(await isStillThere(table, found(OTHER))).toBe(false);
   await store.put({ pk, sk: 'X', generation: 7 });
-  expect(await isStillThere(table, found(NO_LIFE))).toBe(true);
+  expect(await isStillThere(table, found(NO_GENERATION))).toBe(true);
   isConsistent();
 });
 
-describe('listAgain', () => {
+describe('rewriteEntries', () => {
   const etl = deployment();
   const entry = () => store.get({ pk: 'DEPLOYMENTS', sk: 'etl' });
 
   it('reconciliation replaces a directory entry that is missing, malformed or from a different generation', async () => {
     await store.put(toDeployment(etl));
-    expect(await listAgain(table, etl)).toBe(true);
+    expect(await rewriteEntries(table, etl)).toBe(true);
     expect(await entry()).toEqual(toDirectoryEntry(etl));
     for (const wrong of [{ name: 'old', generation: OTHER }, { name: 7 }, { groups: [7] }]) {
       await store.put({ ...toDirectoryEntry(etl), ...wrong });
-      expect(await listAgain(table, etl)).toBe(true);
+      expect(await rewriteEntries(table, etl)).toBe(true);
       expect(await entry()).toEqual(toDirectoryEntry(etl));
     }
   });
 
   it('reconciliation does not list a Deployment that was deleted or changed after it was read', async () => {
-    expect(await listAgain(table, etl)).toBe(false);
+    expect(await rewriteEntries(table, etl)).toBe(false);
     for (const change of [{ generation: OTHER }, { name: 'new' }, { groups: [] }]) {
       await store.put(toDeployment(deployment(change)));
-      expect(await listAgain(table, etl)).toBe(false);
+      expect(await rewriteEntries(table, etl)).toBe(false);
     }
     expect(await entry()).toBeUndefined();
   });

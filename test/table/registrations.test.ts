@@ -1,12 +1,12 @@
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { newUlid } from '../../functions/domain/mint.ts';
 import {
-  noteRegistration,
   type Registration,
   readRegistered,
   readRegistration,
   registrationsPage,
   registrationWrite,
+  storeRegistration,
 } from '../../functions/table/registrations.ts';
 import { fromRegistration, toDeployment, toRegistration } from '../../functions/table/schema.ts';
 import { deployment, GENERATION, MADE_AT } from '../support/records.ts';
@@ -28,7 +28,7 @@ const of = (change: Partial<Registration> = {}): Registration => ({
 const put = (...some: Registration[]) => store.put(...some.map((one) => toRegistration(one, undefined)));
 const ofEtl = { pk: 'SOURCES', sk: 'etl' };
 const note = (next: Registration, known?: Registration, now = MADE_AT) =>
-  noteRegistration(table, registrationWrite(next, known, now));
+  storeRegistration(table, registrationWrite(next, known, now));
 
 describe('A followed Deployment has a registration', () => {
   it("stores a followed Deployment's registration, and reads it with a strongly consistent read", async () => {
@@ -65,7 +65,7 @@ describe('A followed Deployment has a registration', () => {
 
   it('throws an error when a registration cannot be written', async () => {
     const failing = tableOn({ send: async () => Promise.reject(new Error('down')) });
-    await expect(noteRegistration(failing, registrationWrite(of(), undefined, 0))).rejects.toThrow('down');
+    await expect(storeRegistration(failing, registrationWrite(of(), undefined, 0))).rejects.toThrow('down');
   });
 
   it('treats a malformed registration as missing, and reports it', async () => {

@@ -5,7 +5,6 @@ import {
   allApiKeys,
   allEvents,
   dropApiKeys,
-  grantKeys,
   identityOf,
   provisionedWrites,
   putApiKey,
@@ -13,6 +12,7 @@ import {
   readRestore,
   readRestored,
   scanDeploymentIds,
+  temporaryTokenKeys,
   writeRestore,
 } from '../../functions/table/restore.ts';
 import {
@@ -20,12 +20,20 @@ import {
   toDeployment,
   toDirectoryEntry,
   toEvent,
-  toGrant,
   toGroupEntries,
   toRegistration,
+  toTemporaryToken,
   toToken,
 } from '../../functions/table/schema.ts';
-import { apiKey, deployment, event, GENERATION, grant, KEY_ULID, token } from '../support/records.ts';
+import {
+  apiKey,
+  deployment,
+  event,
+  GENERATION,
+  KEY_ULID,
+  temporaryToken,
+  token,
+} from '../support/records.ts';
 import { startStore, tableOn } from '../support/store.ts';
 
 const store = await startStore();
@@ -181,9 +189,12 @@ it('reads all events of every generation, oldest first, and the IDs of malformed
 });
 
 it('finds the temporary tokens of every generation by their item keys', async () => {
-  const items = [toGrant(grant()), toGrant(grant({ hash: 'h', generation: OTHER }))];
+  const items = [
+    toTemporaryToken(temporaryToken()),
+    toTemporaryToken(temporaryToken({ hash: 'h', generation: OTHER })),
+  ];
   await store.put(...items, toToken(token()));
-  expect(await grantKeys(table, 'etl')).toEqual(items.map(({ sk }) => ({ pk, sk })));
+  expect(await temporaryTokenKeys(table, 'etl')).toEqual(items.map(({ sk }) => ({ pk, sk })));
 });
 
 it('a restore puts a Deployment back in the directory, writes an event and deletes its purge marker', async () => {

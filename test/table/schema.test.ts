@@ -9,15 +9,15 @@ import {
   fromDeployment,
   fromDirectoryEntry,
   fromEvent,
-  fromGrant,
   fromHeldKey,
   fromIdempotencyRecord,
   fromJobMark,
   fromLastUse,
   fromPersonId,
+  fromTemporaryToken,
+  generationOfMarker,
   type Item,
-  isOfLife,
-  lifeOfMarker,
+  isOfGeneration,
   parse,
   previousSubjectKey,
   purgeMarkerKey,
@@ -27,9 +27,9 @@ import {
   toDeployment,
   toDirectoryEntry,
   toEvent,
-  toGrant,
   toHeldKey,
   toIdempotencyRecord,
+  toTemporaryToken,
   toToken,
 } from '../../functions/table/schema.ts';
 import {
@@ -37,10 +37,10 @@ import {
   deployment,
   event,
   GENERATION,
-  grant,
   KEY_ULID,
   MADE_AT,
   record,
+  temporaryToken,
   token,
 } from '../support/records.ts';
 
@@ -75,7 +75,10 @@ describe('The keys of an item depend on its kind', () => {
     expect(toDeployment(deployment())).toMatchObject({ pk, sk: 'DEPLOYMENT' });
     expect(toApiKey(apiKey())).toMatchObject({ pk, sk: `KEY#${KEY_ULID}` });
     expect(toToken(token())).toMatchObject({ pk, sk: `TOKEN#${KEY_ULID}#${'t'.repeat(43)}` });
-    expect(toGrant(grant())).toMatchObject({ pk, sk: `GRANT#${KEY_ULID}#${'g'.repeat(43)}` });
+    expect(toTemporaryToken(temporaryToken())).toMatchObject({
+      pk,
+      sk: `GRANT#${KEY_ULID}#${'g'.repeat(43)}`,
+    });
     expect(toIdempotencyRecord(record())).toMatchObject({ pk, sk: `IDEM#${GENERATION}#${'i'.repeat(43)}` });
     expect(toEvent(event())).toMatchObject({ pk: 'EVENTS#etl', sk: event().id });
     expect(directoryKey('etl')).toEqual({ pk: 'DEPLOYMENTS', sk: 'etl' });
@@ -205,7 +208,7 @@ describe('Each kind of item is parsed strictly', () => {
   });
 
   it('parses a temporary token, and rejects a malformed one', () => {
-    each(toGrant(grant()), fromGrant, {
+    each(toTemporaryToken(temporaryToken()), fromTemporaryToken, {
       pk: [...NOT.text, 'DEPLOYMENT#', 'EVENTS#another'],
       sk: [...NOT.text, 'GRANT#x#h', `GRANT#${KEY_ULID}`, 'x'],
       generation: NOT.ulid,
@@ -215,8 +218,8 @@ describe('Each kind of item is parsed strictly', () => {
       issuedAt: NOT.seconds,
       expiresAt: NOT.seconds,
     });
-    const { scope: _, ...bare } = toGrant(grant());
-    expect(fromGrant(bare)).toEqual(grant({ scopes: [] }));
+    const { scope: _, ...bare } = toTemporaryToken(temporaryToken());
+    expect(fromTemporaryToken(bare)).toEqual(temporaryToken({ scopes: [] }));
   });
 
   it("parses an Idempotency-Key's record, and rejects a malformed one", () => {
@@ -413,9 +416,11 @@ describe('A check reads only the attributes that it needs', () => {
   });
 
   it('a check parses a temporary token and its Deployment', () => {
-    expect(of('temporary', toGrant(grant()), toDeployment(deployment()), toApiKey(apiKey()))).toEqual({
+    expect(
+      of('temporary', toTemporaryToken(temporaryToken()), toDeployment(deployment()), toApiKey(apiKey())),
+    ).toEqual({
       deployment: { generation: GENERATION },
-      grant: {
+      temporaryToken: {
         generation: GENERATION,
         sub: 'ada',
         scopes: ['code:deploy'],
@@ -460,13 +465,13 @@ describe('A check reads only the attributes that it needs', () => {
 
 describe('A purge deletes the items of one generation', () => {
   it('a purge covers items of its generation and items without a valid generation', () => {
-    expect(isOfLife({ generation: GENERATION }, GENERATION)).toBe(true);
-    expect(isOfLife({ generation: KEY_ULID }, GENERATION)).toBe(false);
-    for (const generation of NOT.ulid) expect(isOfLife({ generation }, GENERATION)).toBe(true);
+    expect(isOfGeneration({ generation: GENERATION }, GENERATION)).toBe(true);
+    expect(isOfGeneration({ generation: KEY_ULID }, GENERATION)).toBe(false);
+    for (const generation of NOT.ulid) expect(isOfGeneration({ generation }, GENERATION)).toBe(true);
   });
 
   it('reads the Deployment ID and generation of a purge from its marker', () => {
-    expect(lifeOfMarker({ sk: `a_b-c#${GENERATION}` })).toEqual({
+    expect(generationOfMarker({ sk: `a_b-c#${GENERATION}` })).toEqual({
       deploymentId: 'a_b-c',
       generation: GENERATION,
     });
@@ -480,6 +485,6 @@ describe('A purge deletes the items of one generation', () => {
       7,
       undefined,
     ])
-      expect(lifeOfMarker({ sk })).toBeUndefined();
+      expect(generationOfMarker({ sk })).toBeUndefined();
   });
 });

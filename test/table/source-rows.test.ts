@@ -6,7 +6,7 @@ import {
 } from '@aws-sdk/client-dynamodb';
 import type { DynamoDBRecord } from 'aws-lambda';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type DeploymentsSource, RefusedRow } from '../../functions/domain/deployments-source.ts';
+import { type DeploymentsSource, RejectedRow } from '../../functions/domain/deployments-source.ts';
 import {
   openSource,
   readKeyNames,
@@ -96,7 +96,7 @@ describe("A followed table's stream record is parsed strictly", () => {
     ['nothing', 'MODIFY', undefined],
   ])('rejects a stream record of a followed table that contains %s', (_, eventName, dynamodb) => {
     expect(() => change(eventName, dynamodb)).toThrow(
-      new RefusedRow('the stream must have keys, new and old images'),
+      new RejectedRow('the stream must have keys, new and old images'),
     );
   });
 });

@@ -1,15 +1,23 @@
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ServiceEvent } from '../../functions/domain/events.ts';
 import { newUlid } from '../../functions/domain/mint.ts';
-import type { Grant, IdempotencyRecord } from '../../functions/domain/records.ts';
-import { toDeployment, toGrant } from '../../functions/table/schema.ts';
+import type { IdempotencyRecord, TemporaryToken } from '../../functions/domain/records.ts';
+import { toDeployment, toTemporaryToken } from '../../functions/table/schema.ts';
 import {
-  deleteGrant,
-  listGrants,
-  putGrant as put,
-  readGrant,
+  deleteTemporaryToken,
+  listTemporaryTokens,
+  putTemporaryToken as put,
+  readTemporaryToken,
 } from '../../functions/table/temporary-tokens.ts';
-import { deployment, event, GENERATION, grant, KEY_ULID, MADE_AT, record } from '../support/records.ts';
+import {
+  deployment,
+  event,
+  GENERATION,
+  KEY_ULID,
+  MADE_AT,
+  record,
+  temporaryToken,
+} from '../support/records.ts';
 import { startStore } from '../support/store.ts';
 
 const store = await startStore();
@@ -20,85 +28,91 @@ beforeEach(() => store.clear('DEPLOYMENT#etl', 'EVENTS#etl'));
 const pk = 'DEPLOYMENT#etl';
 const etl = deployment();
 const OTHER = newUlid(0);
-const ofGrant = { pk, sk: `GRANT#${KEY_ULID}#${'g'.repeat(43)}` };
+const ofTemporaryToken = { pk, sk: `GRANT#${KEY_ULID}#${'g'.repeat(43)}` };
 const ofRecord = { pk, sk: `IDEM#${GENERATION}#${'i'.repeat(43)}` };
 /** This call acts for an IAM principal, so the transaction does not check whether a person's access has ended. */
-const putGrant = (of: typeof table, one: Grant, its: ServiceEvent, made?: IdempotencyRecord) =>
-  put(of, one, its, { record: made, signIn: undefined });
+const putTemporaryToken = (
+  of: typeof table,
+  one: TemporaryToken,
+  its: ServiceEvent,
+  made?: IdempotencyRecord,
+) => put(of, one, its, { record: made, signIn: undefined });
 const events = async () => (await store.partition('EVENTS#etl')).length;
 
 describe('DynamoDB stores a temporary token as one item', () => {
   it('stores a new temporary token with its event and its record', async () => {
     await store.put(toDeployment(etl));
-    const two = grant({ scopes: ['a', 'b:c'] });
-    expect(await putGrant(table, two, event(), record())).toBe('issued');
+    const two = temporaryToken({ scopes: ['a', 'b:c'] });
+    expect(await putTemporaryToken(table, two, event(), record())).toBe('issued');
     const { deploymentId: _, ulid: __, hash: ___, scopes: ____, ...rest } = two;
-    expect(await store.get(ofGrant)).toEqual({ ...ofGrant, ...rest, scope: 'a b:c' });
+    expect(await store.get(ofTemporaryToken)).toEqual({ ...ofTemporaryToken, ...rest, scope: 'a b:c' });
     expect(await store.get(ofRecord)).toBeDefined();
     expect(await events()).toBe(1);
-    expect(await readGrant(table, etl, KEY_ULID, MADE_AT)).toEqual(two);
+    expect(await readTemporaryToken(table, etl, KEY_ULID, MADE_AT)).toEqual(two);
   });
 
   it('a temporary token has no scopes if none were requested', async () => {
-    await store.put(toGrant(grant({ scopes: [] })));
-    expect(await readGrant(table, etl, KEY_ULID, MADE_AT)).toMatchObject({ scopes: [] });
+    await store.put(toTemporaryToken(temporaryToken({ scopes: [] })));
+    expect(await readTemporaryToken(table, etl, KEY_ULID, MADE_AT)).toMatchObject({ scopes: [] });
   });
 
   it('creates a temporary token only once for an Idempotency-Key', async () => {
     await store.put(toDeployment(etl), { ...ofRecord, expiresAt: MADE_AT });
-    expect(await putGrant(table, grant(), event(), record())).toBe('repeated');
-    expect(await store.get(ofGrant)).toBeUndefined();
+    expect(await putTemporaryToken(table, temporaryToken(), event(), record())).toBe('repeated');
+    expect(await store.get(ofTemporaryToken)).toBeUndefined();
     expect(await events()).toBe(0);
   });
 
   it('does not create a temporary token if the Deployment is missing or was registered again', async () => {
-    expect(await putGrant(table, grant(), event())).toBe('gone');
+    expect(await putTemporaryToken(table, temporaryToken(), event())).toBe('gone');
     await store.put(toDeployment(deployment({ generation: OTHER })));
-    expect(await putGrant(table, grant(), event())).toBe('gone');
-    expect(await store.get(ofGrant)).toBeUndefined();
+    expect(await putTemporaryToken(table, temporaryToken(), event())).toBe('gone');
+    expect(await store.get(ofTemporaryToken)).toBeUndefined();
     expect(await events()).toBe(0);
   });
 
   it('creating a temporary token never replaces an existing temporary token', async () => {
-    await store.put(toDeployment(etl), toGrant(grant()));
-    expect(await putGrant(table, grant({ sub: 'eve' }), event())).toBe('gone');
-    expect(await store.get(ofGrant)).toMatchObject({ sub: 'ada' });
+    await store.put(toDeployment(etl), toTemporaryToken(temporaryToken()));
+    expect(await putTemporaryToken(table, temporaryToken({ sub: 'eve' }), event())).toBe('gone');
+    expect(await store.get(ofTemporaryToken)).toMatchObject({ sub: 'ada' });
   });
 
   it("reads a temporary token until the second of its expiry, and only in its Deployment's current generation", async () => {
-    await store.put(toGrant(grant()));
-    const end = grant().expiresAt * 1000;
-    expect(await readGrant(table, etl, KEY_ULID, end - 1)).toEqual(grant());
-    expect(await readGrant(table, etl, KEY_ULID, end)).toBeUndefined();
-    expect(await readGrant(table, deployment({ generation: OTHER }), KEY_ULID, MADE_AT)).toBeUndefined();
-    expect(await readGrant(table, etl, OTHER, MADE_AT)).toBeUndefined();
+    await store.put(toTemporaryToken(temporaryToken()));
+    const end = temporaryToken().expiresAt * 1000;
+    expect(await readTemporaryToken(table, etl, KEY_ULID, end - 1)).toEqual(temporaryToken());
+    expect(await readTemporaryToken(table, etl, KEY_ULID, end)).toBeUndefined();
+    expect(
+      await readTemporaryToken(table, deployment({ generation: OTHER }), KEY_ULID, MADE_AT),
+    ).toBeUndefined();
+    expect(await readTemporaryToken(table, etl, OTHER, MADE_AT)).toBeUndefined();
     expect(store.sent.every(({ input }) => input.ConsistentRead === true)).toBe(true);
   });
 
   it('#65: finds a malformed temporary token, so that it can be revoked, and reports it', async () => {
-    const { deploymentId, ulid, hash } = grant();
+    const { deploymentId, ulid, hash } = temporaryToken();
     for (const change of [{ sub: 7 }, { generation: 7 }, { expiresAt: 8.64e12 + 1 }]) {
       store.malformed.length = 0;
-      await store.put({ ...toGrant(grant()), ...change });
-      expect(await readGrant(table, etl, KEY_ULID, MADE_AT)).toEqual({ deploymentId, ulid, hash });
-      expect(store.malformed).toEqual([ofGrant]);
+      await store.put({ ...toTemporaryToken(temporaryToken()), ...change });
+      expect(await readTemporaryToken(table, etl, KEY_ULID, MADE_AT)).toEqual({ deploymentId, ulid, hash });
+      expect(store.malformed).toEqual([ofTemporaryToken]);
     }
-    await store.put({ ...toGrant(grant()), sub: 7, generation: OTHER });
-    expect(await readGrant(table, etl, KEY_ULID, MADE_AT)).toBeUndefined();
+    await store.put({ ...toTemporaryToken(temporaryToken()), sub: 7, generation: OTHER });
+    expect(await readTemporaryToken(table, etl, KEY_ULID, MADE_AT)).toBeUndefined();
   });
 
   it('deletes a temporary token with an event, and writes no event if the token is already gone', async () => {
-    await store.put(toGrant(grant()));
-    expect(await deleteGrant(table, grant(), event())).toBe(true);
-    expect(await store.get(ofGrant)).toBeUndefined();
-    expect(await deleteGrant(table, grant(), event({ id: newUlid(1) }))).toBe(false);
+    await store.put(toTemporaryToken(temporaryToken()));
+    expect(await deleteTemporaryToken(table, temporaryToken(), event())).toBe(true);
+    expect(await store.get(ofTemporaryToken)).toBeUndefined();
+    expect(await deleteTemporaryToken(table, temporaryToken(), event({ id: newUlid(1) }))).toBe(false);
     expect(await events()).toBe(1);
   });
 });
 
 describe("A Deployment's temporary tokens are listed in pages", () => {
   const ulids = Array.from({ length: 6 }, (_, n) => newUlid(n + 1));
-  const changes: Partial<Grant>[] = [
+  const changes: Partial<TemporaryToken>[] = [
     {},
     { sub: 'eve' },
     { generation: OTHER },
@@ -106,13 +120,19 @@ describe("A Deployment's temporary tokens are listed in pages", () => {
     {},
     {},
   ];
-  beforeEach(() => store.put(...ulids.map((ulid, n) => toGrant(grant({ ulid, ...changes[n] })))));
-  const listed = async (after: string | undefined, limit: number, isWanted?: (one: Grant) => boolean) => {
+  beforeEach(() =>
+    store.put(...ulids.map((ulid, n) => toTemporaryToken(temporaryToken({ ulid, ...changes[n] })))),
+  );
+  const listed = async (
+    after: string | undefined,
+    limit: number,
+    isWanted?: (one: TemporaryToken) => boolean,
+  ) => {
     const options = { after, limit, now: MADE_AT, ...(isWanted && { isWanted }) };
-    const { items, next } = await listGrants(table, etl, options);
+    const { items, next } = await listTemporaryTokens(table, etl, options);
     return [items.map(({ ulid }) => ulids.indexOf(ulid)), next && ulids.indexOf(next)];
   };
-  const isAdas = ({ sub }: Grant) => sub === 'ada';
+  const isAdas = ({ sub }: TemporaryToken) => sub === 'ada';
 
   it("lists a Deployment's valid temporary tokens oldest first, in pages", async () => {
     expect(await listed(undefined, 100)).toEqual([[0, 1, 4, 5], undefined]);
@@ -135,16 +155,16 @@ describe("A Deployment's temporary tokens are listed in pages", () => {
     await store.clear(pk);
     const isEve = (n: number) => n % 300 === 299;
     const many = Array.from({ length: 900 }, (_, n) =>
-      grant({ ulid: newUlid(n + 1), sub: isEve(n) ? 'eve' : `ada${'x'.repeat(4000)}` }),
+      temporaryToken({ ulid: newUlid(n + 1), sub: isEve(n) ? 'eve' : `ada${'x'.repeat(4000)}` }),
     );
-    await store.put(...many.map(toGrant));
-    const all = async (isWanted: (one: Grant) => boolean, limit: number) => {
+    await store.put(...many.map(toTemporaryToken));
+    const all = async (isWanted: (one: TemporaryToken) => boolean, limit: number) => {
       const found: string[] = [];
       const pages: number[] = [];
       let after: string | undefined;
       do {
         store.sent.length = 0;
-        const page = await listGrants(table, etl, { after, now: MADE_AT, isWanted, limit });
+        const page = await listTemporaryTokens(table, etl, { after, now: MADE_AT, isWanted, limit });
         expect(store.sent.length).toBeLessThanOrEqual(2);
         found.push(...page.items.map(({ ulid }) => ulid));
         pages.push(page.items.length);

@@ -1,16 +1,16 @@
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { newUlid } from '../../functions/domain/mint.ts';
 import { recordUse } from '../../functions/table/checks.ts';
-import { toApiKey, toDeployment, toEvent, toGrant, toToken } from '../../functions/table/schema.ts';
+import { toApiKey, toDeployment, toEvent, toTemporaryToken, toToken } from '../../functions/table/schema.ts';
 import * as tokens from '../../functions/table/tokens.ts';
 import {
   apiKey,
   deployment,
   event,
   GENERATION,
-  grant,
   KEY_ULID,
   MADE_AT,
+  temporaryToken,
   token,
 } from '../support/records.ts';
 import { startStore } from '../support/store.ts';
@@ -23,7 +23,7 @@ beforeEach(() => store.clear('DEPLOYMENT#etl', 'EVENTS#etl'));
 const pk = 'DEPLOYMENT#etl';
 const ofKey = { pk, sk: `KEY#${KEY_ULID}` };
 const ofToken = { pk, sk: `TOKEN#${KEY_ULID}#${'t'.repeat(43)}` };
-const ofGrant = { pk, sk: `GRANT#${KEY_ULID}#${'g'.repeat(43)}` };
+const ofTemporaryToken = { pk, sk: `GRANT#${KEY_ULID}#${'g'.repeat(43)}` };
 const FROM = { address: '192.0.2.1', client: 'curl/8' };
 const OTHER = newUlid(0);
 
@@ -76,10 +76,10 @@ describe('readToken', () => {
       records: {},
       isThere: false,
     });
-    await store.put(toGrant(grant()));
-    const { generation, sub, scopes, issuedAt, expiresAt } = grant();
+    await store.put(toTemporaryToken(temporaryToken()));
+    const { generation, sub, scopes, issuedAt, expiresAt } = temporaryToken();
     expect(await tokens.readToken(table, of('temporary'), 'g'.repeat(43))).toEqual({
-      records: { grant: { generation, sub, scopes, issuedAt, expiresAt } },
+      records: { temporaryToken: { generation, sub, scopes, issuedAt, expiresAt } },
       isThere: true,
     });
   });
@@ -115,12 +115,12 @@ describe('DynamoDB stores a token as one item', () => {
   });
 
   it('deletes a leaked token of any kind with an event, and writes no event if the token is already gone', async () => {
-    await store.put(toToken(token()), toGrant(grant()));
+    await store.put(toToken(token()), toTemporaryToken(temporaryToken()));
     const of = (kind: 'token' | 'temporary') => ({ kind, deploymentId: 'etl', ulid: KEY_ULID });
     await tokens.deleteLeakedToken(table, of('token'), 't'.repeat(43), event({ id: newUlid(1) }));
     expect(await store.get(ofToken)).toBeUndefined();
     await tokens.deleteLeakedToken(table, of('temporary'), 'g'.repeat(43), event({ id: newUlid(2) }));
-    expect(await store.get(ofGrant)).toBeUndefined();
+    expect(await store.get(ofTemporaryToken)).toBeUndefined();
     expect(await store.partition('EVENTS#etl')).toHaveLength(2);
     await tokens.deleteLeakedToken(table, of('token'), 't'.repeat(43), event({ id: newUlid(3) }));
     expect(await store.partition('EVENTS#etl')).toHaveLength(2);

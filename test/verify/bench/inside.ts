@@ -8,7 +8,7 @@ import * as ENV from '../../../functions/runtime/env.ts';
 import { deleteDeployment, listOfGroups } from '../../../functions/table/deployments.ts';
 import { httpsTransport } from '../../../functions/table/https-transport.ts';
 import { deleteApiKey, editApiKey } from '../../../functions/table/keys.ts';
-import { GROUPS_PASS, haveGroupEntries, writePass } from '../../../functions/table/reconcile.ts';
+import { GROUPS_PASS, haveGroupEntries, writePassProgress } from '../../../functions/table/reconcile.ts';
 import {
   CHECKED_ATTRIBUTES,
   checkedKeys,
@@ -250,7 +250,7 @@ const measures: Record<string, () => Promise<unknown>> = {
     await putAll(endpoint, TABLE, manyDeployments(deployments));
     process.env.AWS_ENDPOINT_URL_DYNAMODB = meter.endpoint;
     const ours = table();
-    await writePass(ours, GROUPS_PASS, { startedAt: Date.now(), after: undefined });
+    await writePassProgress(ours, GROUPS_PASS, { startedAt: Date.now(), after: undefined });
     meter.take();
     const cost = async (groups: string[]) => {
       if (!(await haveGroupEntries(ours))) throw new Error('the listing reads the directory');

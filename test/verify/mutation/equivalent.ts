@@ -71,7 +71,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
     file: 'functions/domain/networks.ts',
     line: "const [address = '', length = '', ...rest] = text.split('/');",
     mutants: [`StringLiteral: '' → "Stryker was here!"`],
-    why: '`split` gives one part at least: the default never stands in. A length of another text than digits is refused as an empty one is.',
+    why: '`split` gives one part at least: the default never stands in. A length of another text than digits is rejected as an empty one is.',
   },
   {
     file: 'functions/domain/networks.ts',
@@ -168,7 +168,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
     file: 'functions/http/oauth.ts',
     line: 'const pairs = isObject ? Object.entries(fields as object) : [];',
     mutants: ['ArrayDeclaration: [] → ["Stryker was here"]'],
-    why: 'What is no object is refused in the next line.',
+    why: 'What is no object is rejected in the next line.',
   },
   {
     file: 'functions/http/oauth.ts',
@@ -197,7 +197,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
       'ConditionalExpression: clientId === undefined → false',
       'ConditionalExpression: clientSecret === undefined → false',
     ],
-    why: 'What did not match has no text to decode, and that error is caught and refused likewise.',
+    why: 'What did not match has no text to decode, and that error is caught and rejected likewise.',
   },
   {
     file: 'functions/http/parameters.ts',
@@ -236,19 +236,19 @@ export const EQUIVALENT: readonly Equivalent[] = [
       'ConditionalExpression: !header || !payload → false',
       'LogicalOperator: !header || !payload → !header && !payload',
     ],
-    why: 'What did not match has no text to decode, and that error is caught and refused likewise.',
+    why: 'What did not match has no text to decode, and that error is caught and rejected likewise.',
   },
   {
     file: 'functions/http/person.ts',
     line: 'return [];',
     mutants: ['ArrayDeclaration: [] → ["Stryker was here"]'],
-    why: 'A header without claims is refused as neither is.',
+    why: 'A header without claims is rejected as neither is.',
   },
   {
     file: 'functions/http/person.ts',
     line: 'if (!header || !payload) return [];',
     mutants: ['ArrayDeclaration: [] → ["Stryker was here"]'],
-    why: 'A header without claims is refused as neither is.',
+    why: 'A header without claims is rejected as neither is.',
   },
   {
     file: 'functions/http/schemas.ts',
@@ -270,21 +270,21 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     file: 'functions/table/idempotency.ts',
-    line: 'return record !== undefined && refused.at(-1)?.failed === true;',
+    line: 'return record !== undefined && rejected.at(-1)?.failed === true;',
     mutants: ['ConditionalExpression: record !== undefined → true'],
     why: 'Without a record the last write is of an event, which has no condition that could fail.',
   },
   {
     file: 'functions/table/idempotency.ts',
-    line: 'return record !== undefined && refused.at(-1)?.failed === true;',
-    mutants: ['OptionalChaining: refused.at(-1)?.failed → refused.at(-1).failed'],
-    why: 'What was refused lists each of its writes.',
+    line: 'return record !== undefined && rejected.at(-1)?.failed === true;',
+    mutants: ['OptionalChaining: rejected.at(-1)?.failed → rejected.at(-1).failed'],
+    why: 'What was rejected lists each of its writes.',
   },
   {
     file: 'functions/table/keys.ts',
     line: 'const isStillThere = deployment?.failed && deployment.item?.generation === key.generation;',
     mutants: ['OptionalChaining: deployment?.failed → deployment.failed'],
-    why: 'What was refused lists each of its writes.',
+    why: 'What was rejected lists each of its writes.',
   },
   {
     file: 'functions/table/purge.ts',

@@ -5,9 +5,9 @@ import { PutSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-sec
 import { mockClient } from 'aws-sdk-client-mock';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { formatCredential } from '../../functions/domain/identifiers.ts';
-import { openPlatform } from '../../functions/runtime/platform.ts';
-import { respond } from '../../functions/runtime/respond.ts';
-import { openSecrets } from '../../functions/runtime/secret.ts';
+import { respond } from '../../functions/runtime/cloudformation-response.ts';
+import { openPlatformApi } from '../../functions/runtime/platform-api.ts';
+import { openSecrets } from '../../functions/runtime/secrets-manager.ts';
 import { verify } from '../../local/aws/sigv4.ts';
 import { CONTEXTS } from '../support/contexts.ts';
 
@@ -56,10 +56,10 @@ const call = {
   idempotencyKey: 'one',
 };
 
-describe('openPlatform', () => {
+describe('openPlatformApi', () => {
   it('signs a call to the service so that API Gateway can verify the body, the query string and the role', async () => {
     replies = [{ status: 201, body: '{"id":"x"}' }];
-    expect(await openPlatform(SIGNER, soon())(call)).toStrictEqual({ status: 201, body: { id: 'x' } });
+    expect(await openPlatformApi(SIGNER, soon())(call)).toStrictEqual({ status: 201, body: { id: 'x' } });
     const [{ url: target = '', ...request } = {} as Received] = received;
     const [path = '', query = ''] = target.split('?');
     const verification = { service: 'execute-api', region: 'eu-west-1', now: Date.now(), find: () => SIGNER };
@@ -84,7 +84,7 @@ describe('openPlatform', () => {
     ['IAM does not know the role yet', { status: 403, body: FORBIDDEN }],
   ])('retries a call to the service when %s', async (_, first) => {
     replies = [first, { status: 204 }];
-    expect(await openPlatform(SIGNER, soon())(call)).toStrictEqual({ status: 204, body: undefined });
+    expect(await openPlatformApi(SIGNER, soon())(call)).toStrictEqual({ status: 204, body: undefined });
     expect(received).toHaveLength(2);
   });
 
@@ -92,14 +92,14 @@ describe('openPlatform', () => {
     'does not retry a call that the service rejected with the status %i',
     async (status) => {
       replies = [{ status, body: '{"code":"forbidden","detail":"No."}' }];
-      expect(await openPlatform(SIGNER, soon())(call)).toMatchObject({ status });
+      expect(await openPlatformApi(SIGNER, soon())(call)).toMatchObject({ status });
       expect(received).toHaveLength(1);
     },
   );
 
   it('returns the last response from the service when time runs out, and throws if there was none', async () => {
     replies = [{ status: 403, body: FORBIDDEN }, 'reset'];
-    const platform = openPlatform(SIGNER, Date.now());
+    const platform = openPlatformApi(SIGNER, Date.now());
     expect(await platform(call)).toMatchObject({ status: 403 });
     await expect(platform(call)).rejects.toThrow(`${url} did not answer in time.`);
     expect(received).toHaveLength(2);

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import aws4 from 'aws4';
 
 /** Credentials for signing calls. */
-export interface Signer {
+export interface AwsCredentials {
   accessKeyId: string;
   secretAccessKey: string;
   sessionToken?: string | undefined;
@@ -27,11 +27,11 @@ export interface SignedAnswer {
 }
 
 /** Time limit for one attempt, in milliseconds. */
-const ATTEMPT = 10_000;
+const ATTEMPT_TIMEOUT = 10_000;
 /** Time limit for a call, including all its attempts, in milliseconds. */
-const PATIENCE = 60_000;
+const TIME_LIMIT = 60_000;
 /** Maximum pause between attempts, in milliseconds. */
-const PAUSE = 8_000;
+const MAX_PAUSE = 8_000;
 
 /**
  * Returns a function that makes signed calls (SigV4) to the service's API under /platform. The function retries
@@ -41,12 +41,12 @@ const PAUSE = 8_000;
  * @param deadline latest time at which an attempt can start, in epoch milliseconds
  * @throws Error from the returned function if no attempt got a response
  */
-export function openPlatform(signer: Signer, deadline: number) {
+export function openPlatformApi(signer: AwsCredentials, deadline: number) {
   return async (call: SignedCall): Promise<SignedAnswer> => {
-    const end = Math.min(Date.now() + PATIENCE, deadline);
-    for (let wait = 500; ; wait = Math.min(2 * wait, PAUSE)) {
+    const end = Math.min(Date.now() + TIME_LIMIT, deadline);
+    for (let wait = 500; ; wait = Math.min(2 * wait, MAX_PAUSE)) {
       const answer = await attempt(signer, call).catch(() => undefined);
-      if (answer && !canMend(answer)) return answer;
+      if (answer && !isRetryable(answer)) return answer;
       if (Date.now() + wait >= end) {
         if (answer) return answer;
         throw new Error(`${call.url} did not answer in time.`);
@@ -56,12 +56,12 @@ export function openPlatform(signer: Signer, deadline: number) {
   };
 }
 
-function canMend({ status, body }: SignedAnswer): boolean {
+function isRetryable({ status, body }: SignedAnswer): boolean {
   const isByGateway = (Object(body) as { message?: unknown }).message === 'Forbidden';
   return status === 429 || status >= 500 || (status === 403 && isByGateway);
 }
 
-async function attempt(signer: Signer, call: SignedCall): Promise<SignedAnswer> {
+async function attempt(signer: AwsCredentials, call: SignedCall): Promise<SignedAnswer> {
   const { url, region, method, path, idempotencyKey } = call;
   const body = call.body === undefined ? '' : JSON.stringify(call.body);
   const { headers } = aws4.sign(
@@ -85,7 +85,7 @@ async function attempt(signer: Signer, call: SignedCall): Promise<SignedAnswer> 
     headers: rest,
     body: body === '' ? null : body,
     redirect: 'error',
-    signal: AbortSignal.timeout(ATTEMPT),
+    signal: AbortSignal.timeout(ATTEMPT_TIMEOUT),
   });
   const text = await response.text();
   return { status: response.status, body: parsed(text) };
