@@ -3,7 +3,7 @@ import { functionJson, functionLines, requestLine } from '../../local/activity.t
 
 const line = (text: string) => ({ function: 'purge', text });
 
-it('hides log lines below WARN, metrics, and the error with which an authorizer rejects a call', () => {
+it('npm start hides log lines below WARN, metrics, and the error with which an authorizer rejects a call', () => {
   for (const text of [
     '{"level":"INFO","message":"purged"}\n{"level":"DEBUG","message":"x"}\n',
     '{"_aws":{"CloudWatchMetrics":[]},"Purged":1}\n',
@@ -15,7 +15,7 @@ it('hides log lines below WARN, metrics, and the error with which an authorizer 
   }
 });
 
-it("shows a function's warnings, errors with stack traces, and other output, prefixed with the function's name", () => {
+it("npm start shows warnings, errors and other output of functions, prefixed with the function's name", () => {
   expect(functionLines(line('{"level":"WARN","message":"late"}\n'))).toEqual(['purge: WARN late']);
   const error = {
     level: 'ERROR',
@@ -44,7 +44,7 @@ it("shows a function's warnings, errors with stack traces, and other output, pre
   ]);
 });
 
-it('escapes control characters in the output of functions, and shortens secrets', () => {
+it('npm start escapes control characters in the output of functions, and shortens secrets', () => {
   const text = 'x\u001b[2J\u009b\u202e\rGET /whoami 200\ndks_demo_01ABCDEF';
   expect(functionLines(line(text))).toEqual([
     'purge: x\\u001b[2J\\u009b\\u202e\\u000dGET /whoami 200',
@@ -54,7 +54,7 @@ it('escapes control characters in the output of functions, and shortens secrets'
   expect(functionLines(line(message))).toEqual(['purge: WARN a\\u001b[2J', 'purge: GET /whoami 200 1 ms']);
 });
 
-it('keeps the JSON lines of functions with --json, and wraps other output in JSON', () => {
+it('npm start --json keeps the JSON lines of functions, and wraps other output in JSON', () => {
   const json = '{"level":"INFO", "message":"a\u009b\u202e\u{e0041}"}';
   const [kept = '', other = '', ...more] = functionJson(line(`${json}\nplain \u001b[2J\n`));
   expect(more).toEqual([]);
@@ -69,7 +69,7 @@ it.each([
   [404, 33],
   [503, 31],
 ])(
-  "colours a request's status %i when FORCE_COLOR is set, but not when NO_COLOR is set",
+  "npm start colours a request's status %i if FORCE_COLOR is set, but not if NO_COLOR is set",
   (status, colour) => {
     vi.stubEnv('TERM', 'xterm');
     const request = { method: 'GET', path: '/whoami', status, milliseconds: 1 };

@@ -55,7 +55,7 @@ function processes(...words: string[]): number[] {
     .map(Number);
 }
 
-/** The engines that use this file's data. */
+/** Returns the database engines that use the data of these tests. */
 const engines = () => processes(join(data, 'dynamodb.sqlite'));
 
 /** Runs `npm start` and waits until the stack is ready. Returns the output, and the time of its first line. */
@@ -102,8 +102,8 @@ async function run(command: string, options: string[], environment: object = env
 
 const login = async (who: string) => (await run('npm', ['run', '-s', 'login', '--', who])).stdout.trim();
 
-describe('npm start', { timeout: 180_000 }, () => {
-  it('npm start prints progress and URLs, and the commands in its output and the README work', async () => {
+describe('npm start runs the service on the local machine', { timeout: 180_000 }, () => {
+  it('the commands in the README and in the output of npm start work', async () => {
     const { child, said, firstLine, ready } = await start('--fresh');
     // On an idle machine, the start takes one to three seconds, and the first line appears after a quarter of a second.
     expect(firstLine).toBeLessThan(ready / 2);
@@ -132,7 +132,7 @@ describe('npm start', { timeout: 180_000 }, () => {
         .find((line) => line.trim().startsWith('curl -X POST')) ?? '',
     ]);
     expect(JSON.parse(ran.stdout)).toEqual({ outcome: 'succeeded' });
-    // Without a terminal there are no colours.
+    // If the output is not a terminal, it has no colours.
     expect(said()).not.toContain('\u001b');
     const signed = said()
       .split('\n')
@@ -184,7 +184,7 @@ describe('npm start', { timeout: 180_000 }, () => {
     expect(played.code).toBe(0);
     const rows = played.stdout.split('\n').filter((line: string) => line.startsWith('| '));
     const date = new Date().toISOString().slice(0, 10);
-    // One row for each step, one for the purge, and the two rows of the table's head.
+    // The table has one row for each step and one for the purge, below a heading of two rows.
     expect(rows).toHaveLength(14);
     expect(rows).toContain(
       `| The revoked token is rejected immediately | GET \`/whoami\` answers 401 | 127.0.0.1, ${date} |`,
@@ -215,7 +215,7 @@ describe('npm start', { timeout: 180_000 }, () => {
     await vi.waitFor(() => expect(engines()).toEqual([]), { timeout: 10_000 });
   });
 
-  it('npm start deletes its data with --fresh, accepts settings, logs JSON, and reports that a port is in use', async () => {
+  it('npm start --fresh deletes the stored data, and --json makes every output line JSON', async () => {
     const { child, stdout } = await start('--fresh', '--json', '-c', 'tokenLifetime=60');
     const admin = await login('admin');
     const { json } = await call(url, 'GET', '/deployments', { token: admin });
@@ -308,8 +308,8 @@ describe('npm start', { timeout: 180_000 }, () => {
   });
 });
 
-describe('npm run login', () => {
-  it('npm run login reports when no stack is running', async () => {
+describe('npm run login signs in to the local stack', () => {
+  it('npm run login reports that no stack is running', async () => {
     const unused = { ...process.env, PORT: String(await freePort()) };
     const { code, stdout, stderr } = await run('npm', ['run', '-s', 'login', '--', 'admin'], unused);
     expect(code).toBe(1);
@@ -325,7 +325,7 @@ describe('npm run login', () => {
     expect(stderr).toMatch(/^Unknown person eve\.\n\nPrints an access token/);
   });
 
-  it('npm run login suggests a similar name, and lists both names when no name is given', async () => {
+  it('npm run login suggests a similar name, and lists both names if no name is given', async () => {
     const { stderr } = await run('npm', ['run', '-s', 'login', '--', 'amdin']);
     expect(stderr).toMatch(/^Unknown person amdin\. Did you mean admin\?\n/);
     expect(await run('npm', ['run', '-s', 'login'])).toMatchObject({
@@ -335,7 +335,7 @@ describe('npm run login', () => {
   });
 });
 
-describe('npm run story', { timeout: 180_000 }, () => {
+describe('npm run story demonstrates the service', { timeout: 180_000 }, () => {
   it('npm run story runs against its own stack without printing a secret', async () => {
     const { code, stdout } = await run('npm', ['run', '-s', 'story']);
     expect(code).toBe(0);
@@ -362,7 +362,7 @@ describe('npm run story', { timeout: 180_000 }, () => {
     expect(stdout).not.toMatch(/dk[stx]_[\w-]{6}/);
   });
 
-  it('npm run story deletes its Deployment when a later step fails', async () => {
+  it('npm run story deletes its Deployment if a later step fails', async () => {
     const calls: string[] = [];
     const server = createServer(({ method = '' }, answer) => {
       calls.push(method);
@@ -378,7 +378,7 @@ describe('npm run story', { timeout: 180_000 }, () => {
     expect(stdout).toMatch(/\nThe throwaway Deployment was deleted\.\n$/);
   });
 
-  it('npm run story fails when a response is unexpected', async () => {
+  it('npm run story fails if a response is unexpected', async () => {
     const server = createServer((_, answer) => answer.writeHead(500).end('{}')).listen(0, '127.0.0.1');
     await once(server, 'listening');
     const broken = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;

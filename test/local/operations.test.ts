@@ -6,7 +6,7 @@ import { call, runStack } from '../support/stack.ts';
 const stack = await runStack({ operationsPort: 0 });
 const operations = String(stack.operationsUrl);
 
-describe('the operator endpoint of a local stack', () => {
+describe('A local stack has an endpoint for operators', () => {
   it('the operator endpoint shows the engine, the table, every queue with its messages, and every schedule', async () => {
     stack.queue('PeopleJobFailures').send('{"poison":true}');
     const { status, json } = await call(operations, 'GET', '/');
@@ -78,7 +78,7 @@ describe('the operator endpoint of a local stack', () => {
   it("the operator endpoint rejects calls from a page in a browser, even under the page's own host name", async () => {
     const headers = { origin: 'https://evil.example' };
     expect((await call(operations, 'GET', '/', { headers })).status).toBe(403);
-    // fetch sets the Host header itself.
+    // This call does not use fetch, because fetch does not allow the caller to set the Host header.
     const status = await new Promise((resolve, reject) => {
       request(operations, { headers: { host: 'evil.example' } }, (response) => {
         response.resume();

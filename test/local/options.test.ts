@@ -9,7 +9,10 @@ const OPTIONS = {
 } as const;
 const HINT = 'Run npm start -- --help to list the options.';
 
-/** Reads command-line arguments. @param environment environment variables that npm sets */
+/**
+ * Reads command-line arguments.
+ * @param environment environment variables that npm sets
+ */
 function read(args: readonly string[], environment: Record<string, string> = {}) {
   const before = { argv: process.argv, env: process.env };
   process.argv = ['node', 'main.ts', ...args];
@@ -21,7 +24,7 @@ function read(args: readonly string[], environment: Record<string, string> = {})
   }
 }
 
-it('reads command-line options, including short and repeated ones', () => {
+it('npm start accepts long, short and repeated command-line options', () => {
   expect(read(['-c', 'a=1', '--context', 'b=2', '--fresh'])).toEqual({
     context: ['a=1', 'b=2'],
     fresh: true,
@@ -42,11 +45,11 @@ it.each([
   [['--\u001b[31m'], 'Unknown option --\\u001b[31m.'],
   [['--fresh=yes'], "Option '--fresh' does not take an argument"],
   [['--data'], "Option '--data <value>' argument missing"],
-] as const)('rejects the arguments %j with the error: %s', (args, expected) => {
+] as const)('npm start rejects the arguments %j with the error: %s', (args, expected) => {
   expect(() => read(args)).toThrow(new UsageError(`${expected}\n${HINT}`));
 });
 
-it('rejects an option that npm consumed because -- is missing, and explains how to pass it', () => {
+it('npm start rejects an option that npm consumed because -- is missing, and explains how to pass it', () => {
   expect(() => read([], { npm_config_fresh: 'true' })).toThrow(
     new UsageError('npm read --fresh as an option of its own. Run npm start -- --fresh'),
   );
@@ -54,7 +57,7 @@ it('rejects an option that npm consumed because -- is missing, and explains how 
   expect(read([], { npm_config_json: 'true' })).toMatchObject({ json: false });
 });
 
-it('suggests the most similar name, or nothing when no name is similar', () => {
+it('the error for an unknown name suggests the most similar name, or nothing if no name is similar', () => {
   expect(suggestion('amdin', ['admin', 'member'])).toBe(' Did you mean admin?');
   expect(suggestion('eve', ['admin', 'member'])).toBe('');
   expect(suggestion('', ['admin', 'member'])).toBe('');

@@ -18,9 +18,12 @@ it.each([
   [{ PORT: '0' }, [0, 0, 0]],
   [{ PORT: '65526' }, [65_526, 65_527, 65_535]],
   [{ PORT: '9000', ISSUER_PORT: '65535', OPERATIONS_PORT: '1' }, [9000, 65_535, 1]],
-])('returns the ports of the API, the sign-in and the endpoint for operators: %j', (variables, ports) => {
-  expect(portsWith(variables)).toEqual(ports);
-});
+])(
+  'the ports of the API, the sign-in and the endpoint for operators follow these variables: %j',
+  (variables, ports) => {
+    expect(portsWith(variables)).toEqual(ports);
+  },
+);
 
 const ROOM = ' The stack also uses the ports after it.';
 
@@ -30,6 +33,9 @@ it.each([
   [{ PORT: 'http' }, `PORT must be a whole number from 0 to 65526, not http.${ROOM}`],
   [{ ISSUER_PORT: '65536' }, 'ISSUER_PORT must be a whole number from 0 to 65535, not 65536.'],
   [{ OPERATIONS_PORT: '1.5' }, 'OPERATIONS_PORT must be a whole number from 0 to 65535, not 1.5.'],
-])('names the variable and its range when a port is invalid: %j', (variables, message) => {
-  expect(() => portsWith(variables)).toThrow(new UsageError(message));
-});
+])(
+  'the error for an invalid port contains the name of the variable and its range: %j',
+  (variables, message) => {
+    expect(() => portsWith(variables)).toThrow(new UsageError(message));
+  },
+);

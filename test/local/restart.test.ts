@@ -20,8 +20,8 @@ const { synthesise } = new Fixture()
   .stream('Watch');
 
 /**
- * Starts a stack with the stored data, writes an item, and returns the records that the function received and the
- * existing items.
+ * Starts a stack with the stored data and writes an item. Returns the existing items and the records that the function
+ * received.
  */
 async function run(sk: string, options: { fresh?: boolean } = {}) {
   const stack = await startLocalStack({ synthesise, dataDirectory, ...options });

@@ -40,8 +40,8 @@ function numberedApp({ onSynthesis = () => {} }: { onSynthesis?: () => void } = 
   return { calls, synthesise };
 }
 
-describe('the cached synthesis', () => {
-  it('synthesises once and brings the bundles up to date each time', async () => {
+describe('npm start caches the synthesised template', () => {
+  it('npm start synthesises once if nothing changes, and brings the bundles up to date each time', async () => {
     const { calls, synthesise } = numberedApp();
     const first = await synthesise({ stage: 'dev' });
     expect(await synthesise({ stage: 'dev' })).toEqual(first);
@@ -53,7 +53,7 @@ describe('the cached synthesis', () => {
     ['a source is added', () => writeFileSync(join(sources, 'more.ts'), '')],
     ['a source is deleted', () => rmSync(join(sources, 'stack.ts'))],
     ['a variable that the CDK reads changes', () => vi.stubEnv('CDK_DEFAULT_REGION', 'eu-west-1')],
-  ])('synthesises again when %s', async (_, change) => {
+  ])('npm start synthesises again if %s', async (_, change) => {
     const { calls, synthesise } = numberedApp();
     const first = await synthesise({});
     change();
@@ -62,25 +62,25 @@ describe('the cached synthesis', () => {
     expect(calls.synthesis).toBe(2);
   });
 
-  it('synthesises again when a setting changes', async () => {
+  it('npm start synthesises again if a setting changes', async () => {
     const { calls, synthesise } = numberedApp();
     await synthesise({ stage: 'dev' });
     await synthesise({ stage: 'prod' });
     expect(calls.synthesis).toBe(2);
   });
 
-  it('does not keep a result if a source changed during the synthesis', async () => {
+  it('npm start does not keep a template if a source changed during the synthesis', async () => {
     let edit: (() => void) | undefined = () => writeFileSync(join(sources, 'stack.ts'), 'edited');
     const { calls, synthesise } = numberedApp({ onSynthesis: () => edit?.() });
     await synthesise({});
     edit = undefined;
-    // The sources are as before the edit, but the first synthesis may have read the edited file.
+    // The sources are restored to their state before the edit, but the first synthesis may have read the edited file.
     writeFileSync(join(sources, 'stack.ts'), 'first');
     await synthesise({});
     expect(calls.synthesis).toBe(2);
   });
 
-  it('ignores a result that was not written completely', async () => {
+  it('npm start ignores a cached template that was not written completely', async () => {
     const { calls, synthesise } = numberedApp();
     const { directory } = await synthesise({});
     writeFileSync(join(directory, 'assembly.json'), '[{"stackName":');
@@ -88,7 +88,7 @@ describe('the cached synthesis', () => {
     expect(calls.synthesis).toBe(2);
   });
 
-  it('keeps the eight results that were used last', async () => {
+  it('npm start keeps the eight templates that were used last', async () => {
     const { calls, synthesise } = numberedApp();
     for (let n = 0; n < 8; n++) {
       const { directory } = await synthesise({ n });
@@ -106,8 +106,8 @@ describe('the cached synthesis', () => {
   });
 });
 
-describe('the synthesis of the service', { timeout: 60_000 }, () => {
-  it('the sources include every file of the project that the synthesis reads', () => {
+describe('The cache of templates knows every file that the synthesis reads', { timeout: 60_000 }, () => {
+  it('the sources for the cache include every file of the project that the synthesis reads', () => {
     const script = join(folder, 'trace.mjs');
     writeFileSync(
       script,
@@ -141,7 +141,7 @@ describe('the synthesis of the service', { timeout: 60_000 }, () => {
     expect(read).toEqual(
       expect.arrayContaining([app, join(root, 'cdk.json'), join(root, 'docs/openapi.json')]),
     );
-    // bundleFunctions keeps the bundles up to date. Installed packages change with .package-lock.json.
+    // bundleFunctions keeps the bundles up to date. If installed packages change, so does .package-lock.json.
     const known = [...SOURCES, join(root, '.build'), join(root, 'node_modules')];
     expect(read.filter((path) => !known.some((source) => `${path}/`.startsWith(`${source}/`)))).toEqual([]);
   });

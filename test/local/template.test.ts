@@ -58,8 +58,8 @@ const named = (logicalId: string) => {
 
 const TABLE_ARN = 'arn:aws:dynamodb:us-east-1:000000000000:table/one-Table-end';
 
-describe('a reference in a template', () => {
-  it('resolves a reference in a template as CloudFormation does', () => {
+describe('The emulator resolves references in a template', () => {
+  it('a reference in a template is resolved as CloudFormation does', () => {
     expect(template.properties(named('Subject'))).toEqual({
       ref: 'one-Table-end',
       arn: TABLE_ARN,
@@ -74,18 +74,18 @@ describe('a reference in a template', () => {
     });
   });
 
-  it('resolves a template reference to an export from another stack', () => {
+  it('a reference to an export of another stack is resolved', () => {
     const arn = 'arn:aws:lambda:us-east-1:000000000000:function:one-Fn-end';
     expect(template.properties(named('Importer'))).toEqual({ fn: arn });
     expect(template.find(arn, 'AWS::Lambda::Function')?.path).toBe('IssueToken/Function/Resource');
   });
 
-  it('uses the resource name that the template sets', () => {
+  it('a resource has the name that the template sets', () => {
     expect(template.ref(named('Named'))).toBe('q-us-east-1');
     expect(template.attribute(named('Named'), 'Arn')).toBe('arn:aws:sqs:us-east-1:000000000000:q-us-east-1');
   });
 
-  it('fails to resolve a reference to a missing resource, or with an unknown intrinsic function', () => {
+  it('a reference to a missing resource or with an unknown intrinsic function is an error', () => {
     expect(() => template.properties(named('Wrong'))).toThrow(
       'one refers to Nobody, which is not one of its resources.',
     );

@@ -3,12 +3,12 @@ import fc from 'fast-check';
 import { expect, it, vi } from 'vitest';
 import { duration, Progress, printable } from '../../local/terminal.ts';
 
-it('escapes exactly those characters that a terminal interprets or does not show', () => {
+it('npm start escapes exactly those characters that a terminal interprets or does not show', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (text) => {
       const shown = printable(text);
       expect(shown).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u);
-      // When the escaped text is parsed as the content of a JSON string, the result is the original text.
+      // If the escaped text is parsed as the content of a JSON string, the result is the original text.
       const escaped = JSON.stringify(text).slice(1, -1);
       expect(JSON.parse(`"${printable(escaped)}"`)).toBe(text);
     }),
@@ -21,11 +21,11 @@ it.each([
   [999.4, '999 ms'],
   [999.6, '1.0 s'],
   [61_234, '61.2 s'],
-])('formats a duration of %d ms as %s', (milliseconds, expected) => {
+])('a duration of %d ms is shown as %s', (milliseconds, expected) => {
   expect(duration(milliseconds)).toBe(expected);
 });
 
-it('shows a step when it begins and its result when it ends, and puts other output on separate lines in between', () => {
+it('npm start shows a step when the step begins and its result when the step ends', () => {
   vi.stubEnv('FORCE_COLOR', undefined);
   let text = '';
   const stream = new Writable({

@@ -58,7 +58,7 @@ const stack = await runStack({ synthesise });
 
 const as = (token: string, path = '/people') => call(stack, 'GET', path, { token });
 
-describe('the emulated JWT authorizer', () => {
+describe('The emulated JWT authorizer behaves like that of API Gateway', () => {
   it('the JWT authorizer passes the claims to the function as strings, with lists flattened', async () => {
     stack.clock.freeze(1_800_000_000_000);
     const token = await stack.signIn('member', 'access', ({ payload }) => {
@@ -92,7 +92,7 @@ describe('the emulated JWT authorizer', () => {
     });
   });
 
-  it('the JWT authorizer accepts a token with or without the Bearer scheme, but with no other scheme', async () => {
+  it('the JWT authorizer accepts a token with the Bearer scheme or without a scheme', async () => {
     const token = await stack.signIn('admin');
     const given = (authorization: string) => call(stack, 'GET', '/people', { headers: { authorization } });
     expect(await given(token)).toMatchObject({ status: 200 });
@@ -108,7 +108,7 @@ describe('the emulated JWT authorizer', () => {
     expect(await as(idToken)).toMatchObject({ status: 200 });
   });
 
-  it('the JWT authorizer checks client_id only when the token has no audience', async () => {
+  it('the JWT authorizer checks client_id only if the token has no audience', async () => {
     const cognito = await stack.signIn('admin', 'access', ({ payload }) => {
       delete payload.aud;
       payload.client_id = 'cli';
@@ -121,7 +121,7 @@ describe('the emulated JWT authorizer', () => {
     expect(await as(foreign)).toMatchObject({ status: 401 });
   });
 
-  it('the JWT authorizer returns 401 with a bare challenge when the call has no token', async () => {
+  it('the JWT authorizer returns 401 with a bare challenge if the call has no token', async () => {
     const reply = await call(stack, 'GET', '/people');
     expect(reply).toMatchObject({ status: 401, text: '{"message":"Unauthorized"}' });
     expect(reply.headers['www-authenticate']).toBe('Bearer');
@@ -143,7 +143,7 @@ describe('the emulated JWT authorizer', () => {
     );
   });
 
-  it('the JWT authorizer accepts a token in the second in which it was issued, and rejects it one second earlier', async () => {
+  it('the JWT authorizer accepts a token in the second in which the token was issued, but not one second earlier', async () => {
     stack.clock.freeze(1_800_000_000_999);
     const issuedAt = (iat: number) =>
       stack.signIn('admin', 'access', ({ payload }) => Object.assign(payload, { iat }));
@@ -185,16 +185,16 @@ describe('the emulated JWT authorizer', () => {
   });
 });
 
-describe('emulated IAM authorization', () => {
+describe('Emulated IAM authorization behaves like that of API Gateway', () => {
   const idOf = (kind: string) => expect.stringMatching(new RegExp(`^${kind}[0-9A-F]{16}$`));
   const user = stack.credentialOf('arn:aws:iam::000000000000:user/ops/ada');
   const session = stack.credentialOf('arn:aws:sts::000000000000:assumed-role/deployer/build-7');
 
-  // Uses the stack's clock, because earlier tests have advanced it.
+  // Uses the stack's clock, which earlier tests have advanced.
   const signed = (who: typeof user, path: string) =>
     signedCall(stack, who, 'GET', path, {}, { at: new Date(stack.clock.now()) });
 
-  it("IAM authorization passes the signer's identity to the function when a user signs", async () => {
+  it('IAM authorization passes the identity of the signing user to the function', async () => {
     const { json } = await signed(user, '/signed/1');
     expect(json.context).toEqual({
       iam: {
@@ -240,8 +240,8 @@ const told = (said: object) => Buffer.from(JSON.stringify(said)).toString('base6
 const authorize = (path: string, said: object) =>
   call(stack, 'GET', path, { headers: { authorization: told(said) } });
 
-describe('the emulated Lambda authorizer', () => {
-  it('returns 401 without calling the Lambda authorizer when its identity source is missing', async () => {
+describe('The emulated Lambda authorizer behaves like that of API Gateway', () => {
+  it('the gateway returns 401 without calling the Lambda authorizer if the identity source is missing', async () => {
     expect(await call(stack, 'GET', '/simple/1')).toMatchObject({
       status: 401,
       text: '{"message":"Unauthorized"}',
@@ -269,13 +269,13 @@ describe('the emulated Lambda authorizer', () => {
     expect(event).not.toHaveProperty('isBase64Encoded');
   });
 
-  it('the Lambda authorizer can allow a call with a simple response, whose context the function receives', async () => {
+  it('the Lambda authorizer can allow a call with a simple response and pass a context to the function', async () => {
     const context = { principalId: 'p', count: 1 };
     const reply = await authorize('/simple/1', { answer: { isAuthorized: true, context } });
     expect(reply.json).toEqual({ context: { lambda: context } });
   });
 
-  it('a policy from the Lambda authorizer allows a call unless it also denies the call', async () => {
+  it('a policy from the Lambda authorizer allows a call unless another statement of the policy denies it', async () => {
     const statement = (Effect: string) => ({ Effect, Action: 'execute-api:Invoke', Resource: '$RESOURCE' });
     const policy = (...Statement: object[]) => ({
       principalId: 'p',
@@ -307,12 +307,15 @@ describe('the emulated Lambda authorizer', () => {
     ['a policy instead of a simple response', '/simple/1', { answer: { policyDocument: { Statement: [] } } }],
     ['a simple response instead of a policy', '/policy/1', { answer: { isAuthorized: true } }],
     ['nothing', '/simple/1', { answer: null }],
-  ])('returns 500 and denies the call when the Lambda authorizer returns %s', async (_, path, said) => {
-    const reply = await authorize(path, said);
-    expect(reply).toMatchObject({ status: 500, text: '{"message":"Internal Server Error"}' });
-  });
+  ])(
+    'the gateway returns 500 and denies the call if the Lambda authorizer returns %s',
+    async (_, path, said) => {
+      const reply = await authorize(path, said);
+      expect(reply).toMatchObject({ status: 500, text: '{"message":"Internal Server Error"}' });
+    },
+  );
 
-  it('fails to start when a Lambda authorizer has a result cache, which is not emulated', async () => {
+  it('the emulated gateway fails to start if a Lambda authorizer has a result cache', async () => {
     const cached = new Fixture()
       .function('Echo', '')
       .function('Authorize', '')
@@ -322,7 +325,7 @@ describe('the emulated Lambda authorizer', () => {
   });
 });
 
-describe('the development issuer', () => {
+describe('The development issuer signs people in', () => {
   it('the development issuer issues different access and ID tokens', async () => {
     const parts = async (kind: 'access' | 'id') =>
       (await stack.signIn('admin', kind))

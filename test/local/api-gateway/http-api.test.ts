@@ -38,8 +38,8 @@ const raw = (text: string) =>
     socket.on('close', () => resolve(answer));
   });
 
-describe('an emulated event in payload format 2.0', () => {
-  it('the event in payload format 2.0 has exactly the documented fields', async () => {
+describe('Functions receive events in payload format 2.0', () => {
+  it('an event in payload format 2.0 has exactly the documented fields', async () => {
     stack.clock.freeze(Date.UTC(2026, 2, 12, 19, 3, 58));
     const { headers, ...event } = await echo('POST', '/echo?a=1&a=2&b=x+y%26', {
       headers: { 'User-Agent': 'agent', 'X-Custom': 'Value', cookie: 'one=1; two=2' },
@@ -115,16 +115,13 @@ describe('an emulated event in payload format 2.0', () => {
     ['application/x-www-form-urlencoded', true],
     ['application/problem+json', true],
     ['application/octet-stream', true],
-  ])(
-    'the event contains a body with the content type %s, base64-encoded: %s',
-    async (type, isBase64Encoded) => {
-      const event = await echo('POST', '/echo', { headers: { 'content-type': type }, body: 'a=é' });
-      const body = isBase64Encoded ? Buffer.from('a=é').toString('base64') : 'a=é';
-      expect(event).toMatchObject({ body, isBase64Encoded });
-    },
-  );
+  ])('a body with the content type %s is base64-encoded in the event: %s', async (type, isBase64Encoded) => {
+    const event = await echo('POST', '/echo', { headers: { 'content-type': type }, body: 'a=é' });
+    const body = isBase64Encoded ? Buffer.from('a=é').toString('base64') : 'a=é';
+    expect(event).toMatchObject({ body, isBase64Encoded });
+  });
 
-  it('the event contains a body without a content type, encoded in base64', async () => {
+  it('a body without a content type is base64-encoded in the event', async () => {
     const event = await echo('POST', '/echo', { body: new Uint8Array([0, 255]) });
     expect(event).toMatchObject({ body: 'AP8=', isBase64Encoded: true });
   });
@@ -144,13 +141,13 @@ describe('an emulated event in payload format 2.0', () => {
     },
   );
 
-  it('the event keeps __proto__ as an ordinary name', async () => {
+  it('the event keeps a query parameter that is named __proto__', async () => {
     const event = await echo('POST', '/echo?__proto__=x');
     expect(Object.getOwnPropertyDescriptor(event.queryStringParameters, '__proto__')?.value).toBe('x');
   });
 });
 
-describe("a function's response", () => {
+describe("The emulated gateway converts a function's response to an HTTP response", () => {
   it("a function's response becomes the HTTP response with status, headers, cookies and body", async () => {
     const reply = await render({
       statusCode: 201,
@@ -172,7 +169,7 @@ describe("a function's response", () => {
     expect(headers['content-type']).toBe('text/plain; charset=utf-8');
   });
 
-  it("decodes a function's response when isBase64Encoded is set", async () => {
+  it("the body of a function's response is decoded if isBase64Encoded is set", async () => {
     const { text } = await render({ statusCode: 200, body: 'aGk=', isBase64Encoded: true });
     expect(text).toBe('hi');
   });
@@ -187,12 +184,12 @@ describe("a function's response", () => {
   it.each([
     ['an object as its body', { statusCode: 200, body: {} }],
     ['an invalid status', { statusCode: 'ok', body: '' }],
-  ])("a function's response becomes a 500 when it has %s", async (_, answer) => {
+  ])("a function's response becomes a 500 if it has %s", async (_, answer) => {
     expect(await render(answer)).toMatchObject({ status: 500, text: '{"message":"Internal Server Error"}' });
   });
 });
 
-describe("the gateway's own responses", () => {
+describe('The emulated gateway itself responds to calls that reach no function', () => {
   it.each([
     ['no such route', 'GET', '/nowhere', 404, 'Not Found'],
     ['another method of a route', 'DELETE', '/echo', 404, 'Not Found'],
@@ -200,11 +197,14 @@ describe("the gateway's own responses", () => {
     ['a path that cannot be decoded', 'GET', '/things/%zz/parts/1', 400, 'Bad Request'],
     ['a function that throws', 'GET', '/fail', 500, 'Internal Server Error'],
     ['a function that runs out of time', 'GET', '/slow', 500, 'Internal Server Error'],
-  ])('%s: %s %s returns %i', async (_, method, path, status, message) => {
-    const reply = await call(stack, method, path);
-    expect(reply).toMatchObject({ status, text: JSON.stringify({ message }) });
-    expect(reply.headers['content-type']).toBe('application/json');
-  });
+  ])(
+    'the gateway responds itself to a call with %s: %s %s returns %i',
+    async (_, method, path, status, message) => {
+      const reply = await call(stack, method, path);
+      expect(reply).toMatchObject({ status, text: JSON.stringify({ message }) });
+      expect(reply.headers['content-type']).toBe('application/json');
+    },
+  );
 
   it('the gateway returns 413 for a body of more than 10 MB', async () => {
     const reply = await call(stack, 'POST', '/echo', { body: 'x'.repeat(10 * 1024 * 1024 + 1) });
@@ -228,7 +228,7 @@ describe("the gateway's own responses", () => {
   });
 });
 
-describe('chooseRoute', () => {
+describe('The emulated gateway chooses the most specific route', () => {
   const routes = [
     '$default',
     'ANY /{proxy+}',
@@ -254,7 +254,7 @@ describe('chooseRoute', () => {
     ['GET', '/pets/cat/', 'GET /pets/{id}', { id: 'cat' }],
     ['GET', '/pets/a/b/c/', 'GET /pets/{proxy+}', { proxy: 'a/b/c' }],
     ['GET', '/pets/a//c', 'GET /pets/{proxy+}', { proxy: 'a//c' }],
-  ])('routes %s %s to %s', (method, path, key, parameters) => {
+  ])('the gateway routes %s %s to %s', (method, path, key, parameters) => {
     expect(chooseRoute(routes, method, path)).toEqual({ route: { key }, parameters });
   });
 });

@@ -110,7 +110,7 @@ const stack = await runStack({
 const url = stack.urls['Api/Resource'] as string;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-describe('an emulated REST API event', () => {
+describe('Functions behind an emulated REST API receive events in payload format 1.0', () => {
   it('a REST API event has payload format 1.0, with all values unchanged', async () => {
     stack.clock.freeze(Date.parse('2030-01-02T03:04:05Z'));
     const { json: event, headers } = await call(url, 'POST', '/things/a%2Fb/parts?q=1&q=2&e=', {
@@ -169,7 +169,7 @@ describe('an emulated REST API event', () => {
     },
   );
 
-  it('#53: keeps query parameters that are named like properties of Object.prototype', async () => {
+  it('#53: a REST API event keeps query parameters that are named like properties of Object.prototype', async () => {
     const names = Object.getOwnPropertyNames(Object.prototype);
     const query = names.map((name) => `${name}=1&${name}=2`).join('&');
     const { status, json: event } = await call(url, 'POST', `/things/a/parts?${query}`);
@@ -192,7 +192,7 @@ describe('an emulated REST API event', () => {
   });
 });
 
-describe("an emulated REST API's response", () => {
+describe('An emulated REST API responds like API Gateway', () => {
   const render = (answer: unknown) => call(url, 'POST', '/render', { json: answer });
 
   it("a REST API returns the function's response, with JSON as the default content type", async () => {
@@ -276,7 +276,7 @@ describe("an emulated REST API's response", () => {
     },
   );
 
-  it('a REST API returns 502 when the function fails', async () => {
+  it('a REST API returns 502 if the function fails', async () => {
     expect(await own('GET', '/fail')).toStrictEqual([
       502,
       'InternalServerErrorException',
@@ -317,13 +317,13 @@ const policy = (effect: string, resource: string) => ({
   },
 });
 
-describe.each(['/request', '/token'])("a REST API's Lambda authorizer at %s", (path) => {
+describe.each(['/request', '/token'])('The Lambda authorizer of a REST API works at %s', (path) => {
   const ask = (answer: unknown) =>
     call(url, 'GET', path, {
       headers: { Authorization: typeof answer === 'string' ? answer : JSON.stringify(answer) },
     });
 
-  it("a REST API's Lambda authorizer allows the calls that its policy allows, and passes its context to the function as strings", async () => {
+  it("a REST API's Lambda authorizer allows only calls that its policy allows, and passes its context as strings", async () => {
     const reply = await ask({ ...policy('Allow', '$ARN'), context: { n: 1, yes: true, text: 'x' } });
     expect(reply.status).toBe(200);
     expect(reply.json.requestContext.authorizer).toStrictEqual({
@@ -350,7 +350,7 @@ describe.each(['/request', '/token'])("a REST API's Lambda authorizer at %s", (p
       { ...policy('Allow', ''), principalId: 'me' },
       'User is not authorized to access this resource',
     ],
-  ])('a REST API returns 403 when the authorizer returns %s', async (_, answer, message) => {
+  ])('a REST API returns 403 if the authorizer returns %s', async (_, answer, message) => {
     const { status, headers, json } = await ask(answer);
     expect([status, headers['x-amzn-errortype'], json]).toStrictEqual([
       403,
@@ -359,7 +359,7 @@ describe.each(['/request', '/token'])("a REST API's Lambda authorizer at %s", (p
     ]);
   });
 
-  it('returns 401 with the gateway response when the authorizer throws "Unauthorized" or the identity is missing', async () => {
+  it('a REST API returns 401 with its gateway response if the authorizer throws "Unauthorized" or the identity is missing', async () => {
     for (const reply of [await ask('!Unauthorized'), await call(url, 'GET', path)]) {
       expect([reply.status, reply.headers['www-authenticate'], reply.json]).toStrictEqual([
         401,
@@ -375,7 +375,7 @@ describe.each(['/request', '/token'])("a REST API's Lambda authorizer at %s", (p
     ['no principal', { ...policy('Allow', '$ARN'), principalId: undefined }],
     ['a context that is not flat', { ...policy('Allow', '$ARN'), context: { deep: {} } }],
     ['a resource that is too long', policy('Allow', `${'a'.repeat(512)}*`)],
-  ])('a REST API returns 500 when the authorizer returns %s', async (_, answer) => {
+  ])('a REST API returns 500 if the authorizer returns %s', async (_, answer) => {
     const { status, headers, json } = await ask(answer);
     expect([status, headers['x-amzn-errortype'], json]).toStrictEqual([
       500,
@@ -409,18 +409,18 @@ it('a TOKEN authorizer is not called for a token that does not match its pattern
   expect(status).toBe(401);
 });
 
-describe("an authorizer's policy", () => {
+describe('The policy of a Lambda authorizer is evaluated like an IAM policy', () => {
   const of = (...statements: object[]) => evaluate({ Statement: statements }, 'a/prod/GET/x');
   const allow = { Effect: 'Allow', Action: 'execute-api:*', Resource: ['b', 'a/prod/*'] };
 
-  it("an authorizer's policy denies a call if any of its statements denies the call", () => {
+  it('a policy of an authorizer denies a call if any of its statements denies the call', () => {
     expect(of(allow)).toBe('allowed');
     expect(of(allow, { ...allow, Effect: 'Deny' })).toBe('denied');
     expect(of({ ...allow, Resource: 'a/prod/POST/*' })).toBe('not allowed');
     expect(of({ ...allow, Action: 'lambda:*' })).toBe('not allowed');
   });
 
-  it("an authorizer's policy is invalid when it uses a feature that is not emulated", () => {
+  it('a policy of an authorizer is invalid if it uses a feature that is not emulated', () => {
     expect(of({ ...allow, Condition: {} })).toBeUndefined();
     expect(of({ ...allow, Effect: 'allow' })).toBeUndefined();
     expect(of({ Effect: 'Allow', NotAction: 'x', Resource: '*' })).toBeUndefined();
@@ -428,7 +428,7 @@ describe("an authorizer's policy", () => {
   });
 });
 
-describe('a REST API that the emulator does not support fails to start', () => {
+describe('The emulator rejects REST APIs with features that it does not support', () => {
   const start = (fixture: RestFixture) => startLocalStack({ synthesise: fixture.synthesise });
   const withEcho = () => new RestFixture().function('Echo', '').function('Authorize', '');
 
@@ -490,7 +490,7 @@ describe('a REST API that the emulator does not support fails to start', () => {
         .method('GET', '/a', 'Echo'),
       'only constant headers',
     ],
-  ])('a REST API that is not emulated fails to start with %s', async (_, fixture, message) => {
+  ])('the emulator fails to start a REST API with %s', async (_, fixture, message) => {
     await expect(start(fixture)).rejects.toThrow(message);
   });
 });

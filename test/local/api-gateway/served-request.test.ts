@@ -16,10 +16,10 @@ import { sample } from '../../support/generated.ts';
 const PIPE = new PassThrough() as unknown as NodeJS.WriteStream;
 vi.stubEnv('FORCE_COLOR', undefined);
 
-/** The paths of both APIs. */
+/** The paths of both emulated APIs. */
 const ROUTES = ['/', '/oauth/token', '/deployments/{deploymentId}', '/files/{path+}'];
 
-/** Serves an API whose functions all return the same response, and records the line shown for each request. */
+/** Serves an API whose functions all return one fixed response, and records the line shown for each request. */
 async function serve(kind: 'http' | 'rest', response: object) {
   const shown: ServedRequest[] = [];
   const gateway = new Gateway(
@@ -79,7 +79,7 @@ it.each([
   [{ statusCode: 400, body: '{"code":"dks_demo_01ABC"}' }, '400'],
   [{ statusCode: 400, body: '{"code":"a\\u001b[31m","error":{"a":1}}' }, '400'],
   [{ statusCode: 400, body: JSON.stringify({ code: 'a'.repeat(41) }) }, '400'],
-])('shows a request whose function returns %j as one line with %s', async (response, expected) => {
+])('a request whose function returns %j is shown as one line with %s', async (response, expected) => {
   const http = await serve('http', response);
   await http.post('/oauth/token?client_secret=canary');
   await http.post('/deployments/canary');
@@ -93,7 +93,7 @@ it.each([
   ]);
 });
 
-it('for a request that matches no route, shows only those path segments that occur in a route', async () => {
+it('a request that matches no route is shown with only those path segments that occur in a route', async () => {
   const { shown, post } = await serve('http', { statusCode: 200 });
   for (const target of [
     '/oauth/tokens',
@@ -125,7 +125,7 @@ it('for a request that matches no route, shows only those path segments that occ
   ]);
 });
 
-it("hides all values from a request's path, query string and headers", async () => {
+it("the values in a request's path, query string and headers are not shown", async () => {
   const hostile = fc.oneof(
     fc.constantFrom(
       'canary',
@@ -163,7 +163,7 @@ it("hides all values from a request's path, query string and headers", async () 
   );
 });
 
-it('keeps serving, and shows nothing, after a client disconnects before its request is complete', async () => {
+it('the API keeps serving, and shows nothing, after a client disconnects before its request is complete', async () => {
   const { shown, post } = await serve('http', { statusCode: 200 });
   await post('/oauth/token', 'Content-Length: 100\r\n');
   await post('/oauth/token');

@@ -65,15 +65,15 @@ const ddb = (name: string, operation: string, input: object) =>
     input,
   });
 
-describe('an emulated call to DynamoDB', () => {
-  it('allows a DynamoDB call when the role allows the action on the table', async () => {
+describe('An emulated call to DynamoDB requires permissions', () => {
+  it('a DynamoDB call is allowed if the role allows the action on the table', async () => {
     expect(await ddb('reader', 'GetItem', { TableName: '$TABLE', Key: key })).toEqual({
       status: 200,
       body: {},
     });
   });
 
-  it("denies a DynamoDB call with AWS's message when no statement allows it", async () => {
+  it("a DynamoDB call that no statement allows is denied with AWS's message", async () => {
     const { status, body } = await ddb('reader', 'PutItem', { TableName: '$TABLE', Item: key });
     expect(status).toBe(400);
     expect(body.__type).toBe('com.amazon.coral.service#AccessDeniedException');
@@ -86,14 +86,14 @@ describe('an emulated call to DynamoDB', () => {
     );
   });
 
-  it('denies a DynamoDB call when one statement allows the call and another statement denies it', async () => {
+  it('a DynamoDB call is denied if one statement allows the call and another statement denies it', async () => {
     expect(await ddb('writer', 'PutItem', { TableName: '$TABLE', Item: key })).toMatchObject({ status: 200 });
     const { status, body } = await ddb('writer', 'DeleteItem', { TableName: '$TABLE', Key: key });
     expect(status).toBe(400);
     expect(body.message).toMatch(/with an explicit deny in an identity-based policy$/);
   });
 
-  it('denies a DynamoDB call on another table', async () => {
+  it('a DynamoDB call on a table that the role does not name is denied', async () => {
     const { body } = await ddb('reader', 'GetItem', { TableName: 'another', Key: key });
     expect(body.message).toContain(
       'dynamodb:GetItem on resource: arn:aws:dynamodb:us-east-1:000000000000:table/another',
@@ -107,7 +107,7 @@ describe('an emulated call to DynamoDB', () => {
     );
   });
 
-  it('allows a DynamoDB call only in the partitions that a condition on dynamodb:LeadingKeys names', async () => {
+  it('a condition on dynamodb:LeadingKeys allows a DynamoDB call only in the named partitions', async () => {
     const update = (pk: string) => ({
       TableName: '$TABLE',
       Key: { pk: { S: pk }, sk: { S: 'b' } },
@@ -126,7 +126,7 @@ describe('an emulated call to DynamoDB', () => {
     expect(await transaction(parts)).toMatchObject({ status: 400 });
   });
 
-  it('allows a DynamoDB call only in partitions that match the pattern of a condition on dynamodb:LeadingKeys', async () => {
+  it('a condition on dynamodb:LeadingKeys can contain patterns for partitions', async () => {
     const named = (pk: string) => ({ pk: { S: pk }, sk: { S: 'b' } });
     const calls: [string, (pk: string) => object][] = [
       ['GetItem', (pk) => ({ TableName: '$TABLE', Key: named(pk) })],
@@ -161,7 +161,7 @@ describe('an emulated call to DynamoDB', () => {
     expect(await ddb('bounded', 'Scan', { TableName: '$TABLE' })).toMatchObject({ status: 400 });
   });
 
-  it('allows a DynamoDB call only for the attributes that a condition on dynamodb:Attributes names', async () => {
+  it('a condition on dynamodb:Attributes allows a DynamoDB call only for the named attributes', async () => {
     const update = (more: object) =>
       ddb('bounded', 'UpdateItem', {
         TableName: '$TABLE',
@@ -206,14 +206,14 @@ describe('an emulated call to DynamoDB', () => {
     }
   });
 
-  it('denies a DynamoDB call whose access key belongs to no function', async () => {
+  it('a DynamoDB call whose access key belongs to no function is denied', async () => {
     const { status, body } = await ddb('stranger', 'GetItem', { TableName: '$TABLE', Key: key });
     expect(status).toBe(400);
     expect(body.__type).toBe('com.amazon.coral.service#UnrecognizedClientException');
   });
 });
 
-describe('an emulated transaction', () => {
+describe('An emulated transaction requires permission for each of its parts', () => {
   const item = (part: string, more: object = {}) => ({ [part]: { TableName: '$TABLE', ...more } });
 
   it.each([
@@ -226,7 +226,7 @@ describe('an emulated transaction', () => {
     expect(body.message).toContain(`not authorized to perform: dynamodb:${action} on`);
   });
 
-  it('denies a whole transaction when one of its parts is denied', async () => {
+  it('a transaction is denied as a whole if one of its parts is denied', async () => {
     const other = { pk: { S: 'x' }, sk: { S: 'y' } };
     const TransactItems = [item('Put', { Item: other }), item('Delete', { Key: key })];
     expect((await ddb('writer', 'TransactWriteItems', { TransactItems })).body.message).toContain(
@@ -244,7 +244,7 @@ describe('an emulated transaction', () => {
   });
 });
 
-describe('an emulated batch', () => {
+describe('An emulated batch requires permission for each of its tables', () => {
   it('a batch needs permission for its action on each of its tables', async () => {
     const read = { RequestItems: { $TABLE: { Keys: [key] } } };
     expect(await ddb('reader', 'BatchGetItem', read)).toMatchObject({ status: 200 });
@@ -255,14 +255,14 @@ describe('an emulated batch', () => {
   });
 });
 
-describe('an emulated call to SQS', () => {
+describe('An emulated call to SQS requires permissions', () => {
   const send = (name: string) =>
     stack.invoke<{ status: number; body: { message?: string } }>(name, {
       target: 'AmazonSQS.SendMessage',
       input: { QueueUrl: '$QUEUE', MessageBody: 'hello' },
     });
 
-  it('allows or denies calls to SQS in the same way as calls to DynamoDB', async () => {
+  it('calls to SQS are allowed or denied in the same way as calls to DynamoDB', async () => {
     expect(await send('writer')).toMatchObject({ status: 200 });
     expect(stack.queue('Queue').messages.map((message) => message.body)).toEqual(['hello']);
     const refused = await send('reader');
@@ -273,7 +273,7 @@ describe('an emulated call to SQS', () => {
   });
 });
 
-describe('call counts', () => {
+describe('The emulator counts calls to AWS', () => {
   it('calls are counted for each function, and only if they are allowed', async () => {
     stack.resetCalls();
     await ddb('reader', 'GetItem', { TableName: '$TABLE', Key: key });
@@ -284,14 +284,14 @@ describe('call counts', () => {
   });
 });
 
-describe('wildcards', () => {
+describe('Policies can contain wildcards', () => {
   it.each([
     ['dynamodb:*', 'dynamodb:GetItem', true],
     ['dynamodb:Get*', 'dynamodb:BatchGetItem', false],
     ['dynamodb:GetIte?', 'dynamodb:GetItem', true],
     ['arn:aws:dynamodb:*:*:table/a.b', 'arn:aws:dynamodb:r:1:table/axb', false],
     ['*', 'anything\nat all', true],
-  ])('policy patterns compare %s with %s: %s', (pattern, text, expected) => {
+  ])('the result of matching the pattern %s with the value %s is: %s', (pattern, text, expected) => {
     expect(matches(pattern, text)).toBe(expected);
   });
 
@@ -305,7 +305,7 @@ describe('wildcards', () => {
   });
 });
 
-describe('startLocalStack rejects a template that would fail on AWS', () => {
+describe('The emulator rejects a template that would fail on AWS', () => {
   const start = (change: (fixture: Fixture) => unknown, alterTemplate?: (template: CfnTemplate) => void) => {
     const changed = new Fixture().function('F', 'exports.handler = async () => 1;', {
       statements: [readsStream],

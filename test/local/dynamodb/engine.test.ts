@@ -53,7 +53,7 @@ it.each<[string, RequestListener | undefined]>([
   ['nothing listens', undefined],
   ['another server listens', (_, response) => response.end('<html>')],
   ['a server listens that rejects the call', (_, response) => response.writeHead(404).end('{}')],
-])('startEngine names the command that starts DynamoDB Local when %s', async (_, answer) => {
+])('startEngine prints the command that starts DynamoDB Local if %s', async (_, answer) => {
   const url = answer ? await serve(answer) : 'http://127.0.0.1:1';
   vi.stubEnv('DYNAMODB_ENDPOINT', '');
   noEmbeddedEngine();
@@ -69,7 +69,7 @@ it('CONTRIBUTING.md documents the command that starts DynamoDB Local', () => {
   expect(readFileSync('CONTRIBUTING.md', 'utf8')).toContain(`\n${COMMAND}\n`);
 });
 
-it("startEngine fails and shows the engine's own output when the engine does not start", async () => {
+it("startEngine fails and shows the engine's own output if the engine does not start", async () => {
   vi.stubEnv('DYNAMODB_ENDPOINT', '');
   resolve.mockReturnValue('/nowhere/dynoxide');
   await expect(startEngine()).rejects.toThrow(/^The embedded DynamoDB did not start\. .*\/nowhere\/dynoxide/);

@@ -34,8 +34,8 @@ const removed = () =>
     .filter(Boolean)
     .map((line) => JSON.parse(line));
 
-describe('emulated time to live', () => {
-  it('the emulated TTL deletes expired items, but no item without a numeric TTL in the valid range', async () => {
+describe("The emulator deletes expired items like DynamoDB's TTL", () => {
+  it('the emulated TTL deletes expired items, but not items without a valid numeric TTL', async () => {
     await put('past', NOW - 1);
     await put('future', NOW + 1);
     await put('none');
@@ -73,7 +73,7 @@ describe('emulated time to live', () => {
     expect(await isThere('late')).toBe(false);
   });
 
-  it('the emulated TTL keeps an item whose expiry was extended between the sweep and the deletion', async () => {
+  it('the emulated TTL keeps an item whose expiry is extended after the emulator has read it', async () => {
     await put('slid', NOW - 1);
     const slide = new UpdateCommand({
       TableName: name,

@@ -3,7 +3,7 @@ import { compileFilter } from '../../../local/lambda/filter.ts';
 
 const passes = (pattern: object, event: object) => compileFilter([JSON.stringify(pattern)])(event);
 
-describe('an emulated event filter pattern', () => {
+describe('An emulated event filter matches events like Lambda', () => {
   it.each([
     ['matches an equal string', { a: ['x', 1, null] }, { a: 'x' }, true],
     ['matches an equal number', { a: [1] }, { a: 1 }, true],
@@ -44,11 +44,11 @@ describe('an emulated event filter pattern', () => {
       false,
     ],
     ['treats inherited names as missing', { toString: [{ exists: true }] }, {}, false],
-  ])('%s', (_, pattern, event, expected) => {
+  ])('an event filter %s', (_, pattern, event, expected) => {
     expect(passes(pattern, event)).toBe(expected);
   });
 
-  it('an event filter passes every event if it has no patterns, and otherwise every event that matches any pattern', () => {
+  it('an event filter passes every event if it has no patterns, and otherwise events that match any pattern', () => {
     expect(compileFilter([])({ a: 1 })).toBe(true);
     const either = compileFilter(['{"a":[1]}', '{"b":[1]}']);
     expect(either({ b: 1 })).toBe(true);
@@ -63,7 +63,7 @@ describe('an emulated event filter pattern', () => {
     { a: [{ numeric: ['~', 1] }] },
     { $or: [{ a: [1] }] },
     { a: 'x' },
-  ])('an event filter rejects a rule that is not emulated: %j', (pattern) => {
+  ])('the emulator rejects an event filter with a rule that is not emulated: %j', (pattern) => {
     expect(() => compileFilter([JSON.stringify(pattern)])).toThrow('does not know the filter rule');
   });
 });

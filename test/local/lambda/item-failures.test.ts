@@ -10,7 +10,7 @@ const reported = (...itemIdentifiers: unknown[]) => ({
   batchItemFailures: itemIdentifiers.map((itemIdentifier) => ({ itemIdentifier })),
 });
 
-describe('the partial batch response to an emulated event source', () => {
+describe('A partial batch response decides which items are retried', () => {
   it('a partial batch response fails only the items that it names', () => {
     expect(failed(reported('3', '2'), REPORTS)).toEqual(['3', '2']);
   });

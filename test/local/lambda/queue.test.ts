@@ -46,7 +46,7 @@ const deliveries = () =>
     .filter((line) => line.startsWith('['))
     .flatMap((line) => JSON.parse(line));
 
-describe('an emulated SQS queue', () => {
+describe('An emulated SQS queue triggers its function', () => {
   it('the emulated SQS queue supports the protocol of the AWS SDK', async () => {
     const { origin } = new URL(work.url);
     const client = new SQSClient({
@@ -59,7 +59,7 @@ describe('an emulated SQS queue', () => {
     client.destroy();
   });
 
-  it("the emulated SQS queue delivers a message to its event source mapping's function and deletes the message", async () => {
+  it('the emulated SQS queue delivers a message to its function and then deletes the message', async () => {
     const sent = await stack.invoke<{ body: { MessageId: string } }>('sender', { MessageBody: 'hello' });
     await stack.settled();
     expect(deliveries()).toEqual([

@@ -24,7 +24,7 @@ const events = () =>
 // The function's worker has to start, which can take a long time on a busy machine.
 const patiently = { timeout: 20_000 };
 
-describe('an emulated schedule', () => {
+describe('An emulated schedule invokes its function', () => {
   it("an emulated schedule is due according to the stack's clock, and only once no matter how far the clock moves", async () => {
     stack.clock.freeze(Date.UTC(2040, 0, 1));
     await vi.waitFor(() => expect(events()).toHaveLength(1), patiently);
@@ -47,7 +47,7 @@ describe('an emulated schedule', () => {
     });
   });
 
-  it("an emulated schedule sends its rule's input", async () => {
+  it('an emulated schedule sends the input that its rule defines', async () => {
     const input = { Input: '{"task":"tidy"}' };
     const other = await runStack({ synthesise: scheduled('rate(1 hour)', input).synthesise });
     await other.schedules[0]?.fire();

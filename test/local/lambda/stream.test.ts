@@ -5,7 +5,7 @@ import { runStack } from '../../support/stack.ts';
 
 /**
  * Logs one line per batch with the sort keys of its records. Some items change the result: `poison` fails the batch,
- * `report` is reported as failed, `once` fails the first time.
+ * `report` is reported as failed, and `once` fails the first time.
  */
 const WATCH = `const seen = new Set();
 exports.handler = async ({ Records }) => {
@@ -58,7 +58,7 @@ const run = async (properties: object, source?: string) => {
   };
 };
 
-describe('an emulated stream record', () => {
+describe("An emulated stream delivers records in Lambda's format", () => {
   it('an emulated stream record has the format that Lambda delivers', async () => {
     const { stack, put1 } = await run(
       {},
@@ -96,7 +96,7 @@ describe('an emulated stream record', () => {
   });
 });
 
-describe('delivery of an emulated stream', async () => {
+describe('An emulated stream delivers records in order and retries failures', async () => {
   const all = await run({ BatchSize: 3, MaximumRetryAttempts: 2 });
   beforeEach(all.reset);
 
@@ -166,7 +166,7 @@ describe('delivery of an emulated stream', async () => {
   });
 });
 
-describe('bisection of an emulated stream batch', async () => {
+describe('An emulated stream can bisect a failed batch', async () => {
   const bisecting = await run({
     BatchSize: 10,
     MaximumBatchingWindowInSeconds: 1,
@@ -192,7 +192,7 @@ describe('bisection of an emulated stream batch', async () => {
   });
 });
 
-describe('reported batch item failures', async () => {
+describe('A function can report which records of a batch failed', async () => {
   const reporting = await run({
     BatchSize: 10,
     MaximumBatchingWindowInSeconds: 1,
@@ -201,7 +201,7 @@ describe('reported batch item failures', async () => {
   });
   beforeEach(reporting.reset);
 
-  it('reported batch item failures cause a retry of all records from the first failure on, and of no record before it', async () => {
+  it('if a function reports failed records, the stream retries all records from the first failure on', async () => {
     for (const [sk, how] of [['a'], ['b'], ['c', 'report once'], ['d']] as const)
       await reporting.put1(sk, { how });
     await reporting.stack.settled();
@@ -209,7 +209,7 @@ describe('reported batch item failures', async () => {
     expect(reporting.failures()).toEqual([]);
   });
 
-  it('reported batch item failures make the batch fail if they persist', async () => {
+  it('if a reported failure persists, the whole batch fails', async () => {
     await reporting.put1('e', { how: 'report' });
     await reporting.stack.settled();
     expect(reporting.batches()).toEqual(['e', 'e', 'e']);
@@ -222,7 +222,7 @@ describe('reported batch item failures', async () => {
   });
 });
 
-describe('reported batch item failures with bisection', async () => {
+describe('Reported failures can be combined with bisection', async () => {
   const both = await run({
     BatchSize: 10,
     MaximumBatchingWindowInSeconds: 1,
@@ -231,7 +231,7 @@ describe('reported batch item failures with bisection', async () => {
     FunctionResponseTypes: ['ReportBatchItemFailures'],
   });
 
-  it('reported batch item failures with bisection split the batch, so that the records next to the bad record are not lost', async () => {
+  it('bisection splits a batch at a reported failure, so that the records next to the bad record are not lost', async () => {
     for (const [sk, how] of [['a', 'report'], ['b'], ['c']] as const) await both.put1(sk, { how });
     await both.stack.settled();
     expect(both.batches()[0]).toBe('a b c');
@@ -240,10 +240,10 @@ describe('reported batch item failures with bisection', async () => {
   });
 });
 
-describe('parallel lanes of an emulated stream', async () => {
+describe('An emulated stream can process batches in parallel', async () => {
   const lanes = await run({ BatchSize: 1, ParallelizationFactor: 10, MaximumRetryAttempts: 4 });
 
-  it('parallel lanes of an emulated stream keep the order of changes to an item, while other items overtake a failing item', async () => {
+  it('parallel batches keep the order of changes to an item, and other items can overtake a failing item', async () => {
     const { client, name } = lanes.stack.table;
     await lanes.put1('stuck', { how: 'poison' });
     for (const n of [1, 2, 3]) {
@@ -260,7 +260,7 @@ describe('parallel lanes of an emulated stream', async () => {
   });
 });
 
-describe("an emulated stream's filter", async () => {
+describe('An emulated stream can filter records', async () => {
   const filtered = await run({
     FilterCriteria: {
       Filters: [{ Pattern: '{"eventName":["REMOVE"],"dynamodb":{"Keys":{"sk":{"S":[{"prefix":"KEY"}]}}}}' }],
@@ -276,11 +276,11 @@ describe("an emulated stream's filter", async () => {
   });
 });
 
-describe("an emulated stream's maximum record age", () => {
+describe('An emulated stream discards records that are too old', () => {
   /** Waits for the next full second, because DynamoDB gives the time of a change in whole seconds. */
   const nextSecond = () => new Promise((resolve) => setTimeout(resolve, 1000 - (Date.now() % 1000)));
 
-  it('the maximum record age ends retries that have no other limit, and reports the condition RecordAgeExceeded', async () => {
+  it('a maximum record age ends retries that have no other limit', async () => {
     const ageing = await run({ MaximumRecordAgeInSeconds: 1, MaximumRetryAttempts: -1 });
     await nextSecond();
     await ageing.put1('old', { how: 'poison' });

@@ -77,8 +77,8 @@ const failure = async (name: string, event: unknown = {}) => {
   return error as FunctionFailure;
 };
 
-describe("an emulated function's input", () => {
-  it('an emulated function gets the environment variables from the template and from Lambda, and none from the machine', async () => {
+describe('An emulated function sees the input and environment that Lambda would give it', () => {
+  it('an emulated function gets the environment variables of the template and of Lambda, but not those of the machine', async () => {
     const { env } = await invoke('probe');
     expect(env).toMatchObject({
       COLOUR: 'blue',
@@ -118,7 +118,7 @@ describe("an emulated function's input", () => {
     expect(left).toBeLessThanOrEqual(7_000);
   });
 
-  it('an emulated function gets the event after it was serialised to JSON and parsed again', async () => {
+  it('an emulated function gets the event after serialisation to JSON and parsing', async () => {
     const { event } = await invoke('probe', { at: new Date(0), nothing: undefined });
     expect(event).toEqual({ at: '1970-01-01T00:00:00.000Z' });
   });
@@ -128,8 +128,8 @@ describe("an emulated function's input", () => {
   });
 });
 
-describe("an emulated function's worker", () => {
-  it('a worker is reused for the next event', async () => {
+describe('An emulated function runs in a worker', () => {
+  it('a worker of an emulated function is reused for the next event', async () => {
     const { calls } = await invoke('probe');
     const next = await invoke('probe');
     expect(next.calls).toBe(calls + 1);
@@ -161,7 +161,7 @@ describe("an emulated function's worker", () => {
     expect(await invoke('limited', { milliseconds: 1 })).toEqual({ busy: 0 });
   });
 
-  it('a worker is replaced after it exits', async () => {
+  it('a worker that exits is replaced', async () => {
     expect(await failure('fail', { how: 'exit' })).toMatchObject({
       errorType: 'Runtime.ExitError',
       errorMessage: expect.stringContaining('exit status 3'),
@@ -171,7 +171,7 @@ describe("an emulated function's worker", () => {
   });
 });
 
-describe('an error in an emulated function', () => {
+describe('The emulator reports and logs errors of a function like Lambda', () => {
   it('an error in an emulated function is reported with its type and message, as on Lambda', async () => {
     expect(await failure('fail')).toMatchObject({ errorType: 'TypeError', errorMessage: 'wrong' });
     expect(await failure('fail', { how: 'string' })).toMatchObject({
@@ -223,7 +223,7 @@ describe('an error in an emulated function', () => {
   });
 });
 
-describe("the stack's clock", () => {
+describe("The stack's clock controls the time in functions", () => {
   it("the stack's clock sets the time that functions see: frozen, advanced or running", async () => {
     const at = Date.UTC(2030, 0, 1);
     stack.clock.freeze(at);

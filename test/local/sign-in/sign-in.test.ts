@@ -44,7 +44,7 @@ const swap = (code: string | null) =>
 
 const claims = (jwt: string) => JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString());
 
-describe('the sign-in page of the development issuer', () => {
+describe('The development issuer has a sign-in page', () => {
   it('the sign-in page lists the development people and asks for no password', async () => {
     const page = await open('/sign-in', asked);
     const text = await page.text();
@@ -90,7 +90,7 @@ describe('the sign-in page of the development issuer', () => {
     expect((await renew(second.refresh_token)).status).toBe(200);
   });
 
-  it('the development issuer remembers the chosen person until that person signs out, and then redirects back', async () => {
+  it('the development issuer remembers the chosen person until that person signs out', async () => {
     const chosen = await open('/sign-in', { ...asked, as: 'member' });
     const cookie = chosen.headers.get('set-cookie') ?? '';
     expect(cookie).toBe('development-issuer=member; HttpOnly; SameSite=Lax; Path=/');
