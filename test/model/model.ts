@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto';
 import type { DynamoDBRecord } from 'aws-lambda';
 import fc from 'fast-check';
+import type { KeyPolicy } from '../../functions/domain/key-policy.ts';
 import { purgeFromQueue, purgeFromStream, sweepMarkers } from '../../functions/jobs/purge.ts';
 import type { Engine } from '../support/engine.ts';
 import { DAY, type InProcess, inProcess, must, type Reply, removal } from '../support/in-process.ts';
@@ -30,9 +32,14 @@ interface Key {
   enabled: boolean;
   epoch: number;
   validUntil: number | undefined;
+  createdAt: number;
+  /** When the key was created or last rotated. The policy's limit counts from this time. */
+  secretAt: number;
   deleted: boolean;
   /** Undefined for a key of the administrator. */
   creator: Person | undefined;
+  /** The person to whom the latest secret was shown; undefined for the administrator. */
+  secretSetBy: Person | undefined;
   /** When the administrator last enabled the key. */
   enabledAt: number;
 }
@@ -70,6 +77,8 @@ interface TemporaryToken {
  */
 export interface Real {
   service: InProcess;
+  /** The policy for keys. Changing this object has the effect of a deployment with other settings. */
+  policy: KeyPolicy;
   records: DynamoDBRecord[];
   /** Throws before or after the given call to the table, as if the function crashed there. */
   crash: { in: number; when: 'before' | 'after' } | undefined;
@@ -85,12 +94,15 @@ export function realService(
   interval: number,
   maxTokenLifetime?: number,
 ): Real & { reset: () => void } {
+  const policy: KeyPolicy = {};
   const real: Real = {
+    policy,
     records: [],
     crash: undefined,
     seen: new Map(),
     service: inProcess(engine, {
       rules: { slideInterval: interval, maxTokenLifetime },
+      policy,
       around: (when) => {
         if (!real.crash || when !== real.crash.when) return;
         if (real.crash.in-- > 0) return;
@@ -103,6 +115,7 @@ export function realService(
   const reset = () => {
     real.service.time.now = start;
     real.records = [];
+    Object.assign(policy, { maxKeyDays: undefined, keysWithSecrets: undefined });
     real.service.deferred.length = 0;
     real.service.jobs.length = 0;
     real.crash = undefined;
@@ -170,11 +183,23 @@ function signInOf({ endedAt }: Person, { time }: InProcess, n: number): number {
 const isRejected = ({ blocked, endedAt }: Person, signedInAt: number) =>
   blocked || signedInAt * 1000 - endedAt <= 5000;
 const keysPath = (life: Life) => `/deployments/${life.id}/api-keys`;
-const newKey = (life: Life, id: string, secret: string | undefined): Key => ({
+const newKey = (life: Life, id: string, secret: string | undefined, now: number): Key => ({
   ...{ life, id, secret, enabled: true, epoch: 0, validUntil: undefined, deleted: false },
-  ...{ creator: undefined, enabledAt: Number.NEGATIVE_INFINITY },
+  ...{ createdAt: now, secretAt: now },
+  ...{ creator: undefined, secretSetBy: undefined, enabledAt: Number.NEGATIVE_INFINITY },
 });
 const isThere = (key: Key) => !key.deleted && !key.life.ended;
+const hasExpired = ({ validUntil }: Key, now: number) => validUntil !== undefined && validUntil <= now;
+/** Returns the latest expiry that the policy allows for a key; undefined if the policy sets no limit. */
+const latestExpiry = ({ secretAt }: Pick<Key, 'secretAt'>, { maxKeyDays }: KeyPolicy) =>
+  maxKeyDays === undefined ? undefined : secretAt + maxKeyDays * DAY * 1000;
+/** @throws Error if the API does not show the expiry of the model's key */
+function sameExpiry({ json: { expiresAt } }: Reply, { validUntil }: Pick<Key, 'validUntil'>): void {
+  const shown = expiresAt === undefined ? undefined : Date.parse(expiresAt);
+  if (shown !== validUntil) throw new Error(`the key expires at ${expiresAt}, and not at ${validUntil}`);
+}
+/** The ID under which the API lists an access token: the first 22 characters of the token's hash. */
+const tokenIdOf = ({ text }: Token) => createHash('sha256').update(text).digest('base64url').slice(0, 22);
 
 async function checkToken(token: Token, real: Real): Promise<void> {
   const expected = verdictOf(token, real.service);
@@ -210,7 +235,8 @@ async function runJobs(model: Model, real: Real, n: number): Promise<void> {
   await service.findKeys();
   for (const person of model.people) {
     for (const key of model.keys) {
-      const isHeld = person.job === 'disable' && key.creator === person && isThere(key);
+      const isTheirs = key.creator === person || key.secretSetBy === person;
+      const isHeld = person.job === 'disable' && isTheirs && isThere(key);
       if (!isHeld || !key.enabled || key.enabledAt > person.endedAt) continue;
       key.enabled = false;
       key.epoch += 1;
@@ -297,7 +323,7 @@ const STEPS: Step[] = [
     run: async (model, real, n) => {
       const life = lifeOf(model, n);
       const { now } = real.service.time;
-      const validFor = roll(n, 4) === 0 ? 3600 * (1 + roll(n, 30)) : undefined;
+      const validFor = roll(n, 2) === 0 ? 3600 * (1 + roll(n, 30)) : undefined;
       const body = {
         name: 'ci',
         ...(validFor && { expiresAt: new Date(now + validFor * 1000).toISOString() }),
@@ -307,11 +333,19 @@ const STEPS: Step[] = [
       const caller = creator ? as(creator, signedInAt) : admin;
       const reply = await real.service.call('POST', keysPath(life), { ...caller, json: body });
       if (creator && isRejected(creator, signedInAt)) return void must(reply, 401);
-      must(reply, life.ended ? 404 : 201);
-      if (life.ended) return;
-      const { id, secret } = reply.json;
-      const validUntil = validFor && now + validFor * 1000;
-      model.keys.push({ ...newKey(life, id, secret), validUntil, creator });
+      if (life.ended) return void must(reply, 404);
+      const { policy } = real;
+      const wanted = validFor && now + validFor * 1000;
+      const latest = latestExpiry({ secretAt: now }, policy);
+      const isForbidden = wanted !== undefined && latest !== undefined && wanted > latest;
+      if (policy.keysWithSecrets === false || isForbidden) {
+        note(real, 'key forbidden by the policy');
+        return void must(reply, 409);
+      }
+      const { id, secret } = must(reply, 201).json;
+      const validUntil = wanted ?? latest;
+      sameExpiry(reply, { validUntil });
+      model.keys.push({ ...newKey(life, id, secret, now), validUntil, creator, secretSetBy: creator });
     },
   },
   {
@@ -339,11 +373,13 @@ const STEPS: Step[] = [
       let reply = await call();
       real.crash = undefined;
       if (dies) {
-        must(reply, 500, 201, 404, 422);
+        must(reply, 500, 201, 404, 409, 422);
         if (reply.status === 500) reply = await call();
       }
       if (life.ended) return void must(reply, 404);
       if (slot && slot[1].body !== body.name) return void must(reply, 422);
+      // A retry gets the first response, even if the policy has changed in the meantime.
+      if (!slot && real.policy.keysWithSecrets === false) return void must(reply, 409);
       must(reply, 201);
       if (slot) {
         if (reply.json.id !== slot[1].id || reply.json.secret) throw new Error('a retry made something');
@@ -353,7 +389,10 @@ const STEPS: Step[] = [
       const { id, secret } = reply.json;
       if (!secret && !dies) throw new Error('a key without its secret');
       model.made.set(`${lifeNumber(life)} ${key} ${place}`, { body: body.name, id, at: now });
-      model.keys.push(newKey(life, id, secret));
+      model.keys.push({
+        ...newKey(life, id, secret, now),
+        validUntil: latestExpiry({ secretAt: now }, real.policy),
+      });
     },
   },
   {
@@ -365,7 +404,7 @@ const STEPS: Step[] = [
       const { now } = real.service.time;
       if (key.secret === undefined) return;
       const reply = await real.service.exchange({ id: key.id, secret: key.secret, scopes: [] });
-      const isGood = isThere(key) && key.enabled && (key.validUntil === undefined || now < key.validUntil);
+      const isGood = isThere(key) && key.enabled && !hasExpired(key, now);
       must(reply, isGood ? 200 : 401);
       if (!isGood) return;
       const text = reply.json.access_token;
@@ -384,8 +423,14 @@ const STEPS: Step[] = [
     can: hasTokens,
     run: async (model, real, n) => {
       const token = pick(model.tokens, n);
+      const { now } = real.service.time;
       const asker = model.keys.find(
-        (key) => key.life === token.key.life && isThere(key) && key.enabled && !key.validUntil && key.secret,
+        (key) =>
+          key.life === token.key.life &&
+          isThere(key) &&
+          key.enabled &&
+          !hasExpired(key, now) &&
+          key.secret !== undefined,
       );
       if (!asker?.secret) return;
       const expected = verdictOf(token, real.service);
@@ -435,11 +480,107 @@ const STEPS: Step[] = [
       const expiresAt = validUntil === undefined ? null : new Date(validUntil).toISOString();
       const path = `${keysPath(key.life)}/${key.id}`;
       const reply = await real.service.call('PATCH', path, { ...admin, json: { expiresAt } });
-      must(reply, isThere(key) ? 200 : 404);
-      if (!isThere(key)) return;
-      const wasExpired = key.validUntil !== undefined && key.validUntil <= now;
-      if (wasExpired && key.validUntil !== validUntil) key.epoch += 1;
-      key.validUntil = validUntil;
+      if (!isThere(key)) return void must(reply, 404);
+      const latest = latestExpiry(key, real.policy);
+      const isForbidden =
+        latest !== undefined && (latest <= now || (validUntil !== undefined && validUntil > latest));
+      must(reply, isForbidden ? 409 : 200);
+      if (isForbidden) return void note(real, 'expiry forbidden by the policy');
+      const next = validUntil ?? latest;
+      if (hasExpired(key, now) && key.validUntil !== next) key.epoch += 1;
+      key.validUntil = next;
+      sameExpiry(reply, key);
+    },
+  },
+  {
+    name: 'rotate a key with retireOld "now"',
+    weight: 2,
+    can: hasKeys,
+    run: async (model, real, n) => {
+      const key = pick(model.keys, n);
+      const { now } = real.service.time;
+      const person = roll(n, 3) === 0 ? pick(model.people, roll(n, 9)) : undefined;
+      const signedInAt = person ? signInOf(person, real.service, n) : 0;
+      const reply = await real.service.call('POST', `${keysPath(key.life)}/${key.id}/rotate`, {
+        ...(person ? as(person, signedInAt) : admin),
+        json: { retireOld: 'now' },
+      });
+      if (person && isRejected(person, signedInAt)) return void must(reply, 401);
+      if (!isThere(key)) return void must(reply, 404);
+      const was = latestExpiry(key, real.policy);
+      const latest = latestExpiry({ secretAt: now }, real.policy);
+      if (latest !== undefined && !hasExpired(key, now)) {
+        // A rotation extends only a key that has no expiry of its own.
+        const hasOwn = key.validUntil !== undefined && key.validUntil !== was;
+        key.validUntil = hasOwn ? Math.min(Number(key.validUntil), latest) : latest;
+      }
+      sameExpiry(must(reply, 200), key);
+      key.secret = reply.json.secret;
+      key.epoch += 1;
+      key.secretAt = now;
+      key.secretSetBy = person;
+    },
+  },
+  {
+    name: 'change the policy',
+    weight: 3,
+    run: async (_, { policy }, n) => {
+      const rules: KeyPolicy[] = [{}, { maxKeyDays: 1 }, { maxKeyDays: 2 }, { keysWithSecrets: false }];
+      Object.assign(policy, { maxKeyDays: undefined, keysWithSecrets: undefined }, pick(rules, n));
+    },
+  },
+  {
+    name: "list a key's active tokens",
+    weight: 3,
+    can: hasKeys,
+    run: async (model, real, n) => {
+      const key = pick(model.keys, n);
+      const path = `${keysPath(key.life)}/${key.id}/tokens`;
+      const listed = new Set<string>();
+      let cursor: string | undefined;
+      do {
+        const page = `${path}?limit=${1 + roll(n, 3)}${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ''}`;
+        const reply = await real.service.call('GET', page, admin);
+        if (!isThere(key)) return void must(reply, 404);
+        const { items, nextCursor } = must(reply, 200).json;
+        for (const { id } of items) listed.add(id);
+        cursor = nextCursor;
+      } while (cursor);
+      for (const token of model.tokens) {
+        const id = tokenIdOf(token);
+        if (token.key !== key) continue;
+        agree('listing of active tokens', verdictOf(token, real.service), listed.delete(id));
+        note(real, 'token looked up in a listing');
+      }
+      if (listed.size > 0) throw new Error('the listing contains a token that the model does not know');
+    },
+  },
+  {
+    name: 'revoke an active token by its ID',
+    weight: 2,
+    can: hasTokens,
+    run: async (model, real, n) => {
+      const token = pick(model.tokens, n);
+      const { key } = token;
+      const id = tokenIdOf(token);
+      const path = `${keysPath(key.life)}/${key.id}/tokens`;
+      const short = await real.service.call('DELETE', `${path}/${id.slice(0, 21)}`, admin);
+      must(short, 404);
+      const { status } = must(await real.service.call('DELETE', `${path}/${id}`, admin), 204, 404);
+      agree('revocation by ID', verdictOf(token, real.service), status === 204);
+      if (status === 204) note(real, 'token revoked by its ID');
+      token.dead = true;
+    },
+  },
+  {
+    name: "revoke all of a key's tokens",
+    weight: 1,
+    can: hasKeys,
+    run: async (model, real, n) => {
+      const key = pick(model.keys, n);
+      const reply = await real.service.call('DELETE', `${keysPath(key.life)}/${key.id}/tokens`, admin);
+      must(reply, isThere(key) ? 204 : 404);
+      if (isThere(key)) key.epoch += 1;
     },
   },
   {
