@@ -2,7 +2,7 @@
  * Builds the site into dist/: the pages of docs/ with VitePress, which fails on a link to a page that does not exist, and the
  * API reference, which Redoc renders from the OpenAPI document. Then checks every anchor, which VitePress does not.
  */
-import { copyFileSync, cpSync, existsSync, globSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -20,7 +20,12 @@ await build(site);
 copyFileSync(join(site, 'api.html'), join(dist, 'api.html'));
 copyFileSync(join(site, '../docs/openapi.json'), join(dist, 'openapi.json'));
 const redoc = dirname(createRequire(import.meta.url).resolve('redoc/package.json'));
-copyFileSync(join(redoc, 'bundles/redoc.standalone.js'), join(dist, 'redoc.standalone.js'));
+const standalone = readFileSync(join(redoc, 'bundles/redoc.standalone.js'), 'utf8');
+// Without its logo, Redoc requests nothing from another host.
+const LOGO = 'https://cdn.redoc.ly/redoc/logo-mini.svg';
+if (!standalone.includes(LOGO)) throw new Error(`Redoc no longer loads ${LOGO}. Remove this replacement.`);
+writeFileSync(join(dist, 'redoc.standalone.js'), standalone.replace(LOGO, 'data:,'));
+copyFileSync(join(ROOT, 'functions/console/icon.svg'), join(dist, 'icon.svg'));
 
 /** Returns the file that a static host would serve for a path below the base. */
 const fileOf = (path) =>

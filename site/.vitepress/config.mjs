@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { defineConfig } from 'vitepress';
 import { anchorOf, pathOf, REPOSITORY, ROOT, withAddresses } from './links.mjs';
 
+const BASE = process.env.SITE_BASE ?? '/';
 const page = (text, link) => ({ text, link });
 const decisions = readdirSync(`${ROOT}/docs/decisions`)
   .filter((name) => name !== 'README.md')
@@ -18,7 +19,7 @@ const SIDEBAR = [
       page('Run it locally', '/#quick-start'),
       page('First deploy', '/first-deploy'),
       page('Use it from CI', '/ci'),
-      page('Guard an API', '/guards'),
+      page('Guard an API', '/authorizer'),
     ],
   },
   {
@@ -29,7 +30,7 @@ const SIDEBAR = [
       page('Trusted issuers', '/issuers'),
       page('My secret leaked', '/leaked'),
       page('The console', '/console'),
-      page('Authorizer for API Gateway', '/authorizer'),
+      page('Guard an API without API Gateway', '/guards'),
       page('Automate with an IAM role', '/platform'),
       page('Follow your own table', '/deployments-source'),
       page('A key in Secrets Manager', '/key-secret'),
@@ -80,11 +81,26 @@ const SIDEBAR = [
   { text: 'Decisions', collapsed: true, items: [page('All decisions', '/decisions/'), ...decisions] },
 ];
 
+/**
+ * Renders a page for the search index, which needs no colours in code. Colouring the code of all pages once more would take
+ * a third of the build's time.
+ */
+function withoutColours(source, env, markdown) {
+  const { highlight } = markdown.options;
+  markdown.options.highlight = null;
+  try {
+    return markdown.render(source, env);
+  } finally {
+    markdown.options.highlight = highlight;
+  }
+}
+
 export default defineConfig({
   title: 'Deployment API Keys',
   description:
     'API keys for Deployments: exchange a key for an access token that each use extends. Serverless, on AWS.',
-  base: process.env.SITE_BASE ?? '/',
+  base: BASE,
+  head: [['link', { rel: 'icon', href: `${BASE}icon.svg` }]],
   // build.mjs copies the pages there.
   srcDir: './pages',
   rewrites: pathOf,
@@ -95,10 +111,12 @@ export default defineConfig({
   ignoreDeadLinks: 'localhostLinks',
   markdown: {
     anchor: { slugify: anchorOf },
+    // The highlighter has no grammar for Caddyfiles, which look like the configuration of nginx.
+    languageAlias: { caddy: 'nginx' },
     config: withAddresses,
   },
   themeConfig: {
-    search: { provider: 'local' },
+    search: { provider: 'local', options: { _render: withoutColours } },
     sidebar: SIDEBAR,
     outline: [2, 3],
     editLink: { pattern: `${REPOSITORY}/edit/main/:path` },
