@@ -23,7 +23,7 @@ describe('isAllowed', () => {
   });
 });
 
-describe("a lockfile's licences", () => {
+describe('The licence check reads the lockfile', () => {
   const packages = {
     '': { license: 'MIT' },
     'node_modules/a': { version: '1.0.0', license: 'MPL-2.0', dev: true },

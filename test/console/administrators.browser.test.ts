@@ -86,11 +86,11 @@ describeInBrowser('an administrator after the first deployment of the stack', (o
     await page.getByRole('heading', { name: 'Register your first Deployment' }).waitFor();
     expect((await callAs(stack, 'admin', 'GET', '/deployments/etl-1')).status).toBe(404);
     expect(await use(stack, token)).toBe(401);
-    // The console had checked that the ID was not in use.
+    // The console checked whether the ID was in use, which logged a 404.
     expect(faults.filter((fault) => !fault.includes('404'))).toStrictEqual([]);
   });
 
-  it("a member does not see the administrator's settings and cannot open the dialogs by URL", async () => {
+  it('a member sees no settings for administrators and cannot open their dialogs by URL', async () => {
     await makeDeployment(stack, 'etl-2');
     const { page } = await open();
     await signIn(page, stack, 'member', path);
@@ -157,7 +157,7 @@ describeInBrowser('156 Deployments in the console', (open) => {
     await combobox.fill('none-such');
     await page.getByText('No Deployment matches.').waitFor();
 
-    // The search says that it is running or has failed, and offers another attempt.
+    // The search shows that it is running or has failed, and offers another attempt.
     const held: ((status: number) => void)[] = [];
     await page.route(
       ({ searchParams }) => searchParams.get('prefix') === 'many-14',
@@ -201,7 +201,7 @@ describeInBrowser('156 Deployments in the console', (open) => {
 });
 
 describeInBrowser('the end of a person’s access in the console', (open) => {
-  it('an administrator can end a person’s access, follow the job, and restore the access', {
+  it("an administrator can end a person's access, follow the job, and restore the access", {
     timeout: 180_000,
   }, async () => {
     await makeDeployment(stack, 'leaver');
@@ -230,7 +230,7 @@ describeInBrowser('the end of a person’s access in the console', (open) => {
     await dialog.getByLabel('Find and disable').check();
     await expectCraft(page);
     expect(await use(stack, token)).toBe(200);
-    // The job finishes too quickly for the page to show it as running.
+    // The job finishes too quickly for the page to show the job as running.
     await page.route(
       '**/people/find',
       async (route) => {
@@ -259,7 +259,7 @@ describeInBrowser('the end of a person’s access in the console', (open) => {
     await page.getByText('This key is disabled.').waitFor();
     expect(new URL(page.url()).pathname).toBe(`/console/deployments/leaver/keys/${theirs.id}`);
 
-    // The list and the events also show the end of access, and the person can be found by their ID.
+    // The list and the events also show that access was ended, and a search for the ID finds the person.
     await page.getByRole('link', { name: 'People' }).click();
     await rowOf(page, 'member-2f41').getByText('1 key found, 1 disabled').waitFor();
     await page.getByText('Access of member-2f41 ended, and new sign-ins blocked').waitFor();

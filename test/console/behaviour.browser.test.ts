@@ -10,7 +10,7 @@ const stack = await runStack();
 const PATIENTLY = { timeout: 20_000 };
 beforeEach(() => stack.clock.release());
 
-/** Creates a separate Deployment for each test. The member is allowed to see it. */
+/** Creates a separate Deployment for each test, in a group of the member. */
 let count = 0;
 async function newDeployment(groups = ['data-eng']): Promise<string> {
   const id = `page_${++count}`;
@@ -41,7 +41,7 @@ async function tabTo(page: Page, name: string | RegExp): Promise<void> {
 }
 
 describeInBrowser('the keyboard', (open) => {
-  it('a person can sign in, create, edit and delete a key, and sign out using only the keyboard', {
+  it('the console can be used only with the keyboard, from signing in to signing out', {
     timeout: 120_000,
   }, async () => {
     const id = await newDeployment();
@@ -113,7 +113,7 @@ describeInBrowser('the keyboard', (open) => {
     await page.getByText('You are signed out.').waitFor();
   });
 
-  it('the focus stays within a dialog, and Escape returns it to the element that opened the dialog', async () => {
+  it('the focus stays within a dialog, and Escape returns the focus to the element that opened the dialog', async () => {
     const id = await newDeployment();
     const { page } = await open({ viewport: PHONE });
     await signIn(page, stack, 'member', `/console/deployments/${id}`);
@@ -123,7 +123,8 @@ describeInBrowser('the keyboard', (open) => {
     await page.getByRole('dialog').waitFor();
     for (let press = 0; press < 15; press++) {
       await page.keyboard.press('Tab');
-      // After the last control, the focus moves to the browser's own toolbar, and the page reports its body as focused.
+      // From the last control, the focus moves to the browser's own toolbar, and the page then reports its body as
+      // focused.
       const isInside = await page.evaluate(
         `document.activeElement === document.body || !!document.activeElement.closest('dialog')`,
       );
@@ -137,7 +138,7 @@ describeInBrowser('the keyboard', (open) => {
 });
 
 describeInBrowser('the address of the console page', (open) => {
-  it('the URL identifies the view: the back button closes a dialog, and a closed dialog does not reopen', async () => {
+  it('the back button closes a dialog, and a closed dialog does not reopen', async () => {
     const id = await newDeployment();
     const { page } = await open();
     await signIn(page, stack, 'member');
@@ -175,7 +176,7 @@ describeInBrowser('the address of the console page', (open) => {
     expect(tab.url()).toBe(address);
   });
 
-  it('shows "not found" for an unknown page', async () => {
+  it('the console shows "not found" for an unknown page', async () => {
     const { page } = await open();
     await signIn(page, stack, 'member', '/console/nowhere');
     await page.getByRole('heading', { name: 'Page not found' }).waitFor();
@@ -184,7 +185,7 @@ describeInBrowser('the address of the console page', (open) => {
 });
 
 describeInBrowser('a member in the console', (open) => {
-  it("a member can neither see another group's Deployment nor find out whether it exists", async () => {
+  it("a member cannot see another group's Deployment or find out whether that Deployment exists", async () => {
     const id = await newDeployment(['finance']);
     await makeKey(stack, id, { name: 'not yours' });
     const { page } = await open();
@@ -229,7 +230,7 @@ describeInBrowser('the page /token', (open) => {
     const token = await page.getByRole('dialog').locator('code').first().innerText();
     expect(token).toMatch(new RegExp(`^dkx_${id}_`));
     expect(await traces(page)).not.toContain(token);
-    // The token does not appear again after a reload or after another Deployment is selected.
+    // A temporary token does not appear again after a reload or after another Deployment is selected.
     await page.reload();
     await page.getByRole('button', { name: 'Create temporary token' }).waitFor();
     expect(await page.content()).not.toContain(token);
@@ -237,7 +238,7 @@ describeInBrowser('the page /token', (open) => {
 });
 
 describeInBrowser('a sign-in to the console', (open) => {
-  it('keeps all input when the sign-in expires while a form is open', async () => {
+  it('a form keeps all input if the sign-in expires while the form is open', async () => {
     const id = await newDeployment();
     const { page } = await open();
     await signIn(page, stack, 'member', `/console/deployments/${id}`);
@@ -264,7 +265,7 @@ describeInBrowser('a sign-in to the console', (open) => {
     ]);
   });
 
-  it('shows a message and no page content when the sign-in expires while a page loads', async () => {
+  it('a page shows a message and no content if the sign-in expires while the page loads', async () => {
     await newDeployment();
     const { page } = await open();
     await signIn(page, stack, 'member');
@@ -278,7 +279,7 @@ describeInBrowser('a sign-in to the console', (open) => {
     await page.getByRole('heading', { name: 'No API keys yet' }).waitFor();
   });
 
-  it('shows no earlier content after a person signs out, not even with the back button', async () => {
+  it('the console shows no earlier content after a person signs out, not even with the back button', async () => {
     const id = await newDeployment();
     await makeKey(stack, id, { name: 'private' });
     const { page } = await open();
@@ -299,7 +300,7 @@ describeInBrowser('a sign-in to the console', (open) => {
     ['with a response from another issuer', '?code=abc&state=forged&iss=https%3A%2F%2Fevil.example.com'],
     ['rejected by the issuer', '?error=access_denied&state=forged'],
     ['without parameters', ''],
-  ])('does not sign in after a redirect that the console did not request: %s', async (_, query) => {
+  ])('the console ignores a sign-in response that it did not request: a redirect %s', async (_, query) => {
     const { page } = await open();
     await page.goto(`${stack.url}/console/signed-in${query}`);
     await page.getByText('The sign-in failed. Try again.').waitFor();
@@ -310,7 +311,7 @@ describeInBrowser('a sign-in to the console', (open) => {
     await page.getByRole('heading', { name: 'Deployments', level: 1 }).waitFor();
   });
 
-  it('shows an error when the issuer does not respond', async () => {
+  it('the console shows an error if the issuer does not respond', async () => {
     const { page } = await open();
     await page.route(`${stack.issuer}/**`, (route) => route.abort());
     await page.goto(stack.url);
@@ -332,7 +333,7 @@ describeInBrowser('the console on API errors', (open) => {
       0,
       'The service cannot be reached. Check your connection and try again.',
     ],
-  ])('shows an error and a way to continue when %s', async (_, status, words) => {
+  ])('the console shows an error and a way to continue if %s', async (_, status, words) => {
     const id = await newDeployment();
     const { page } = await open();
     await signIn(page, stack, 'member');
@@ -363,7 +364,7 @@ describeInBrowser('the console on API errors', (open) => {
     expect(await keysOf(id)).toHaveLength(1);
   });
 
-  it("shows a field's error next to the field", async () => {
+  it('a form shows an error of a field next to the field', async () => {
     const id = await newDeployment();
     const { page } = await open();
     await signIn(page, stack, 'member', `/console/deployments/${id}/add-key`);
@@ -384,7 +385,7 @@ describeInBrowser('the console on API errors', (open) => {
     await expectCraft(page);
   });
 
-  it('reserves space for content while the response is pending', async () => {
+  it('a page reserves space for content while the response is pending', async () => {
     const id = await newDeployment();
     const { page } = await open();
     await signIn(page, stack, 'member');
@@ -408,7 +409,7 @@ describeInBrowser('the console on API errors', (open) => {
 describeInBrowser('the security of the console page', (open) => {
   const SCRIPT = `<img src=x onerror="window.hit=1"><script>window.hit=1</script>"'&{{7*7}}`;
 
-  it('shows scripts in descriptions, and in the names of keys and Deployments, as plain text', async () => {
+  it('the console shows scripts in names and descriptions as plain text', async () => {
     const id = `page_${++count}`;
     await makeDeployment(stack, id, { name: SCRIPT, groups: ['data-eng'] });
     await makeKey(stack, id, { name: SCRIPT, description: SCRIPT });
@@ -417,7 +418,7 @@ describeInBrowser('the security of the console page', (open) => {
     await page.getByRole('heading', { name: SCRIPT, level: 1 }).waitFor();
     await page.getByRole('link', { name: SCRIPT }).click();
     await page.getByRole('heading', { name: 'Secrets' }).waitFor();
-    // The fields for the name and the description.
+    // These are the fields for the name and the description.
     expect(await page.getByText(SCRIPT, { exact: true }).count()).toBe(2);
     await page.getByRole('link', { name: 'Edit', exact: true }).click();
     expect(await page.getByLabel('Name', { exact: true }).inputValue()).toBe(SCRIPT);

@@ -65,7 +65,7 @@ const trusting: ApiKey = {
   ],
 };
 
-describe("an issuer's trust-rule preset", () => {
+describe("The console's form for trust rules has a preset for each issuer", () => {
   const fieldOf = (issuer: TrustedIssuer, label: string) => {
     const field = presetOf(issuer)?.fields.find((one) => one.label === label);
     if (!field) throw new Error(`no field ${label}`);
@@ -126,7 +126,7 @@ describe("an issuer's trust-rule preset", () => {
     expect(presetValue(field, rule)).toBe(typed.trim());
     expect(new RegExp(`^(?:${field.pattern?.[0]})$`, 'v').test(typed.trim())).toBe(true);
     expect(bindsTenant({ issuer: of.issuer, claims }, of)).toBe(true);
-    // An emptied field is empty again, without the part that people do not type.
+    // Emptying the field also removes the part that people do not type.
     expect(withPresetValue(field, rule, ' ')).toStrictEqual(start.claims);
   });
 
@@ -152,10 +152,13 @@ describe("an issuer's trust-rule preset", () => {
       'glab api --hostname git.acme.test projects/acme%2Fetl | jq .id',
       'https://git.acme.test/api/v4/projects/acme%2Fetl',
     ],
-  ])("the preset for $issuer finds the tenant's number on the issuer's own host", (of, command, page) => {
-    const lookup = presetOf(of)?.lookup;
-    expect([lookup?.command('acme/etl'), lookup?.page('acme/etl')]).toStrictEqual([command, page]);
-  });
+  ])(
+    "the preset for $issuer says how to find the tenant's number on the issuer's own host",
+    (of, command, page) => {
+      const lookup = presetOf(of)?.lookup;
+      expect([lookup?.command('acme/etl'), lookup?.page('acme/etl')]).toStrictEqual([command, page]);
+    },
+  );
 
   it('a trust rule that no preset can represent is shown as a list of claims', () => {
     const preset = presetOf({ issuer: GITHUB });
@@ -178,13 +181,13 @@ describe("an issuer's trust-rule preset", () => {
     ['acme/etl; rm -rf ~', false],
     ['acme/$(id)', false],
     ['https://evil.example/x', false],
-  ])('puts only the name of a repository into a command: %s', (text, expected) => {
+  ])('a command to copy can contain only the name of a repository: %s', (text, expected) => {
     expect(isTenant(text)).toBe(expected);
   });
 });
 
-describe('the form for a key', () => {
-  it('the form for a key starts without scopes and with an expiry in 90 days', () => {
+describe("The console's form for an API key sends only what a person changed", () => {
+  it('the form for a new key starts without scopes and with an expiry in 90 days', () => {
     expect(inputOf({ ...emptyFields(), name: 'ci' }, NOW)).toStrictEqual({
       name: 'ci',
       scopes: [],
@@ -192,7 +195,7 @@ describe('the form for a key', () => {
     });
   });
 
-  it('the form for a key sends only the fields that were filled in', () => {
+  it('the form for a new key sends only the fields that were filled in', () => {
     const fields = { ...emptyFields(), name: 'ci', scopes: SCOPES, expiry: 'never' };
     expect(inputOf(fields, NOW)).toStrictEqual({ name: 'ci', scopes: SCOPES });
   });
@@ -217,16 +220,16 @@ describe('the form for a key', () => {
     ['90', '2030-04-01T12:00:00.000Z'],
     ['365', '2031-01-01T12:00:00.000Z'],
     ['never', undefined],
-  ])('converts the expiry %s to the time %s', (expiry, expected) => {
+  ])('the form for a key converts the expiry %s to the time %s', (expiry, expected) => {
     expect(inputOf({ ...emptyFields(), expiry }, NOW).expiresAt).toBe(expected);
   });
 
-  it("converts an expiry date to the end of that day in the person's time zone", () => {
+  it("the form for a key converts an expiry date to the end of that day in the person's time zone", () => {
     const { expiresAt } = inputOf({ ...emptyFields(), expiry: 'date', date: '2030-02-03' }, NOW);
     expect(new Date(expiresAt ?? '').toString()).toContain('Feb 03 2030 23:59:59');
   });
 
-  it('accepts IP ranges separated by line breaks, commas or spaces', () => {
+  it('the form for a key accepts IP ranges separated by line breaks, commas or spaces', () => {
     const fields = { ...emptyFields(), networks: ' 10.0.0.0/8,\n\n2001:db8::/32  192.0.2.0/24\n' };
     expect(inputOf(fields, NOW).networks).toStrictEqual(['10.0.0.0/8', '2001:db8::/32', '192.0.2.0/24']);
   });
@@ -236,7 +239,7 @@ describe('the form for a key', () => {
     SELF_MANAGED,
     { issuer: 'https://ci.acme.test', bind: ['project', 'pipeline'] },
     { ...SELF_MANAGED, bind: ['ref'] },
-  ])('starts a trust rule for $issuer with the claims that the service accepts as the tenant', (of) => {
+  ])('a new trust rule for $issuer starts with the claims that the service accepts as the tenant', (of) => {
     const { issuer } = of;
     const { claims, hint } = claimsOf(of);
     const [rule] = inputOf({ ...emptyFields(), rules: [newRule(of)] }, NOW).trust ?? [];
@@ -256,11 +259,11 @@ describe('the form for a key', () => {
   it.each([
     ['with a secret', key],
     ['with trust rules, limits and an expiry', trusting],
-  ])('sends no changes for a key %s when nothing was edited', (_, of) => {
+  ])('the form for a key %s sends no changes if nothing was edited', (_, of) => {
     expect(changesOf(of, fieldsOf(of), NOW)).toStrictEqual({});
   });
 
-  it("shows a trust rule's claims in a fixed order", () => {
+  it('the form for a key shows the claims of a trust rule in a fixed order', () => {
     const claims = { sub: 'a', ref: 'b' };
     const [rule] = fieldsOf({ ...key, trust: [{ issuer: GITLAB, claims }] }).rules;
     expect(rule?.claims.map(({ name }) => name)).toStrictEqual(['ref', 'sub']);
@@ -279,17 +282,17 @@ describe('the form for a key', () => {
       { rules: fieldsOf(trusting).rules.slice(0, 1) },
       { trust: trusting.trust?.slice(0, 1) },
     ],
-  ])('sends only %s when only that field changed', (_, typed, expected) => {
+  ])('the form for a key sends only %s if only that field changed', (_, typed, expected) => {
     expect(changesOf(trusting, { ...fieldsOf(trusting), ...typed }, NOW)).toStrictEqual(expected);
   });
 
-  it('editing an idle or expired key does not also enable it', () => {
+  it('editing an idle or expired key in the form does not enable the key', () => {
     const idle: ApiKey = { ...trusting, status: 'idle' };
     expect(changesOf(idle, { ...fieldsOf(idle), name: 'new' }, NOW)).toStrictEqual({ name: 'new' });
   });
 });
 
-describe("the service's validation errors", () => {
+describe("The console shows the service's validation errors next to the fields", () => {
   const faults = [
     { field: 'networks[1]', rule: 'must be a network' },
     { field: 'trust[0].claims.sub.prefix', rule: 'must end in / or :' },
@@ -303,12 +306,12 @@ describe("the service's validation errors", () => {
     ['trust', undefined, 'must end in / or :'],
     ['scopes', undefined, undefined],
     ['name', undefined, undefined],
-  ])("shows the service's validation errors next to %s", (name, counted, expected) => {
+  ])("the console shows the service's validation errors next to the field %s", (name, counted, expected) => {
     expect(faultOf(faults, name, counted)).toBe(expected);
   });
 });
 
-describe("a key's status", () => {
+describe("The console shows each key's status", () => {
   it.each([
     [{ status: 'active' }, 'Active', 'good'],
     [{ status: 'active', expiresAt: new Date(NOW + 7 * DAY + 1).toISOString() }, 'Active', 'good'],
@@ -325,7 +328,7 @@ describe("a key's status", () => {
     ['active', 'Malformed'],
     ['disabled', 'Malformed, disabled'],
   ] as const)(
-    'the console shows "malformed" before any other status of a malformed key: %s',
+    'the console shows "malformed" instead of any other status of a malformed key: %s',
     (status, words) => {
       expect(stateOf({ status, malformed: true }, NOW)).toStrictEqual({ words, tone: 'bad' });
     },
@@ -333,7 +336,7 @@ describe("a key's status", () => {
 });
 
 describe('ruleWords', () => {
-  it('describes a trust rule by its issuer, its tenant and the other claims', () => {
+  it('ruleWords describes a trust rule by its issuer, its tenant and the other claims', () => {
     expect((trusting.trust ?? []).map((rule) => ruleWords(rule, []))).toStrictEqual([
       'GitHub Actions: repository_id is 4711, sub begins with repo:acme/',
       'gitlab.com: project_id is 1, audience is https://keys.acme.test, each token only once',
@@ -353,13 +356,16 @@ describe('ruleWords', () => {
     [{ issuer: 'https://oidc.eks.eu-west-1.amazonaws.com/id/A1B2' }, 'Amazon EKS (A1B2)'],
     [{ issuer: 'https://3f1c9a36.tokens.sts.global.api.aws' }, 'AWS IAM (3f1c9a36)'],
     [{ issuer: 'https://ci.acme.test:8443/x' }, 'ci.acme.test:8443/x'],
-  ])('gives the issuer $issuer a label that differs from those of other issuers of its kind', (of, label) => {
-    expect(issuerLabel(of)).toBe(label);
-  });
+  ])(
+    'ruleWords gives the issuer $issuer a label that differs from those of other issuers of its kind',
+    (of, label) => {
+      expect(issuerLabel(of)).toBe(label);
+    },
+  );
 });
 
 describe('ruleFaults', () => {
-  it('names the part of the trust rule that the service rejects', () => {
+  it('ruleFaults names the part of the trust rule that the service rejects', () => {
     const faults = [
       { field: 'name', rule: 'must not be empty' },
       { field: 'trust[1]', rule: 'must bind sub to exact text' },
@@ -380,7 +386,7 @@ describe('ruleFaults', () => {
   });
 });
 
-describe('eventWords and actorWords', () => {
+describe('The console describes events and actors in words', () => {
   const event = (type: string, data: object = {}) => ({
     id: '01',
     type,

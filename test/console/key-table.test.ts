@@ -28,7 +28,7 @@ const view = (keys: ApiKey[], query: Partial<TableQuery> = {}) =>
 const namesOf = (keys: ApiKey[], query: Partial<TableQuery>) =>
   view(keys, query).rows.map(({ name }) => name);
 
-describe('the key table', () => {
+describe("The console's key table filters, sorts and selects keys", () => {
   const { lastUsedAt: _, ...unused } = keyOf(6);
   const keys = [
     keyOf(1),
@@ -52,7 +52,7 @@ describe('the key table', () => {
     ['violates-policy', ['key 9']],
     ['malformed', ['key 8']],
   ] as const)(
-    'lists the keys that have a given status, newest first, and counts them: %s',
+    'the key table lists the keys that have a given status, newest first, and counts them: %s',
     (filter, expected) => {
       expect(namesOf(keys, { filter })).toStrictEqual(expected);
       expect(view(keys).counts[filter]).toBe(expected.length);
@@ -67,7 +67,7 @@ describe('the key table', () => {
     ['used', true, ['Key 30', 'key 2', 'key 10']],
     ['created', false, ['key 2', 'key 10', 'Key 30']],
   ] as const)(
-    'sorts keys by %s (descending: %s) and puts keys without a value last',
+    'the key table sorts keys by %s (descending: %s) and puts keys without a value last',
     (column, isDescending, expected) => {
       const { lastUsedAt: __, ...never } = keyOf(10, { expiresAt: at(1) });
       const sortable = [
@@ -86,18 +86,21 @@ describe('the key table', () => {
     ['0000020', ['key 20']],
     // This text occurs in every ID but is too short to identify a key.
     ['01k', []],
-  ])('finds keys whose name, ID or description contains every word of %s', (text, expected) => {
-    const searched = [keyOf(2), keyOf(3, { description: 'Asks Ada' }), keyOf(20)];
-    expect(namesOf(searched, { search: text })).toStrictEqual(expected);
-  });
+  ])(
+    'a search in the key table finds keys whose name, ID or description contains every word of %s',
+    (text, expected) => {
+      const searched = [keyOf(2), keyOf(3, { description: 'Asks Ada' }), keyOf(20)];
+      expect(namesOf(searched, { search: text })).toStrictEqual(expected);
+    },
+  );
 
-  it('shows one page of keys, or the last page when the page number is too high', () => {
+  it('the key table shows one page of keys, or the last page if the page number is too high', () => {
     const many = Array.from({ length: PAGE_SIZE + 1 }, (_one, number) => keyOf(number));
     expect(view(many).rows).toHaveLength(PAGE_SIZE);
     expect(view(many, { number: 9 })).toMatchObject({ number: 2, rows: [{ name: 'key 0' }] });
   });
 
-  it('selects individual keys, one page of keys or all matching keys, and never a key that does not match', () => {
+  it('the key table can select individual keys, one page of keys or all matching keys', () => {
     const [one, two, three] = [keyOf(1), keyOf(2), keyOf(3, { status: 'disabled' })];
     const all = [one, two, three];
     expect(withSelected(view(all), one.id, true)).toStrictEqual([suffixOf(one.id)]);

@@ -31,7 +31,7 @@ const HOSTILE = [
 ];
 
 describeInBrowser('a link to the console', (open) => {
-  it("#62: a link opens its Deployment's page or shows an error, and causes no other calls, regardless of the link's text", async () => {
+  it("#62: a link with any text opens its Deployment's page or shows an error, and causes no other calls", async () => {
     const { page } = await open();
     await signIn(page, stack, 'member', '/token');
     const calls: string[] = [];
@@ -67,7 +67,7 @@ describeInBrowser('a link to the console', (open) => {
       /^GET \/deployments(\/[\w-]+(\/(api-keys\?order=newest|events|temporary-tokens))?)?$/.test(one);
     expect(calls.filter((one) => !isOfPage(one))).toStrictEqual([]);
     expect(calls.length).toBeGreaterThan(HOSTILE.length);
-    // The key named in the links was not rotated.
+    // The key that the links name was not rotated.
     const { json } = await callAs(stack, 'admin', 'GET', `/deployments/demo/api-keys/${key.id}`);
     expect(json.credentials).toHaveLength(1);
   });

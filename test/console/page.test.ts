@@ -43,9 +43,9 @@ const views = [
   '/token?deployment=demo',
 ];
 
-describe('the console page', () => {
+describe('The service serves the console page', () => {
   it.each(views)(
-    'serves the console page at %s, so that a reload stays on the same page, and forbids caching',
+    'the console page is served without caching at %s, so that a reload stays on the same page',
     async (path) => {
       const reply = await get(path);
       expect(reply.status).toBe(200);
@@ -69,7 +69,7 @@ describe('the console page', () => {
     });
   });
 
-  it('the API still serves its own paths, responds with JSON and requires a sign-in', async () => {
+  it('the API still serves its own paths next to the console, responds with JSON and requires a sign-in', async () => {
     await makeDeployment(stack, 'demo');
     expect((await get('/deployments')).json).toStrictEqual({ message: 'Unauthorized' });
     const token = await stack.signIn('member');
@@ -78,7 +78,7 @@ describe('the console page', () => {
     expect(listing.json.items).toHaveLength(1);
   });
 
-  it('the console page receives only the issuer, the client, the scopes, the trusted issuers, the rule for administrators, and the key policy', async () => {
+  it('the console page receives only the settings that it shows or needs to sign people in', async () => {
     const { text } = await get('/console');
     const [, content = ''] = /<meta name="console" content="([^"]*)">/.exec(text) ?? [];
     expect(JSON.parse(content.replace(/&#(\d+);/g, (_, code) => String.fromCharCode(code)))).toStrictEqual({
@@ -103,7 +103,7 @@ describe('the console page', () => {
   });
 });
 
-describe('a file that the console page loads', () => {
+describe("The service serves the console's files", () => {
   const types = [
     [page.script, 'text/javascript; charset=utf-8'],
     [page.style, 'text/css; charset=utf-8'],
@@ -111,7 +111,7 @@ describe('a file that the console page loads', () => {
   ] as const;
 
   it.each(types)(
-    'serves a console file that can be cached forever, because its name contains its hash: %s',
+    'a console file can be cached forever, because its name contains its hash: %s',
     async (name, type) => {
       expect(name).toMatch(/-[0-9A-Z]{8}\.(js|css|svg)$/);
       const reply = await get(`/console/assets/${name}`);
@@ -127,14 +127,14 @@ describe('a file that the console page loads', () => {
     },
   );
 
-  it('sends a console file uncompressed to a client that does not accept gzip', async () => {
+  it('a console file is sent uncompressed to a client that does not accept gzip', async () => {
     const reply = await get(`/console/assets/${page.script}`, { 'accept-encoding': 'identity' });
     expect(reply.headers).not.toHaveProperty('content-encoding');
     expect(reply.text).toBe(gunzipSync(Buffer.from(page.assets[page.script] ?? '', 'base64')).toString());
   });
 
   it.each(['main-00000000.js', 'index.html', 'constructor', '__proto__'])(
-    'returns an uncached 404 for a console file that does not exist: %s',
+    'a console file that does not exist returns an uncached 404: %s',
     async (name) => {
       const reply = await get(`/console/assets/${name}`);
       expect(reply.status).toBe(404);
@@ -142,7 +142,7 @@ describe('a file that the console page loads', () => {
     },
   );
 
-  it("the console's first load is at most 60 KiB compressed, and every other page loads only when it is opened", async () => {
+  it("the console's first load is at most 60 KiB compressed, and other pages load only when they are opened", async () => {
     const sizeOf = (name: string) => Buffer.from(page.assets[name] ?? '', 'base64').length;
     const textOf = (name: string) => gunzipSync(Buffer.from(page.assets[name] ?? '', 'base64')).toString();
     /** Returns the scripts that a script imports immediately, and those that it imports on demand. */
@@ -172,7 +172,7 @@ describe('a file that the console page loads', () => {
   });
 });
 
-describe("the console's views", () => {
+describe('Each view of the console has its own path', () => {
   const id = 'etl_1-A';
   const keyId = `dk_${id}_01ARZ3NDEKTSV4RRFFQ69G5FAV`;
   const FILTERED: TableQuery = {
@@ -232,7 +232,7 @@ describe("the console's views", () => {
     ['status=constructor', {}],
     ['selected=<script>', {}],
     ['selected=ABCDEFGH.x', { selected: ['ABCDEFGH'] }],
-  ])('the key table accepts any query: %s', (search, expected) => {
+  ])('the path of the key table accepts any query: %s', (search, expected) => {
     expect(tableQueryOf(Object.fromEntries(new URLSearchParams(search)))).toStrictEqual({
       ...EMPTY_QUERY,
       ...expected,
@@ -246,7 +246,7 @@ describe("the console's views", () => {
   });
 });
 
-describe('a time relative to now', () => {
+describe('The console shows times relative to now', () => {
   const now = Date.parse('2030-01-01T12:00:00Z');
   it.each([
     ['2030-01-01T12:00:00Z', 'just now'],
@@ -260,7 +260,7 @@ describe('a time relative to now', () => {
     ['2030-01-01T12:00:30Z', 'in less than a minute'],
     ['2030-01-02T12:00:01Z', 'in 24 hours'],
     ['2030-04-01T12:00:00Z', 'in 3 months'],
-  ])('shows the time %s relative to now: %s', (time, words) => {
+  ])('the console shows the time %s relative to now: %s', (time, words) => {
     expect(ago(time, now)).toBe(words);
   });
 });

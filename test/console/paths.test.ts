@@ -6,7 +6,7 @@ const ORIGIN = 'https://keys.example.com';
 const KEY = 'dk_demo_01ARZ3NDEKTSV4RRFFQ69G5FAV';
 const ULID = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
 
-// The types of this module depend on browser types, which the tests do not include.
+// The types of this module depend on browser types, which the type check of the tests does not include.
 const { Api } = await import(new URL('../../functions/console/api.ts', import.meta.url).href);
 
 /** Strings that a link can contain in place of an ID. */
@@ -50,7 +50,7 @@ const hostile = fc.oneof(
 const isSafe = (text: string) => /^[\w-]{1,128}$/.test(text);
 
 describe('pathOf', () => {
-  it('#62: rejects a path segment that could lead to another path', () => {
+  it('#62: pathOf rejects a path segment that could lead to another path', () => {
     fc.assert(
       fc.property(hostile, (text) => {
         const build = () => pathOf(['deployments', text, 'api-keys']);
@@ -61,7 +61,7 @@ describe('pathOf', () => {
     );
   });
 
-  it('#62: encodes every query value, so that the path stays the same', () => {
+  it('#62: pathOf encodes every query value, so that the path stays the same', () => {
     fc.assert(
       fc.property(hostile, (cursor) => {
         const url = new URL(pathOf(['deployments'], { cursor, absent: undefined }), ORIGIN);
@@ -72,7 +72,7 @@ describe('pathOf', () => {
   });
 });
 
-describe('the console’s API client', () => {
+describe("The console's API client calls only the intended paths", () => {
   const api = new Api({ accessToken: async () => 'token' });
   const input = { name: 'ci', scopes: ['code:deploy'] };
 
@@ -141,7 +141,7 @@ describe('the console’s API client', () => {
     return calls;
   }
 
-  it("this file tests every call that the console's API client can make", () => {
+  it("the tests cover every call that the console's API client can make", () => {
     const own = Object.keys(api).filter((name) => name !== 'deployments');
     expect(CALLS.map(([name]) => name).sort()).toStrictEqual(own.sort());
   });
@@ -169,7 +169,7 @@ describe('the console’s API client', () => {
     },
   );
 
-  it('#62: sends a cursor as one parameter, whatever characters it contains', async () => {
+  it('#62: the API client sends a cursor as one parameter, whatever characters the cursor contains', async () => {
     await fc.assert(
       fc.asyncProperty(hostile, async (cursor) => {
         const calls = watchCalls();
@@ -194,7 +194,7 @@ describe('viewAt', () => {
     }
   });
 
-  it('#62: accepts only valid Deployment and key IDs', () => {
+  it('#62: viewAt accepts only valid Deployment and key IDs', () => {
     const isDeploymentId = (id: string) => /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(id);
     fc.assert(
       fc.property(hostile, (text) => {
@@ -205,7 +205,7 @@ describe('viewAt', () => {
             ? { page: 'token', deploymentId }
             : { page: 'unknown' },
         );
-        // Tries each string unchanged, and encoded as one path segment.
+        // Tries each string both unchanged and encoded as one path segment.
         for (const part of [text, encodeURIComponent(text.toWellFormed())]) {
           for (const path of [
             `/console/deployments/${part}`,

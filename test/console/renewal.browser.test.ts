@@ -38,11 +38,11 @@ describeInBrowser('a sign-in with a refresh token', (open) => {
     for (const token of await Promise.all(given)) expect(kept).not.toContain(token);
   });
 
-  it('the console refreshes the sign-in once for concurrent calls, including a call whose 401 response arrives late', async () => {
+  it('for concurrent calls, the console refreshes the sign-in only once, even if one 401 response arrives late', async () => {
     const { page } = await open();
     const given = watchRefreshTokens(page);
     await signIn(page, stack, 'member');
-    // The other call has refreshed the sign-in, used the new token and received a response.
+    // By now, the other call has refreshed the sign-in, used the new token and received a response.
     const otherIsDone = page.waitForResponse((one) => one.url().endsWith('/deployments/etl') && one.ok());
     let refused = 0;
     await page.route('**/deployments/etl/api-keys*', async (route) => {

@@ -48,7 +48,7 @@ beforeAll(async () => {
 beforeEach(() => writeFileSync(log, ''));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Returns the shell script that the CI would run. */
+/** Returns the shell script that the CI system would run. */
 function scriptOf(id: string, service: string, keyId: string): string {
   const code = SNIPPETS.find((snippet) => snippet.id === id)?.hardened({ keyId, service }) ?? '';
   if (id === 'github') return parse(code)[0].run;
@@ -58,8 +58,8 @@ function scriptOf(id: string, service: string, keyId: string): string {
 }
 
 /**
- * The shells that each CI uses, and the shells on people's own machines. A normal run tests only the first shell of
- * each list; CI tests them all.
+ * The shells that each CI system uses, and the shells on people's own machines. A normal run tests only the first shell
+ * of each list; CI tests them all.
  */
 const SHELLS: Record<string, string[][]> = {
   github: [['bash', '-e', '-c']],
@@ -142,7 +142,7 @@ function expectNoLeak(id: string, outcome: Outcome, secret: string): void {
   }
 }
 
-describe.each(runs)('the %s snippet in %j', (id, shell) => {
+describe.each(runs)('The %s snippet exchanges a secret safely in %j', (id, shell) => {
   it("a snippet exchanges the key's secret, calls the API and leaks nothing", async () => {
     const outcome = await run(shell, scriptOf(id, stack.url, key.id), key.secret);
     expect(outcome.stderr).toBe('');
@@ -152,7 +152,7 @@ describe.each(runs)('the %s snippet in %j', (id, shell) => {
     expectNoLeak(id, outcome, key.secret);
   });
 
-  it('a snippet leaks nothing when the shell traces its commands', async () => {
+  it('a snippet leaks nothing if the shell traces its commands', async () => {
     const [name = '', ...flags] = shell;
     const outcome = await run([name, '-x', ...flags], scriptOf(id, stack.url, key.id), key.secret);
     expect(outcome.code).toBe(0);
@@ -214,7 +214,7 @@ describe.each(runs)('the %s snippet in %j', (id, shell) => {
   });
 
   it.each([401, 403])(
-    'a snippet exchanges the secret again when the API returns %d, and then succeeds',
+    'a snippet exchanges the secret again if the API returns %d, and then succeeds',
     async (status) => {
       const service = await pretend([200], [status, 200]);
       const outcome = await run(shell, scriptOf(id, service.url, 'dk_etl_x'), SECRET);
@@ -226,7 +226,7 @@ describe.each(runs)('the %s snippet in %j', (id, shell) => {
     },
   );
 
-  it.each([401, 403])('a snippet fails when the API returns %d twice', async (status) => {
+  it.each([401, 403])('a snippet fails if the API returns %d twice', async (status) => {
     const service = await pretend([200], [status]);
     const outcome = await run(shell, scriptOf(id, service.url, 'dk_etl_x'), SECRET);
     expect(outcome.code).toBe(1);
@@ -236,7 +236,7 @@ describe.each(runs)('the %s snippet in %j', (id, shell) => {
     service.close();
   });
 
-  it('a snippet fails immediately when the service rejects the key', async () => {
+  it('a snippet fails immediately if the service rejects the key', async () => {
     const service = await pretend([401], [200]);
     const outcome = await run(shell, scriptOf(id, service.url, 'dk_etl_x'), SECRET);
     expect(outcome).toMatchObject({ code: 1, stdout: '', stderr: 'No access token: HTTP 401\n' });
@@ -244,14 +244,14 @@ describe.each(runs)('the %s snippet in %j', (id, shell) => {
     service.close();
   });
 
-  it('a snippet fails when the service does not respond', async () => {
+  it('a snippet fails if the service does not respond', async () => {
     const outcome = await run(shell, scriptOf(id, 'http://127.0.0.1:1', 'dk_etl_x'), SECRET);
     expect(outcome.code).not.toBe(0);
     expectNoLeak(id, outcome, SECRET);
   });
 });
 
-describe('the CI step', async () => {
+describe('The CI step for a key without a secret exchanges an OIDC token', async () => {
   const trust = [{ issuer: issuer.url, claims: { sub: 'a' } }];
   let keyId: string;
   let subject: string;
@@ -274,7 +274,7 @@ describe('the CI step', async () => {
   });
   beforeEach(() => Object.assign(job, { asked: [], status: 200 }));
 
-  /** Returns the script that the issuer's CI would run, and the environment of that CI. */
+  /** Returns the script that the issuer's CI system would run, and the environment of that CI system. */
   function step(of: string, audience = stack.url) {
     const { hardened: code } = trustStep({ keyId, service: stack.url, issuer: { issuer: of }, audience });
     const url = `http://127.0.0.1:${(github.address() as AddressInfo).port}/job?v=2`;
@@ -331,7 +331,7 @@ describe('the CI step', async () => {
     expect(stepFor({ issuer: GITHUB }, stack.url)[0].with).toStrictEqual(inputs);
     expect(stepFor({ issuer: GITHUB }, "it's")[0].with).toStrictEqual({ ...inputs, audience: "it's" });
     expect(stepFor({ issuer: GITLAB }, stack.url).include[0].inputs).toStrictEqual(inputs);
-    // The component has no input for an audience.
+    // The GitLab component has no input for an audience.
     const selfManaged = { issuer: 'https://git.acme.test', preset: 'gitlab' } as const;
     expect(stepFor(selfManaged, stack.url).include[0].inputs).toStrictEqual(inputs);
 
@@ -355,7 +355,7 @@ describe('the CI step', async () => {
     expect(step(GITLAB, `it's: "x" #y`).env).toHaveProperty(SUBJECT_NAME);
   });
 
-  it('the CI step for a key without a secret fails with a clear message when GitHub returns no token or the service rejects the token', async () => {
+  it('the CI step for a key without a secret fails with a clear message if it gets no token', async () => {
     job.status = 403;
     const none = step(GITHUB);
     const refused = await run(SHELLS.github?.[0] ?? [], none.script, 'none', none.env);
@@ -366,7 +366,7 @@ describe('the CI step', async () => {
   });
 });
 
-describe('the terminal snippet', () => {
+describe('The snippet for a terminal asks for credentials', () => {
   const PS1 = 'type here> ';
 
   /** Runs an interactive shell and answers one prompt, as a person would. */
@@ -427,7 +427,7 @@ describe('the terminal snippet', () => {
   );
 });
 
-describe('the snippets', () => {
+describe('All snippets are valid and contain no secrets', () => {
   it("snippets contain no secret, and snippets for different keys differ only in the key's ID", () => {
     for (const { hardened: code } of SNIPPETS) {
       const [one, other] = ['dk_etl_1', 'dk_etl_2'].map((keyId) => code({ keyId, service: stack.url }));

@@ -158,8 +158,8 @@ describeInBrowser('the console, from sign-in to deletion', (open) => {
         stderr: expect.stringContaining('The requested URL returned error: 401'),
       });
 
-      // A button label that changes back causes only a small layout shift. A line of text would cause a larger shift.
-      // A new event moves the older ones. A message covers the page and moves nothing.
+      // If a button's label changes back, the layout shifts only a little; a line of text would shift it more. A new
+      // event moves the older events. A message covers the page and moves nothing.
       const isExpected = (moved: string[]) =>
         moved.every((one) => /^<(li class="event"|div class="toasts")/.test(one));
       expect(
@@ -245,7 +245,7 @@ describeInBrowser('a secret in the console', (open) => {
     },
   );
 
-  it('a secret stays visible when Escape is pressed by accident', async () => {
+  it('a secret stays visible if Escape is pressed by accident', async () => {
     const { page } = await open();
     await signIn(page, stack, 'admin', '/console/deployments/billing/add-key');
     await page.getByLabel('Name', { exact: true }).fill('slip');
@@ -256,7 +256,7 @@ describeInBrowser('a secret in the console', (open) => {
     expect(await page.getByText('This is the only time').isVisible()).toBe(true);
   });
 
-  it('when the response that contains a secret is lost, the console does not create a second key and explains what happened', async () => {
+  it('if the response with a secret is lost, the console explains what happened and does not create a second key', async () => {
     const { page } = await open();
     await signIn(page, stack, 'admin', '/console/deployments/billing');
     await page.getByRole('link', { name: 'Create API key' }).first().click();

@@ -9,9 +9,7 @@ import { makeDeployment, makeKey, runStack } from '../support/stack.ts';
 const stack = await runStack();
 const DAY = 86_400_000;
 
-/**
- * Writes keys directly to the table, as if someone had created one key each hour over a year, the last one an hour ago.
- */
+/** Writes keys directly to the table, as if someone had created one key each hour, the last one an hour ago. */
 async function fill(deploymentId: string, keys: number): Promise<void> {
   const [deployment] = await partition(stack, `DEPLOYMENT#${deploymentId}`);
   const now = Date.now();
@@ -135,7 +133,7 @@ describeInBrowser('the table of API keys', (open) => {
     await callAs(stack, 'member', 'DELETE', `/deployments/large/api-keys/${id}`);
   });
 
-  it('keeps the search field, its text and the focus while keys load and when loading fails', async () => {
+  it('the search field keeps its text and the focus while keys load and if loading fails', async () => {
     const { page } = await open();
     const held: (() => void)[] = [];
     let isFailing = false;
@@ -159,7 +157,7 @@ describeInBrowser('the table of API keys', (open) => {
     await statusOf(page, 'Searching: 100 of 100 API keys so far').waitFor();
     await page.keyboard.type('7');
     await statusOf(page, 'Searching: 19 of 100 API keys so far').waitFor();
-    // Keys of any order but the newest first cannot be placed before all have been loaded.
+    // Keys in any order but the newest first cannot be placed before all keys have been loaded.
     expect((await names(page))[0]).toBe('pipeline 997');
     await page.getByRole('columnheader', { name: 'Name' }).getByRole('link').click();
     await page.getByLabel('Loading API keys').waitFor();
@@ -182,7 +180,7 @@ describeInBrowser('the table of API keys', (open) => {
     expect((await names(page)).slice(0, 2)).toStrictEqual(['pipeline 70', 'pipeline 170']);
   });
 
-  it('the table keeps its search, filter, order, page and selection in the URL, and the back button restores them', async () => {
+  it("the URL contains the table's search, filter, order, page and selection, and the back button restores them", async () => {
     const { page } = await open();
     await signIn(page, stack, 'member', '/console/deployments/large');
     await statusOf(page, '999 API keys').waitFor();
@@ -221,7 +219,7 @@ describeInBrowser('the table of API keys', (open) => {
     expect(await names(page)).toStrictEqual(before);
   });
 
-  it('the next page of the table starts at its top, the link that opened it keeps the focus, and Back restores the place', async () => {
+  it('the next page of the key table starts at the top, and the back button restores the previous position', async () => {
     const { page } = await open();
     await signIn(page, stack, 'member', '/console/deployments/large');
     await statusOf(page, '999 API keys').waitFor();
@@ -234,7 +232,7 @@ describeInBrowser('the table of API keys', (open) => {
       expect(await page.evaluate('scrollY')).toBe(0);
       expect(await page.evaluate('document.activeElement.innerText')).toBe('Next');
     }
-    // Back also restores the place in the table.
+    // The back button also restores the position in the table.
     await page.evaluate('scrollTo(0, 900)');
     const link = page.getByRole('link', { name: 'pipeline 872', exact: true });
     const before = (await link.boundingBox())?.y;
@@ -249,7 +247,7 @@ describeInBrowser('the table of API keys', (open) => {
     await expect.poll(() => page.evaluate('document.activeElement.innerText')).toBe('Edit');
   });
 
-  it('at a width of 320 pixels, the table can be sorted and all its keys can be selected', async () => {
+  it('at a width of 320 pixels, the key table can still be sorted and all keys can be selected', async () => {
     const { page } = await open({ viewport: { width: 320, height: 640 } });
     await signIn(page, stack, 'member', '/console/deployments/large');
     await statusOf(page, '999 API keys').waitFor();
@@ -281,7 +279,7 @@ describeInBrowser('the table of API keys', (open) => {
     await statusOf(page, '999 API keys').waitFor();
   });
 
-  it("scrolls to a new or edited key and highlights it, regardless of the table's page or filter", async () => {
+  it('the table scrolls to a new or edited key and highlights it, regardless of the page or filter', async () => {
     await makeDeployment(stack, 'pinned');
     await fill('pinned', 150);
     const { page } = await open();
@@ -310,7 +308,7 @@ describeInBrowser('the table of API keys', (open) => {
     expect(Number(box?.y)).toBeLessThan(DESKTOP.height);
   });
 
-  it('disables, enables and deletes many keys at once, and can retry the calls that failed', {
+  it('the table can disable, enable and delete many keys at once, and retry the calls that failed', {
     timeout: 180_000,
   }, async () => {
     await makeDeployment(stack, 'bulk');
@@ -369,7 +367,7 @@ describeInBrowser('the table of API keys', (open) => {
     expect(await all()).toHaveLength(45);
   });
 
-  it('before a deletion, shows how the key differs from other keys with the same name', async () => {
+  it('before a deletion, the console shows how the key differs from other keys with the same name', async () => {
     await makeDeployment(stack, 'twins');
     const [one, other] = [
       await makeKey(stack, 'twins', { name: 'twin' }),
@@ -394,7 +392,7 @@ describeInBrowser('the table of API keys', (open) => {
     expect(items.map(({ id }: { id: string }) => id)).toStrictEqual([other.id]);
   });
 
-  it('keeps the loaded keys when loading the Deployment or reloading the list fails', async () => {
+  it('the page keeps the loaded keys if the Deployment or the list cannot be loaded again', async () => {
     const { page } = await open();
     await signIn(page, stack, 'member', '/console/deployments/small');
     await statusOf(page, '20 API keys').waitFor();
@@ -438,7 +436,7 @@ describeInBrowser('a form with input that is not saved', (open) => {
     await question.getByRole('button', { name: 'Discard changes' }).click();
     await page.getByRole('dialog').waitFor({ state: 'detached' });
     await expect.poll(() => new URL(page.url()).pathname).toBe('/console/deployments/small');
-    // The form also asks if Escape follows the input before the browser has painted the input.
+    // The form also asks for confirmation if Escape follows the input before the browser has painted the input.
     await page.getByRole('link', { name: 'Create API key' }).click();
     await name.waitFor();
     await page.evaluate(`(async () => {

@@ -99,13 +99,13 @@ describeInBrowser('an API key in the console', (open) => {
     for (const secret of [second, third]) expect(kept).not.toContain(secret);
   });
 
-  it("a key's page lists its active tokens and can revoke one or all of them, while the key's secret keeps working", async () => {
+  it("a key's page lists its active tokens and can revoke one or all of them", async () => {
     await makeDeployment(stack, 'active');
     const key = await makeKey(stack, 'active', { name: 'ci' });
     const narrowed = await swap(stack, key, 'airflow:read');
     const used = await swap(stack, key);
     stack.clock.advance(600);
-    // The browser of the other tests has the clock of the machine.
+    // The browsers of other tests use the machine's clock, so this test sets the stack's clock back.
     onTestFinished(() => void stack.clock.advance(-600));
     expect(await use(stack, used)).toBe(200);
     const { page, faults } = await open({ viewport: PHONE });
@@ -163,7 +163,7 @@ describeInBrowser('an API key in the console', (open) => {
     expect(faults.filter((fault) => !fault.includes('503'))).toStrictEqual([]);
   });
 
-  it('marks a key whose item is malformed; the key can still be disabled and deleted, which revokes its tokens', async () => {
+  it('the console marks a malformed key, which can still be disabled and deleted', async () => {
     await makeDeployment(stack, 'malformed');
     const key = await makeKey(stack, 'malformed', { name: 'ci' });
     const token = await swap(stack, key);
@@ -234,7 +234,7 @@ describeInBrowser('an API key in the console', (open) => {
     expect(await page.getByRole('link', { name: 'Rotate secret' }).count()).toBe(0);
     await expectCraft(page);
     expect(await use(stack, next)).toBe(401);
-    // The form cannot enable the key, because the leaked secret would be valid again.
+    // The form cannot enable the key, because that would make the leaked secret valid again.
     await page.getByRole('link', { name: 'Edit', exact: true }).click();
     await dialog.getByRole('button', { name: 'Save' }).waitFor();
     expect(await dialog.getByLabel('Enabled').count()).toBe(0);
@@ -248,7 +248,7 @@ describeInBrowser('an API key in the console', (open) => {
     expect(faults).toStrictEqual([]);
   });
 
-  it('a key stays in the list with its status after it expires or becomes idle, and can be activated again', async () => {
+  it('an expired or idle key stays in the list and can be activated again', async () => {
     stack.clock.advance(-45 * DAY);
     const day = (days: number) => new Date(stack.clock.now() + days * DAY * 1000).toISOString();
     await makeDeployment(stack, 'time');
@@ -308,7 +308,7 @@ describeInBrowser('an API key in the console', (open) => {
 });
 
 describeInBrowser('an API key without a secret, limited to IP ranges', (open) => {
-  it('a key without a secret can be created, displayed with its rules and CI setup, used by a pipeline, and edited', async () => {
+  it('the console can create, show and edit a key without a secret, and shows how to use the key in CI', async () => {
     await makeDeployment(stack, 'trust');
     const subject = await issuer.sign({
       claims: { sub: 'etl', ref: 'refs/heads/main' },
@@ -372,7 +372,7 @@ describeInBrowser('an API key without a secret, limited to IP ranges', (open) =>
     await rules.getByText(`${new URL(issuer.url).host}: sub is etl`).waitFor();
     await page.getByText('127.0.0.0/8').waitFor();
     expect(await page.getByRole('link', { name: 'Rotate secret' }).count()).toBe(0);
-    // The CI step contains no secret, so a reload shows it again.
+    // The CI step contains no secret, so a reload shows the CI step again.
     await page.getByRole('link', { name: 'CI setup' }).click();
     await page.reload();
     await dialog.getByText(`client_id=${id}`).first().waitFor();
@@ -405,14 +405,14 @@ describeInBrowser('an API key without a secret, limited to IP ranges', (open) =>
     await dialog.waitFor({ state: 'detached' });
     await run();
     expect(await keyOf()).toMatchObject({ networks: [], trust: before.trust });
-    // The requests that the form rejected got 400 responses.
+    // The browser also logs the 400 responses that the form caused.
     expect(faults.filter((fault) => !fault.includes('400'))).toStrictEqual([]);
     expect(`${await traces(page)}\n${logged.join('')}`).not.toContain(subject);
   });
 });
 
 describeInBrowser('the explanation of a token of a CI', (open) => {
-  it('the dialog that explains a CI token shows which claim differs, and forgets the token when the dialog closes', async () => {
+  it('the dialog that explains a CI token shows which claim differs, and discards the token when it closes', async () => {
     await makeDeployment(stack, 'explain');
     const claims = { sub: 'etl', ref: 'refs/heads/main' };
     const trust = [
@@ -485,12 +485,12 @@ describeInBrowser('the explanation of a token of a CI', (open) => {
 });
 
 describeInBrowser('the events of a Deployment in the console', (open) => {
-  it("shows a Deployment's events to members, and to administrators even after the Deployment was deleted", async () => {
+  it("members see a Deployment's events, and administrators see them even after the Deployment was deleted", async () => {
     await makeDeployment(stack, 'history', { name: 'History', groups: ['data-eng'] });
     await makeKey(stack, 'history', { name: 'ci' });
     const path = '/deployments/history';
     const [{ generation } = {}] = await partition(stack, 'DEPLOYMENT#history');
-    // The sweep writes these events one hour later.
+    // The daily check of all keys writes these events one hour later.
     const reject = (count: number) => {
       const life = { id: 'history', generation: String(generation) };
       const actor = { principal: 'member', type: 'person', address: '127.0.0.1', requestId: 'r' } as const;

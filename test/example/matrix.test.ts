@@ -129,7 +129,7 @@ const ROWS: Row[] = [
 const deploy = (kind: Kind, deploymentId: string, token?: string): Promise<Reply> =>
   call(APIS[kind], 'POST', `/deployments/${deploymentId}/deploys`, { token });
 
-/** REST and HTTP APIs have different error messages. */
+/** The error messages of REST APIs and HTTP APIs differ. */
 const REFUSALS: Record<'REST' | 'HTTP', Record<401 | 403, object>> = {
   REST: {
     401: { message: 'Unauthorized' },
@@ -150,10 +150,10 @@ const linesOf = (requestId: string | undefined) =>
 const idOf = ({ headers }: Reply) => headers['x-amzn-requestid'] ?? headers['apigw-requestid'];
 const kinds = Object.keys(APIS) as Kind[];
 
-describe.each(kinds)('%s', (kind) => {
+describe.each(kinds)('The %s denies every invalid call', (kind) => {
   const rows = ROWS.filter(({ isForToken = true }) => isForToken || kind !== 'REST, TOKEN');
 
-  it.each(rows)('denies $row', async ({ token, deploymentId, answers, reasons }) => {
+  it.each(rows)('the example API denies $row', async ({ token, deploymentId, answers, reasons }) => {
     const family = kind.startsWith('REST') ? 'REST' : 'HTTP';
     const status = answers[family === 'REST' ? 0 : 1];
     const reply = await deploy(kind, deploymentId, token);
@@ -171,7 +171,7 @@ describe.each(kinds)('%s', (kind) => {
     expect(JSON.stringify(lines)).not.toContain(token);
   });
 
-  it('the example allows a valid token', async () => {
+  it('the example API allows a valid token', async () => {
     const reply = await deploy(kind, 'good', good.token);
     expect(reply.status).toBe(202);
     expect(linesOf(idOf(reply))).toStrictEqual([]);
@@ -187,7 +187,7 @@ describe.each(kinds)('%s', (kind) => {
     },
   );
 
-  it('denies every call while DynamoDB does not respond', async () => {
+  it('the example API denies every call while DynamoDB does not respond', async () => {
     engine.fault = { status: 400, name: 'AccessDeniedException' };
     try {
       const reply = await deploy(kind, 'good', good.token);
@@ -201,7 +201,7 @@ describe.each(kinds)('%s', (kind) => {
   });
 });
 
-describe('the API behind the authorizer', () => {
+describe("The API behind the authorizer receives the caller's identity", () => {
   const context = () => ({
     principalId: good.key.id,
     principalType: 'api_key',
@@ -229,7 +229,7 @@ describe('the API behind the authorizer', () => {
   );
 
   it.each(['REST, REQUEST', 'HTTP, simple'] as const)(
-    'the example requires a different scope on another route: %s',
+    'the example API requires a different scope on another route: %s',
     async (kind) => {
       const reply = await call(APIS[kind], 'GET', '/deployments/narrow/dags', { token: narrow.token });
       expect(reply.status).toBe(200);
@@ -250,8 +250,8 @@ it('1,000 checks of one token within one slide interval cause at most one write 
   await deploy('HTTP, simple', 'busy', other);
   stack.resetCalls();
   const statuses: number[] = [];
-  // Each worker of each API has one caller. If DynamoDB is too slow for the check on a busy machine, the authorizer
-  // fails closed with 500, and the caller retries.
+  // Each worker of each API has one caller. If DynamoDB is too slow on a busy machine, the authorizer fails closed with
+  // 500, and the caller retries.
   const caller = async (kind: Kind) => {
     for (let good = 0; good < 125; ) {
       const { status } = await deploy(kind, 'busy', token);
@@ -268,7 +268,7 @@ it('1,000 checks of one token within one slide interval cause at most one write 
   expect(UpdateItem).toBeLessThanOrEqual(4);
 }, 60_000);
 
-it('no log line contains a token or a secret', () => {
+it('no log line of the example contains a token or a secret', () => {
   const text = stack.logs.text();
   for (const { token, key } of [good, narrow, revoked, keyless, disabled, gone, expired]) {
     expect(text).not.toContain(token);

@@ -6,7 +6,7 @@ import { filesOfAction } from '../../integrations/github-action/build.ts';
 const textOf = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 const metadata = parse(textOf('integrations/github-action/action.yml'));
 
-describe('the committed GitHub Action', () => {
+describe('The committed GitHub Action matches its source', () => {
   it.each([...filesOfAction()])(
     'the committed GitHub Action has the same %s that `npm run action` writes',
     (path, text) => {

@@ -100,7 +100,7 @@ const CLIENT_ERROR =
   `answered invalid_client: Client authentication failed. The secret is wrong or was rotated, or the key ${key.id} is ` +
   'disabled, expired or deleted, or limited to other IP ranges. The console shows which to those who manage the key.';
 
-describe('the GitHub Action with a secret', () => {
+describe('The GitHub Action exchanges a secret for a token', () => {
   it('the GitHub Action outputs a masked token and its expiry, and revokes the token at the end of the job', async () => {
     const before = Date.now();
     const { code, output, outputs, state } = await run('main', { with: WITH });
@@ -129,7 +129,7 @@ describe('the GitHub Action with a secret', () => {
     );
   });
 
-  it('the GitHub Action keeps the token when revoke is false', async () => {
+  it('the GitHub Action keeps the token if revoke is false', async () => {
     const { state, outputs } = await run('main', { with: { ...WITH, revoke: 'false' } });
     expect(state).toEqual({ isPost: 'true' });
     const end = await run('post', { with: { ...WITH, revoke: 'false' }, state });
@@ -144,7 +144,7 @@ describe('the GitHub Action with a secret', () => {
     expect(end).toMatchObject({ code: 0, output: 'There is no access token to revoke.\n' });
   });
 
-  it('the GitHub Action warns, and does not fail the job, when the token cannot be revoked', async () => {
+  it('if the token cannot be revoked, the GitHub Action warns and does not fail the job', async () => {
     const token = await swap(stack, key);
     const rotated = mintCredential('secret', 'etl', key.id.slice(-26));
     const end = await run('post', {
@@ -219,7 +219,7 @@ describe('the GitHub Action with a secret', () => {
   });
 });
 
-describe('the GitHub Action without a secret', () => {
+describe('The GitHub Action exchanges an OIDC token if it has no secret', () => {
   it("the GitHub Action exchanges the job's OIDC token, and revokes the access token", async () => {
     const { code, output, outputs, state } = await run('main', { with: TRUSTING, env: JOB });
     expect(code, output).toBe(0);
@@ -231,7 +231,7 @@ describe('the GitHub Action without a secret', () => {
     expect(await use(stack, outputs.token ?? '')).toBe(401);
   });
 
-  it('the GitHub Action gets a new OIDC token for each attempt, because a rule with singleUse requires this after a lost response', async () => {
+  it('the GitHub Action gets a new OIDC token for each attempt, in case the rule has singleUse', async () => {
     front.next = ['lost', (response) => response.writeHead(503).end()];
     const given = { ...TRUSTING, url: front.url, audience: 'etl-pipelines' };
     const { code, output, outputs, pauses } = await run('main', { with: given, env: JOB });
@@ -244,7 +244,7 @@ describe('the GitHub Action without a secret', () => {
     expect(await use(stack, outputs.token ?? '')).toBe(200);
   });
 
-  it("the GitHub Action shows the job's claims when no trust rule matches", async () => {
+  it("the GitHub Action shows the job's claims if no trust rule matches", async () => {
     const given = { ...TRUSTING, audience: 'another' };
     expect(await failure({ with: given, env: JOB })).toBe(
       `${stack.url} answered invalid_request: subject_token is not accepted for this client_id. The key ${trusting.id} has ` +
@@ -265,7 +265,7 @@ describe('the GitHub Action without a secret', () => {
   });
 });
 
-describe('the GitHub Action when the service is busy', () => {
+describe('The GitHub Action retries while the service is busy', () => {
   it('the GitHub Action waits for the time in Retry-After, with jitter, and retries', async () => {
     const soon = new Date(Date.now() + 20_000).toUTCString();
     front.next = [
@@ -294,7 +294,7 @@ describe('the GitHub Action when the service is busy', () => {
     expect(front.bodies).toHaveLength(5);
   });
 
-  it('the GitHub Action fails immediately when it would have to wait for more than a minute', async () => {
+  it('the GitHub Action fails immediately if it would have to wait for more than a minute', async () => {
     front.next = [busy(503, { 'retry-after': '3600' })];
     expect(await failure({ with: { ...WITH, url: front.url } })).toBe(
       `${front.url}: The service answered HTTP 503 and asks to wait 3600 s. Run the job again after that time.`,
@@ -302,7 +302,7 @@ describe('the GitHub Action when the service is busy', () => {
     expect(front.bodies).toHaveLength(1);
   });
 
-  it('the GitHub Action retries the revocation, and warns when every attempt fails', async () => {
+  it('the GitHub Action retries the revocation, and warns if every attempt fails', async () => {
     const token = await swap(stack, key);
     const state = { isPost: 'true', token };
     front.next = Array.from({ length: 5 }, () => busy(503));
@@ -318,7 +318,7 @@ describe('the GitHub Action when the service is busy', () => {
   });
 });
 
-describe('the GitHub Action with a wrong URL', () => {
+describe('The GitHub Action reports a wrong URL', () => {
   it('the GitHub Action accepts only https URLs, except for localhost', async () => {
     const https =
       'url must begin with https://, because the secret is sent there. http:// is allowed only for localhost.';
@@ -376,7 +376,7 @@ describe('the GitHub Action with a wrong URL', () => {
           .writeHead(400)
           .end(JSON.stringify({ error: 'x', error_description: 'x\n::set-env name=PATH::/tmp\n##[error]' })),
     ],
-  ])('the GitHub Action fails when another server responds with %s', async (_, reaction) => {
+  ])('the GitHub Action fails if another server responds with %s', async (_, reaction) => {
     front.next = [reaction];
     expect(await failure({ with: { ...WITH, url: front.url } })).toMatch(
       /^http:\S+ answered HTTP \d+, and not as Deployment API Keys does\. Is url the stack's output ApiUrl\?$/,
@@ -395,7 +395,7 @@ describe('the GitHub Action with a wrong URL', () => {
   });
 });
 
-it("the GitHub Action prints no runner command that comes from an input's value", {
+it("the GitHub Action prints no runner commands that an input's value contains", {
   timeout: 120_000,
 }, async () => {
   const command = fc.constantFrom(
@@ -417,7 +417,7 @@ it("the GitHub Action prints no runner command that comes from an input's value"
   );
 });
 
-describe.each(['README.md', 'docs/ci.md'])('the GitHub Actions example in %s', (document) => {
+describe.each(['README.md', 'docs/ci.md'])('The GitHub Actions example in %s works', (document) => {
   const text = readFileSync(new URL(`../../${document}`, import.meta.url), 'utf8');
   const blocks = Array.from(text.matchAll(/^ *```yaml\n(.*?)^ *```$/gms), ([, block = '']) =>
     parse(block),

@@ -41,7 +41,7 @@ const subject = await issuer.sign({
 const folder = mkdtempSync(join(tmpdir(), 'gitlab-component-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 const log = join(folder, 'calls');
-/** Programs that record their arguments; `sleep` only records them. */
+/** Programs that record their arguments. `sleep` does nothing else. */
 function programs(name: string, shell: string, links: Record<string, string> = {}): string {
   const place = join(folder, name);
   mkdirSync(place);
@@ -84,7 +84,7 @@ const INPUTS = { url: stack.url, 'key-id': key.id, 'secret-variable': 'MY_SECRET
 const SECRET = { MY_SECRET: key.secret };
 const TRUSTING = { url: stack.url, 'key-id': trusting.id };
 const OIDC = { DEPLOYMENT_ID_TOKEN: subject };
-/** Stores the token in a place that the test knows, and prints the token's expiry. */
+/** Stores the token in a file that the test knows, and prints the token's expiry. */
 const SCRIPT = `printf %s "$DEPLOYMENT_TOKEN" >${join(folder, 'token')}; sh -c 'echo "expires $DEPLOYMENT_TOKEN_EXPIRES_AT"'`;
 const token = () => readFileSync(join(folder, 'token'), 'utf8');
 /** This file exists only if a shell has evaluated a variable's value as code. */
@@ -107,7 +107,7 @@ afterEach(() => {
   results = [];
 });
 
-describe.each(SHELLS)('the GitLab component in %s', { timeout: 60_000 }, (_, shell) => {
+describe.each(SHELLS)('The GitLab component works in %s', { timeout: 60_000 }, (_, shell) => {
   async function run(inputs: Inputs, variables: Record<string, string>, more: Partial<JobOptions> = {}) {
     const result = await runJob({ ...shell, inputs, variables, script: SCRIPT, ...more });
     results.push(result);
@@ -150,7 +150,7 @@ describe.each(SHELLS)('the GitLab component in %s', { timeout: 60_000 }, (_, she
     ['DEPLOYMENT_SCOPE', 'code:erase'],
     ['DEPLOYMENT_REVOKE', 'false'],
   ])(
-    'the GitLab component uses its inputs, and sends nothing elsewhere, when a pipeline variable sets %s',
+    'the GitLab component uses its inputs, and sends nothing elsewhere, if a pipeline variable sets %s',
     async (name, value) => {
       for (const [inputs, variables] of [
         [INPUTS, SECRET],
@@ -173,13 +173,13 @@ describe.each(SHELLS)('the GitLab component in %s', { timeout: 60_000 }, (_, she
     expect(await use(stack, token())).toBe(401);
   });
 
-  it('the GitLab component keeps the token when revoke is false', async () => {
+  it('the GitLab component keeps the token if revoke is false', async () => {
     const { afterwards } = await run({ ...INPUTS, revoke: false }, SECRET);
     expect(afterwards).toContain('There is no access token to revoke.\n');
     expect(await use(stack, token())).toBe(200);
   });
 
-  it('the GitLab component does not print the token when CI_DEBUG_TRACE is set', async () => {
+  it('the GitLab component does not print the token if CI_DEBUG_TRACE is set', async () => {
     const { code } = await run(INPUTS, SECRET, { isTraced: true });
     expect(code).toBe(0);
     expect(token()).toMatch(/^dkt_etl_1_/);
@@ -199,7 +199,7 @@ describe.each(SHELLS)('the GitLab component in %s', { timeout: 60_000 }, (_, she
     }
   });
 
-  it('the GitLab component fails after five responses with HTTP 429 or 503, or when it would have to wait for more than a minute', async () => {
+  it('the GitLab component fails after five responses with HTTP 429 or 503, or if it would have to wait for over a minute', async () => {
     for (const status of [429, 503]) {
       front.next = Array.from({ length: 5 }, () => busy(status));
       expect(await failure({ ...INPUTS, url: front.url }, SECRET)).toBe(
@@ -215,7 +215,7 @@ describe.each(SHELLS)('the GitLab component in %s', { timeout: 60_000 }, (_, she
     );
   });
 
-  it('the GitLab component warns when the token cannot be revoked', async () => {
+  it('the GitLab component warns if the token cannot be revoked', async () => {
     front.next = [forwarded, busy(400), busy(200)];
     const { code, afterwards } = await run({ ...INPUTS, url: front.url }, SECRET);
     expect(code).toBe(0);
@@ -292,7 +292,7 @@ describe.each(SHELLS)('the GitLab component in %s', { timeout: 60_000 }, (_, she
       (response) => response.writeHead(400).end('{"error":"x","error_description":"a\u001b[31mb"}'),
     ],
     ['a redirect', (response) => response.writeHead(307, { location: `${stack.url}/oauth/token` }).end()],
-  ])('the GitLab component fails when another server responds with %s', async (_name, reaction) => {
+  ])('the GitLab component fails if another server responds with %s', async (_name, reaction) => {
     front.next = [reaction];
     expect(await failure({ ...INPUTS, url: front.url }, SECRET)).toMatch(
       /^http:\S+ answered HTTP \d+, and not as Deployment API Keys does\. Is url the output ApiUrl of the stack\?$/,
@@ -301,7 +301,7 @@ describe.each(SHELLS)('the GitLab component in %s', { timeout: 60_000 }, (_, she
   });
 });
 
-describe("the GitLab component's inputs", () => {
+describe('The GitLab component validates its inputs', () => {
   it.each([
     ['url', 'http://keys.example.com'],
     ['url', 'http://localhost.example.com'],
@@ -358,7 +358,7 @@ describe("the GitLab component's inputs", () => {
   });
 });
 
-describe('the GitLab example in docs/ci.md', () => {
+describe('The GitLab example in docs/ci.md works', () => {
   const text = readFileSync(new URL('../../docs/ci.md', import.meta.url), 'utf8');
   const example = Array.from(text.matchAll(/^```yaml\n(.*?)^```$/gms), ([, block = '']) => parse(block)).find(
     (block) => block.include,

@@ -23,7 +23,7 @@ const ULID = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
 const ROUTE = 'POST /deployments/{deploymentId}/deploys';
 const clock = Object.assign(new Clock(), { now: () => NOW });
 
-/** The deployed authorizer, with a key of the `etl` Deployment in its table. */
+/** The deployed authorizer, with a key of the Deployment `etl` in its table. */
 const authorize = authorizer({
   store: {
     read: async () => ({
@@ -128,7 +128,7 @@ const call = {
   body: { image: 'etl:1.4.0' },
 };
 
-describe('the sample events for API owners', () => {
+describe('The sample events for API owners match real events', () => {
   it.each([
     ['HTTP', httpApiEvent(call)],
     ['REST', restApiEvent(call)],
