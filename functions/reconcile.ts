@@ -47,6 +47,6 @@ export const handler = async (_event: unknown, context: Context): Promise<void> 
   const log = (message: string, fields: Record<string, string | number>) =>
     logger.info(message, { ...fields, ...measures(fields) });
   // Log the error in each run, so that the alarm stays active until a person has acted.
-  if (source && (await areDeletionsStopped(table))) logger.error('deletions are stopped', stopped);
+  if (source && (await areDeletionsStopped(table))) logger.error('deletions are stopped', stopped());
   for (const reconciler of reconcilers) await reconcile(reconciler, { table, clock: Date.now, hasTime, log });
 };

@@ -129,14 +129,19 @@ export function changeReport(
   const stopped = stoppedDeletion(env);
   return (id: string, outcome: string, sequenceNumber?: string): void => {
     const fields = { deployment_id: id, outcome, sequenceNumber };
-    if (outcome === 'stopped') log.error('deletion stopped', { ...fields, ...stopped });
+    if (outcome === 'stopped') log.error('deletion stopped', { ...fields, ...stopped() });
     else if (outcome !== 'unchanged') log.info('change applied', fields);
   };
 }
 
-/** Returns the fields that count a stopped deletion, for the deletion's log line. */
-export const stoppedDeletion = (env: Record<string, string | undefined> = process.env) =>
-  counted(METRIC.deletionsStopped, ofStack(env));
+/**
+ * Returns a function that returns the fields that count a stopped deletion, for the deletion's log line. The fields
+ * contain the current time, so each log line needs its own.
+ */
+export function stoppedDeletion(env: Record<string, string | undefined> = process.env) {
+  const dimension = ofStack(env);
+  return () => counted(METRIC.deletionsStopped, dimension);
+}
 
 type Fields = Record<string, string | number | undefined>;
 

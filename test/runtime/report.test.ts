@@ -2,7 +2,13 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { unavailable } from '../../functions/domain/errors.ts';
 import type { PurgeOutcome } from '../../functions/domain/purge-outcome.ts';
 import { logMalformed } from '../../functions/runtime/malformed.ts';
-import { checkReport, clientReport, issueReport, purgeReport } from '../../functions/runtime/report.ts';
+import {
+  changeReport,
+  checkReport,
+  clientReport,
+  issueReport,
+  purgeReport,
+} from '../../functions/runtime/report.ts';
 
 const NOW = new Date('2027-01-15T08:00:00Z');
 const lines: string[] = [];
@@ -202,5 +208,27 @@ describe("Log lines contain metrics in CloudWatch's embedded metric format", () 
     const [used, unused] = outcome.type === 'failed' ? [log.error, log.info] : [log.info, log.error];
     expect(used.mock.calls).toStrictEqual([[message, fields]]);
     expect(unused).not.toHaveBeenCalled();
+  });
+});
+
+describe('the log line for a stopped deletion', () => {
+  it('the metric of a stopped deletion has the time of its own log line, not of the start of the function', () => {
+    const error = vi.fn();
+    const onOutcome = changeReport({ info: vi.fn(), error }, { STACK_NAME: 'keys' });
+    vi.setSystemTime(NOW.getTime() + 3_600_000);
+    onOutcome('etl', 'stopped', '7');
+    expect(error.mock.calls).toStrictEqual([
+      [
+        'deletion stopped',
+        {
+          deployment_id: 'etl',
+          outcome: 'stopped',
+          sequenceNumber: '7',
+          _aws: { ...metric('DeletionsStopped', ['stack']), Timestamp: NOW.getTime() + 3_600_000 },
+          stack: 'keys',
+          DeletionsStopped: 1,
+        },
+      ],
+    ]);
   });
 });
