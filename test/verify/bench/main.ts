@@ -7,6 +7,8 @@ import { buildSync } from 'esbuild';
 import { bundleFunctions, bundling } from '../../../infra/bundle.ts';
 import { startEngine } from '../../support/engine.ts';
 import { readOptions } from '../../support/options.ts';
+import { coldStarts, initOfEach } from './cold.ts';
+import { localStarts } from './local-start.ts';
 import { median, push, spread } from './numbers.ts';
 import { type Figures, type Goal, goals, type Rates, report } from './report.ts';
 import type { Served } from './serve.ts';
@@ -24,13 +26,15 @@ import {
 const HELP = `Compares the service with its peers on this machine, and writes docs/performance.md and docs/performance.svg. The
 exit code is 1 if a goal is missed.
 
-  npm run bench [-- --quick] [-- --url https://<your stack>]
+  npm run bench [-- --quick] [-- --before <folder>] [-- --url https://<your stack>]
 
   --quick     take about two minutes and write nothing. The rates are rough, so a missed rate is only reported. Wrong
               responses and units still fail
+  --before    compare npm start with npm start in another checkout, whose packages are installed
   --url       only measure the latency of GET /whoami on your own stack, with the access token in DEPLOYMENT_TOKEN`;
 const options = readOptions(HELP, {
   quick: { type: 'boolean', default: false },
+  before: { type: 'string' },
   url: { type: 'string' },
 });
 const here = import.meta.dirname;
@@ -43,7 +47,17 @@ if (!existsSync(join(here, 'node_modules/autocannon'))) {
 const { default: autocannon } = await import('autocannon');
 
 const size = options.quick
-  ? { passes: 3, seconds: 1, starts: 7, calls: 400, tables: [1000, 10_000], purged: 2500, tries: 2000 }
+  ? {
+      passes: 3,
+      seconds: 1,
+      starts: 7,
+      calls: 400,
+      tables: [1000, 10_000],
+      purged: 2500,
+      tries: 2000,
+      inits: 2,
+      cold: { memories: [256], passes: 1, calls: 6 },
+    }
   : {
       passes: 3,
       seconds: 3,
@@ -52,6 +66,8 @@ const size = options.quick
       tables: [1000, 100_000, 1_000_000],
       purged: 10_000,
       tries: 10_000,
+      inits: 9,
+      cold: { memories: [128, 256, 512, 1024], passes: 5, calls: 20 },
     };
 
 /**
@@ -281,6 +297,13 @@ const starts = await withEngine(async (endpoint) => {
   );
 });
 
+const cold = await withEngine((endpoint) => {
+  say('cold starts');
+  return coldStarts(endpoint, size.cold);
+});
+say('init of each function');
+const inits = await initOfEach(size.inits);
+
 const weigh = (path: string) => statSync(path).size;
 const figures: Figures = {
   begun,
@@ -293,8 +316,15 @@ const figures: Figures = {
   management,
   pooled,
   starts,
+  cold,
+  inits,
+  localStart:
+    options.before === undefined
+      ? undefined
+      : await localStarts({ before: options.before, now: root }, options.quick ? 3 : 9),
   weights: {
     authorize: weigh(join(root, '.build/functions/authorize/index.js')),
+    'entry of authorize': weigh(join(root, '.build/functions/authorize/entry.mjs')),
     'authorize on the SDK': weigh(join(builtEntries, 'sdk-authorize/index.js')),
     'the usual stack': weigh(join(builtEntries, 'usual-stack/index.js')),
   },

@@ -1,4 +1,7 @@
 import { cpus, release, totalmem } from 'node:os';
+import { costOfMillion, OPERATIONS, PRICES, PROVISIONED, sumOf } from '../../../cli/cost.ts';
+import { type ColdStart, type ColdStarts, USUAL, WITHOUT_ENTRY } from './cold.ts';
+import type { localStarts } from './local-start.ts';
 import { median, type Spread, spread } from './numbers.ts';
 
 /** Calls per second, and CPU time of the contender's process in microseconds per call. */
@@ -17,6 +20,11 @@ export interface Figures {
   pooled: Spread;
   /** Start times in milliseconds. All times except that of the empty file are relative to the empty file's median. */
   starts: Record<string, Spread>;
+  cold: ColdStarts;
+  /** Init of each function in milliseconds. All times except that of the empty file are relative to its median. */
+  inits: Record<string, Spread>;
+  /** Undefined if there is no other checkout. */
+  localStart: Awaited<ReturnType<typeof localStarts>> | undefined;
   /** Bundle sizes in bytes. */
   weights: Record<string, number>;
   /** CPU time in microseconds. */
@@ -87,7 +95,60 @@ export function goals(figures: Figures): Goal[] {
     ...larger.map(({ rates }) => Math.abs(1 - rates.median / (small?.rates.median ?? Number.NaN))),
   );
   const unitsOf = [...units.notDue, ...units.due].join(' ');
+  const atDefault = coldOf(figures, 'authorize').find(({ memory }) => memory === DEFAULT_MEMORY);
+  const size =
+    (figures.weights.authorize ?? Number.NaN) + (figures.weights['entry of authorize'] ?? Number.NaN);
   return [
+    ...(atDefault
+      ? [
+          atMost(
+            `first check after a cold start, CPU share of ${DEFAULT_MEMORY} MB, through the deployed entry`,
+            'warm p50, same CPU share',
+            2,
+            atDefault.first.median / atDefault.warm.median,
+          ),
+        ]
+      : []),
+    atMost(
+      'init of the functions for people, the slowest, over bare node',
+      USUAL,
+      0.7,
+      Math.max(...FOR_PEOPLE.map((name) => ratio(figures.inits, name, USUAL))),
+    ),
+    ...(
+      [
+        ['on demand', 0.76],
+        [PROVISIONED, 0.52],
+      ] as const
+    ).map(([capacity, most]) => ({
+      ...atMost(
+        `$ of a million checks at ${DEFAULT_MEMORY} MB, ${capacity === 'on demand' ? capacity : 'provisioned, 60 % used'}`,
+        '$0.82, the cost on 26 November 2026',
+        most,
+        sumOf(costOfMillion(CHECK, DEFAULT_MEMORY, capacity)) / 0.82,
+      ),
+      isRate: false,
+    })),
+    ...(figures.localStart
+      ? [
+          atMost(
+            'npm start until it is ready, nothing changed',
+            'the checkout before this work',
+            0.7,
+            figures.localStart.now.ready / figures.localStart.before.ready,
+          ),
+          atMost(
+            'npm start until its first line, s',
+            'half a second',
+            0.5,
+            figures.localStart.now.first / 1000,
+          ),
+        ]
+      : []),
+    {
+      ...atMost('bundle of the authorizer with its entry, KiB', '30 KiB', 30, size / 1024),
+      isRate: false,
+    },
     atMost(
       'CPU of a check, whole handler',
       'the same handler on SDK v3',
@@ -174,6 +235,102 @@ export function goals(figures: Figures): Goal[] {
   ];
 }
 
+const coldOf = ({ cold }: Figures, name: string): ColdStart[] =>
+  typeof cold === 'string' ? [] : (cold[name] ?? []);
+
+/** The memory that the stack gives the functions that callers wait for, in MB. */
+const DEFAULT_MEMORY = 256;
+const CHECK = OPERATIONS['checks by the authorizer, not extended'];
+/** The functions whose callers are people. */
+const FOR_PEOPLE = [
+  ...['console', 'end-access', 'list-events', 'manage-deployments', 'manage-keys', 'manage-people'],
+  ...['manage-temporary-tokens', 'reference', 'report-leak'],
+];
+
+/** Returns the answer to what a check costs, cold and warm. */
+function answer(figures: Figures): string {
+  const rows = coldOf(figures, 'authorize').map(({ memory, init, first, warm }) => {
+    const billed = { ...CHECK, milliseconds: Math.ceil(warm.median) };
+    const seconds = (init.median + first.median) / 1000;
+    const price = PRICES['1 GB-second of Lambda on arm64'];
+    return [
+      String(memory),
+      (init.median + first.median).toFixed(0),
+      warm.median.toFixed(1),
+      sumOf(costOfMillion(billed, memory, 'on demand')).toFixed(2),
+      sumOf(costOfMillion(billed, memory, PROVISIONED)).toFixed(2),
+      ((memory / 1024) * seconds * 1000 * price).toFixed(4),
+    ];
+  });
+  if (rows.length === 0) {
+    return `**This run could not measure cold starts**, because it was not allowed to set a CPU quota: ${figures.cold}`;
+  }
+  return `${table(
+    [
+      'memory, MB',
+      'a cold check, ms',
+      'a warm check, ms',
+      '$ per million checks, on demand',
+      'the same, provisioned and 60 % used',
+      '$ per thousand cold starts',
+    ],
+    rows,
+  )}
+
+A cold check is init and the first check. The CPU share is that of a Lambda function with this memory, simulated on this machine
+([Cold starts](#cold-starts)); the network and DynamoDB's own time, a few milliseconds on AWS, are not included. The dollars are
+calculated with the prices and [units of the cost page](cost.md#dollars) for a check that does not extend its token, and with
+the warm time, rounded up to whole milliseconds. The cost page assumes 10 ms. The default is ${DEFAULT_MEMORY} MB.`;
+}
+
+/** Formats the cold starts. */
+function coldTable({ cold }: Figures): string {
+  if (typeof cold === 'string')
+    return `This run was not allowed to set a CPU quota, so there are no figures: ${cold}`;
+  return table(
+    [
+      '',
+      'MB',
+      'init, whole core, ms',
+      'init, CPU share, ms',
+      'first call, ms',
+      'warm p50, ms',
+      'first : warm',
+    ],
+    Object.entries(cold).flatMap(([name, rows]) =>
+      rows.map(({ memory, init, slowInit, first, warm }) => [
+        name,
+        String(memory),
+        range(init),
+        range(slowInit),
+        range(first, 1),
+        range(warm, 1),
+        (first.median / warm.median).toFixed(1),
+      ]),
+    ),
+  );
+}
+
+/** Compares CPU times per operation, which the shared cores and the embedded engine do not limit. */
+function cpuTable({ checks, exchanges }: Figures): string {
+  const row = (what: string, rates: Rates, ours: string, peer: string, other: string) => {
+    const cpu = (name: string) => rates[name]?.cpu ?? Number.NaN;
+    return [
+      what,
+      whole(cpu(ours)),
+      `${whole(cpu(peer))} (${(cpu(ours) / cpu(peer)).toFixed(2)})`,
+      `${whole(cpu(other))} (${(cpu(ours) / cpu(other)).toFixed(2)})`,
+    ];
+  };
+  return table(
+    ['CPU of the process, µs', 'ours', 'better-auth (ours : its)', 'oidc-provider (ours : its)'],
+    [
+      row('a check', checks.rates, 'check', 'better-auth verify', 'oidc-provider introspection'),
+      row('an exchange', exchanges, 'exchange', 'better-auth create', 'oidc-provider client_credentials'),
+    ],
+  );
+}
+
 const growth = ({ growth: rates }: Figures) =>
   Object.entries(rates).map(([name, all]) => ({ name, rates: spread(all) }));
 
@@ -225,6 +382,10 @@ export function report(figures: Figures): { markdown: string; svg: string } {
   const smallest = growth(figures)[0]?.rates.median ?? Number.NaN;
   const markdown = `# Performance
 
+What does a check cost, in milliseconds and dollars, cold and warm?
+
+${answer(figures)}
+
 Written by \`npm run bench\`; do not edit. **Not measured on AWS.** Everything runs on one machine over loopback, against the
 embedded engine with its stream off. Compare only ratios, and only within one run.
 
@@ -261,6 +422,41 @@ ${table(
 [Performance limits](performance-limits.md) explains why some goals are missed, and what is possible.
 
 ![Checks per second compared with the peers, better-auth = 1](performance.svg)
+
+## Cold starts
+
+Each process runs the file that Lambda loads, and reads the embedded engine through TLS. The CPU share of a process is
+memory / 1,769 of a core, as [AWS documents](https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html), set as a quota of
+a control group in periods of 20 ms. AWS does not document the length of the period; 20 ms is from memory. *Init, whole core*:
+several people have measured that Lambda does not limit the CPU during init
+([one of them](https://bitesizedserverless.com/bite/lambda-cold-start-bootstrap/)); AWS does not document it, so *init, CPU share*
+shows the time if it does. Both include the start of Node. The first call follows init on a whole core, and has only the CPU
+share. Each of the later calls begins after a pause of 40 ms, so it can use a whole period's CPU time.
+In the row *${WITHOUT_ENTRY}*, the first call opens the connection. The row *${USUAL}* shows Middy, Zod, three Powertools
+utilities and lib-dynamodb, with four calls to DynamoDB. Not simulated: loading the code, memory limits, arm64 and DynamoDB's latency.
+
+${coldTable(figures)}
+
+### Init of each function
+
+The time from the start of a process to the end of init on a whole core, over that of an empty file. It includes no call, and for the
+functions with an entry not its connection.
+
+${table(
+  ['', 'ms over an empty file: median (min–max)', `${USUAL} = 1`],
+  Object.entries(figures.inits).map(([name, times]) => [
+    FOR_PEOPLE.includes(name) ? `${name}, for people` : name,
+    range(times, 1),
+    name === 'an empty file' ? '' : ratio(figures.inits, name, USUAL).toFixed(2),
+  ]),
+)}
+
+## CPU per operation
+
+${cpuTable(figures)}
+
+The process behind \`node:http\` at 32 connections. For the peers, it includes their store in memory; for our service, it does not
+include the engine. The rates below depend on the engine too, which shares two cores with everything else.
 
 ## Side by side, 32 connections
 
@@ -321,7 +517,14 @@ ${table(
   ],
 )}
 
-${table(
+${
+  figures.localStart
+    ? `\`npm start\` with nothing changed, in turn with the checkout before this work: ready after ${whole(figures.localStart.now.ready)} ms
+instead of ${whole(figures.localStart.before.ready)} ms, with the first line after ${whole(figures.localStart.now.first)} ms instead of ${whole(figures.localStart.before.first)} ms (medians).
+
+`
+    : ''
+}${table(
   ['start to first check', 'ms over an empty file: median (min–max)', 'bundle, KiB'],
   Object.entries(starts).map(([name, times]) => [
     name === 'an empty file' ? 'an empty file, from start to end' : name,
