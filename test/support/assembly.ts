@@ -15,7 +15,7 @@ const ANY_ISSUER = 'http://127.0.0.1:1';
 type Context = Readonly<Record<string, unknown>>;
 type Synthesise = (context: Context, outdir: string) => CloudAssembly;
 
-/** All files that a synthesis reads. */
+/** All files that a synthesis of the app reads. */
 const SOURCES = ['functions', 'infra', 'test/support', 'cdk.json', 'package-lock.json'];
 
 /** Synthesises the service as infra/app.ts does. */
@@ -60,7 +60,7 @@ interface Artifact {
   properties: { stackName?: string; templateFile: string };
 }
 
-/** Writes the assembly next to its final path, then renames it, because test files run in parallel. */
+/** Writes the assembly to a temporary path and then renames it, because test files run in parallel. */
 async function synthesiseInto(
   directory: string,
   sources: string,

@@ -5,8 +5,8 @@ import { afterAll, afterEach, describe, expect } from 'vitest';
 import type { LocalStack } from '../../local/local-stack.ts';
 
 /**
- * Debian's paths; CHROMIUM sets another path. The headless shell comes first, because it draws no window and uses a
- * third of the CPU time.
+ * The paths of Chromium on Debian; the environment variable CHROMIUM sets another path. The headless shell comes first,
+ * because it draws no window and uses a third of the CPU time.
  */
 const CHROMIUM =
   process.env.CHROMIUM ?? ['/usr/bin/chromium-headless-shell', '/usr/bin/chromium'].find(existsSync);
@@ -20,7 +20,7 @@ export const DESKTOP = { width: 1440, height: 900 };
 export const LAPTOP = { width: 1024, height: 768 };
 export const TABLET = { width: 768, height: 1024 };
 
-/** Starts a browser that makes no requests of its own, with a profile in a temporary folder that Playwright removes. */
+/** Starts a browser that makes no requests of its own. Its profile is in a temporary folder that Playwright removes. */
 export function launch(): Promise<Browser> {
   return chromium.launch({
     executablePath: CHROMIUM as string,
@@ -48,8 +48,8 @@ export function describeInBrowser(title: string, tests: (open: OpenPage) => void
         '(on Debian: apt-get install chromium-headless-shell), or set CHROMIUM to the path of a Chromium or Chrome.\n\n',
     );
   }
-  // Registers the hook for the whole file instead of this describe block. Registering it at import would fail, because
-  // the screenshots are taken without Vitest.
+  // Registers the hook for the whole file instead of this describe block. A hook at import time would fail when the
+  // screenshots are taken, because Vitest does not run then.
   afterAll(async () => {
     await (await browser)?.close();
     browser = undefined;
@@ -66,7 +66,7 @@ export function describeInBrowser(title: string, tests: (open: OpenPage) => void
   });
 }
 
-/** One browser for all tests of a file. Each test has its own profile. */
+/** All tests of a file share one browser. Each test has its own profile. */
 let browser: Promise<Browser> | undefined;
 
 /** A page of the console in a browser. */
@@ -128,7 +128,8 @@ const RULES = { dark: { runOnly: ['color-contrast'] }, light: {} };
  * both colour schemes, and that the page does not scroll sideways.
  */
 export async function expectCraft(page: Page): Promise<void> {
-  // The setting applies until the browser leaves the page. The page has no frames, so no other frame needs it.
+  // The emulated colour scheme applies until the browser leaves the page. The page has no frames, so no other frame
+  // needs it.
   if (!(await page.evaluate('"axe" in window'))) await page.evaluate(axe.source);
   for (const [colorScheme, rules] of Object.entries(RULES)) {
     await page.emulateMedia({ colorScheme: colorScheme as keyof typeof RULES });
@@ -152,14 +153,14 @@ interface Shift {
   moved: string[];
 }
 
-/** Time after an input within which browsers attribute a layout shift to the input, in milliseconds. */
+/** Browsers attribute a layout shift to an input for this time after the input, in milliseconds. */
 const RECENT = 500;
 
 /**
- * Starts recording layout shifts that the user did not cause. The user causes the shifts within `RECENT` after an input,
- * after the response to a change, and after the responses to the reads that follow the change. Every response of the API
- * arrives later than `RECENT`, so that a slow machine and a fast one record the same shifts.
- * @returns a function that reads the recorded shifts
+ * Starts recording layout shifts that the user did not cause. The user causes the shifts within `RECENT` after an
+ * input, after the response to a change, and after the responses to the reads that follow the change. Every response of
+ * the API arrives later than `RECENT`, so that a slow machine and a fast one record the same shifts.
+ * @returns a function that returns the recorded shifts
  */
 export async function watchShifts(page: Page): Promise<() => Promise<Shift[]>> {
   await page.addInitScript(`

@@ -3,15 +3,15 @@ import { CONTEXTS } from './contexts.ts';
 import { callAs, exchange } from './service.ts';
 import { type Call, type CreatedKey, call, makeKey, type Reply, swap } from './stack.ts';
 
-/** One secret or token of each kind, with the key and the Deployment to which they belong. */
+/** One secret or token of each kind, with the key and the Deployment to which it belongs. */
 export interface Canaries {
   deploymentId: string;
   key: CreatedKey;
-  /** The canaries by kind. Each may occur only in the response that issued it. */
+  /** The known secrets and tokens (canaries) by kind. Each may occur only in the response that issued it. */
   canaries: { secret: string; token: string; revoked: string; temporary: string; person: string };
 }
 
-/** Creates canaries for an existing Deployment. */
+/** Creates canaries, which are known secrets and tokens, for an existing Deployment. */
 export async function makeCanaries(stack: LocalStack, deploymentId: string): Promise<Canaries> {
   const key = await makeKey(stack, deploymentId);
   const token = await swap(stack, key);
@@ -23,7 +23,7 @@ export async function makeCanaries(stack: LocalStack, deploymentId: string): Pro
 }
 
 /**
- * Sends each canary through every call, in every place where a caller might put it correctly or by mistake.
+ * Sends each known secret through every call, in every place where a caller might put it correctly or by mistake.
  *
  * @returns all responses
  */
@@ -36,7 +36,7 @@ export async function sendEverywhere(stack: LocalStack, made: Canaries): Promise
   };
   const keys = `/deployments/${id}/api-keys`;
   const basic = [key.id, key.secret] as const;
-  // Correct use.
+  // These calls use the secrets correctly.
   await send('GET', '/whoami', { token });
   await send('GET', '/whoami', { token: temporary });
   await send('POST', '/oauth/introspect', { basic, form: { token } });
@@ -52,7 +52,7 @@ export async function sendEverywhere(stack: LocalStack, made: Canaries): Promise
   ]) {
     await send('GET', path, { token: person });
   }
-  // Each canary is sent in every wrong place.
+  // These calls send each secret in every wrong place.
   for (const canary of Object.values(canaries)) {
     const grant = { grant_type: 'client_credentials' };
     await send('GET', '/whoami', { token: canary.slice(0, -1) });
@@ -122,14 +122,14 @@ export async function sendEverywhere(stack: LocalStack, made: Canaries): Promise
     await send('POST', '/leaks', { json: { credential: mistypedIn(canary) } });
     await send('POST', '/leaks', { json: [canary] });
     await send('POST', '/people/find', { token: person, json: { sub: canary, [canary]: canary } });
-    // The secret part by itself, and the encoded canary, are each sent as a field name or a parameter name.
+    // The secret part by itself, and the encoded secret, are each sent as a field name or a parameter name.
     for (const name of [coreOf(canary), Buffer.from(canary).toString('base64'), encodeURIComponent(canary)]) {
       await send('POST', keys, { token: person, json: { name: 'x', [name]: 1 } });
       await send('GET', `${keys}?${encodeURIComponent(name)}=1`, { token: person });
       await send('POST', '/leaks', { json: { [name]: 1 } });
     }
     if (canary !== person) {
-      // The canary in a path is too long for a Deployment ID, or does not have a key ID's format.
+      // A secret in a path is too long for a Deployment ID, or does not have a key ID's format.
       await send('GET', `/deployments/${canary}/api-keys`, { token: person });
       await send('GET', `/deployments/${canary.slice(0, 64)}/api-keys`, { token: person });
       await send('GET', `${keys}/${canary}`, { token: person });
@@ -141,7 +141,7 @@ export async function sendEverywhere(stack: LocalStack, made: Canaries): Promise
     await send('POST', '/leaks', { json: { [name]: 1 } });
     await send('POST', keys, { token: person, json: { name: 'x', [name]: 1 } });
   }
-  // The calls that revoke the canaries come last.
+  // The calls that revoke the secrets come last.
   await send('POST', '/leaks', { json: { credential: `${token} ${temporary} ${revoked}` } });
   await send('POST', '/leaks', { json: { credential: `client_secret=${key.secret}` } });
   await exchange(stack, key);
@@ -150,15 +150,15 @@ export async function sendEverywhere(stack: LocalStack, made: Canaries): Promise
   return replies;
 }
 
-/** Returns the canary with a wrong check character, so that a leak report ignores it. */
+/** Returns the credential with a wrong check character, so that a leak report ignores it. */
 const mistypedIn = (canary: string) => `x "${canary.slice(0, -1)}-"`;
 
-/** Returns the secret part of a canary: its random part, or the signature of a JWT. */
+/** Returns the secret part of a credential: its random part, or the signature of a JWT. */
 function coreOf(canary: string): string {
   return canary.startsWith('eyJ') ? (canary.split('.')[2] ?? '') : canary.slice(-49, -6);
 }
 
-/** Returns every form in which a canary might occur in text. */
+/** Returns every form in which a credential might occur in text. */
 function formsOf(canary: string): Record<string, string> {
   const core = coreOf(canary);
   const bytes = [...Buffer.from(core)];
@@ -189,7 +189,9 @@ function formsOf(canary: string): Record<string, string> {
   };
 }
 
-/** Lists the canaries that occur in a text in any form. Returns an empty list if the text contains no canary. */
+/**
+ * Lists the known secrets that occur in a text in any form. Returns an empty list if the text contains none of them.
+ */
 export function tracesOf(canaries: Readonly<Record<string, string>>, text: string): string[] {
   return Object.entries(canaries).flatMap(([name, canary]) =>
     Object.entries(formsOf(canary)).flatMap(([form, it]) => {

@@ -2,7 +2,7 @@ import { createServer, type RequestListener } from 'node:http';
 import { CompactSign, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
 import { afterAll } from 'vitest';
 
-/** The claims and options of a token. */
+/** The claims of a token, and the options for signing it. */
 export interface Signing {
   readonly claims: object;
   readonly audience: string;
@@ -17,15 +17,15 @@ export interface Signing {
 /** A running issuer of CI tokens. */
 export interface CiIssuer {
   url: string;
-  /** The issuer's public key. */
+  /** The public key with which the issuer's tokens can be verified. */
   readonly jwk: JWK;
-  /** Number of requests received. */
+  /** Number of requests that the issuer has received. */
   asked: number;
   /** If set, this function handles all requests, in place of the discovery and key endpoints. */
   answer: RequestListener | undefined;
   /** Signs a token. */
   readonly sign: (signing: Signing) => Promise<string>;
-  /** Signs a token whose payload is this text. */
+  /** Signs a token with the given text as its payload. */
   readonly signText: (payload: string) => Promise<string>;
 }
 
@@ -33,7 +33,7 @@ export interface CiIssuer {
  * Starts an issuer of CI tokens for a test file, on this machine, with real keys. Tests can change the responses.
  *
  * @param alg algorithm. An RSA signature is deterministic; an ECDSA signature varies, and a second valid signature can
- * be derived from it.
+ *   be derived from it.
  */
 export async function startCiIssuer(alg: 'RS256' | 'ES256' = 'RS256'): Promise<CiIssuer> {
   const keys = await generateKeyPair(alg);

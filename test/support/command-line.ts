@@ -16,7 +16,7 @@ export interface Running {
   readonly typed?: string;
   /** File descriptor for standard output. If omitted, the outcome contains standard output. */
   readonly stdout?: number;
-  /** Called when the process has started. */
+  /** Function that is called when the process has started. */
   readonly onStart?: (child: ChildProcess) => void;
 }
 
@@ -28,10 +28,10 @@ export interface Outcome {
 }
 
 /**
- * Returns a function that runs the CLI as a process. Its home folder is empty at first and is removed after the file's
- * tests.
+ * Returns a function that runs the CLI as a process. The process has its own home folder, which is empty at first and
+ * is removed after the file's tests.
  *
- *     const { code, stdout } = await run(['token', '--url', stack.url], { env: { DEPLOYMENT_KEY_SECRET: secret } });
+ * const { code, stdout } = await run(['token', '--url', stack.url], { env: { DEPLOYMENT_KEY_SECRET: secret } });
  */
 export function commandLine(program: readonly string[] = [process.execPath, join(root, 'cli/main.ts')]) {
   const home = mkdtempSync(join(tmpdir(), 'cli-home-'));

@@ -1,5 +1,5 @@
 /**
- * The text before and after a credential. The service must find, report and redact the credential in each of these
+ * Texts before and after a credential. The service must find, report and redact the credential in each of these
  * contexts.
  */
 export const CONTEXTS: readonly (readonly [name: string, put: (credential: string) => string])[] = [

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 
 type Item = Record<string, unknown>;
 
-/** A missing attribute, or a value that has the wrong type, is empty or is out of range. */
+/** Values for a damaged attribute: none, or one that has the wrong type, is empty or is out of range. */
 const DAMAGES = [
   undefined,
   '',

@@ -7,7 +7,7 @@ import { signedCall, story } from '../../local/pasted.ts';
 
 /** Shell commands that the documentation asks people or a CI system to run. */
 export interface Script {
-  /** The file, and the script's number within the file, counted from 0. */
+  /** The file, and the number of the script within the file, counted from 0. */
   name: string;
   text: string;
   /** True if the script retries a rejected call after a pause. */
@@ -47,8 +47,8 @@ const named = (place: string, texts: string[]) =>
   texts.map((text, n) => ({ name: `${place}, script ${n + 1}`, text }));
 
 /**
- * Returns the code blocks of a Markdown document, each with the functions that earlier blocks define. A block that ends
- * with a question to the reader continues in the next block.
+ * Returns the code blocks of a Markdown document, each with the functions that earlier blocks define. If a block ends
+ * with a question to the reader, the next block continues it.
  */
 function scriptsOfDocument(markdown: string): string[] {
   let functions = '';

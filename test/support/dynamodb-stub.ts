@@ -10,7 +10,7 @@ export interface RecordedCall {
   /** The client's port, which identifies the connection. */
   port: number | undefined;
   body: string;
-  /** The body as JSON. */
+  /** The body of the call, parsed as JSON. */
   // biome-ignore lint/suspicious/noExplicitAny: whatever a client sends
   input: any;
 }
@@ -18,7 +18,7 @@ export interface RecordedCall {
 /** Sends the response to one call. */
 export type Reply = (response: ServerResponse) => void;
 
-/** Responds as DynamoDB does, with the body's CRC-32. */
+/** Sends a response as DynamoDB does, with the body's CRC-32. */
 export function answer(status: number, output: object, type = 'application/x-amz-json-1.0'): Reply {
   const body = JSON.stringify(output);
   return (response) => {
@@ -26,12 +26,12 @@ export function answer(status: number, output: object, type = 'application/x-amz
   };
 }
 
-/** Responds with an error as DynamoDB does. */
+/** Sends an error as DynamoDB does. */
 export function failure(status: number, name: string, rest: object = {}): Reply {
   return answer(status, { __type: `com.amazonaws.dynamodb.v20120810#${name}`, message: name, ...rest });
 }
 
-/** Responses that never arrive or that arrive damaged. `output` is the undamaged response. */
+/** Ways in which a response can be lost or damaged. `output` is the undamaged response. */
 export const damaged = {
   reset: (): Reply => (response) => response.socket?.resetAndDestroy(),
   hang: (): Reply => () => {},
@@ -66,9 +66,12 @@ export const damaged = {
 /** A running stub of DynamoDB. */
 export interface Stub {
   endpoint: string;
-  /** All calls since the last `reset`. */
+  /** All calls since the last call of `reset`. */
   calls: RecordedCall[];
-  /** Sets the response to each call. @param choose receives the call and how often its input has occurred before */
+  /**
+   * Sets the response to each call. @param choose receives the call, and how often the input of the call has occurred
+   * before
+   */
   reply: (choose: (call: RecordedCall, n: number) => Reply) => void;
   stop: () => Promise<void>;
 }

@@ -11,7 +11,7 @@ export interface Engine {
   stop: () => Promise<void>;
 }
 
-/** The tables that this process created and has not yet removed. */
+/** The tables that this process has created and not yet removed. */
 const made: string[] = [];
 
 /** Removes a table when this process stops its engine. Call this function in the process that stops the engine. */
@@ -46,8 +46,8 @@ export async function startEngine(): Promise<Engine> {
     );
     engine.kill('SIGKILL');
     await once(engine, 'exit');
-    // The embedded engine's tables disappear when it stops. On an engine at DYNAMODB_ENDPOINT, the tables would persist
-    // and interfere with the next test file.
+    // The embedded engine's tables disappear when the engine stops. On an engine at DYNAMODB_ENDPOINT, the tables would
+    // persist and interfere with the next test file.
     const removed = made.splice(0);
     const left = TableNames.filter((name) => !removed.includes(name));
     if (left.length > 0) {

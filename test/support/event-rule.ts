@@ -8,8 +8,8 @@ interface Entry {
 }
 
 /**
- * Returns the inputs that the targets of the template's rules get for an entry, using only the EventBridge features of
- * the example: patterns of `source` and `detail-type`, and input transformers with paths in dot notation. As in
+ * Returns the inputs that the targets of the template's rules get for an entry. Of EventBridge, it supports only what
+ * the example uses: patterns of `source` and `detail-type`, and input transformers with paths in dot notation. As in
  * EventBridge, values are inserted into text without escaping.
  */
 export function inputsOf(

@@ -36,7 +36,7 @@ export const FAULTS: readonly FaultKind[] = [
   'unprocessed',
 ];
 
-/** A fault and the calls that it affects. */
+/** A fault and the calls that the fault affects. */
 export interface Fault {
   kind: FaultKind;
   /** Index of the matching call that fails, counted from 0: only that call, or that call and all later ones. */
@@ -48,11 +48,11 @@ interface Rule {
   /** Text that the body of a matching call contains. */
   of: string;
   fault?: Fault | undefined;
-  /** Runs after the engine has responded and before the function receives the response. */
+  /** Function that runs after the engine has responded and before the function under test receives the response. */
   afterwards?: ((operation: string) => Promise<void>) | undefined;
   /** Index of the matching call to hold back, counted from 0. */
   heldBack?: number | undefined;
-  /** Forwards the calls that were held back. */
+  /** Sends the calls that were held back on to the engine. */
   held: (() => Promise<unknown>)[];
   operations: string[];
   /** The matching calls that are in progress. */
@@ -61,15 +61,15 @@ interface Rule {
 
 /** Delay of a late response, in milliseconds. */
 const DELAY = 60;
-/** Duration of a write in milliseconds, if writes collide. */
+/** Duration of a write in milliseconds if concurrent writes are to collide. */
 const WRITE = 4;
 
 /**
- * Starts a proxy between function and engine, on loopback, that causes the faults that a test sets. All other calls
- * pass unchanged.
+ * Starts a proxy on loopback, between the functions and the engine, that causes the faults that a test sets. All other
+ * calls pass unchanged.
  *
  * @param options.collides whether concurrent writes of an item collide as in DynamoDB, which cancels a transaction that
- * meets any other write of one of its items, and rejects a single write that meets a transaction
+ *   meets any other write of one of its items, and rejects a single write that meets a transaction
  */
 export async function startFaultProxy(
   engineEndpoint: string,
@@ -190,7 +190,7 @@ export async function startFaultProxy(
 
   /**
    * Lets the engine process all entries of a batch except the last, and returns that entry as unprocessed. Only batch
-   * operations have this kind of response.
+   * operations have responses of this kind.
    */
   async function leaveUndone(incoming: IncomingMessage, body: string, operation: string): Promise<Answer> {
     const input = JSON.parse(body);
@@ -244,8 +244,8 @@ export async function startFaultProxy(
     /**
      * Intercepts calls whose body contains the given text, and applies a fault to one or more consecutive calls.
      *
-     * @returns the operations called so far, and a function that ends the fault; once its promise resolves, no watched
-     * call can still reach the engine, even if its caller no longer waits for it
+     * @returns the operations called so far, and a function that ends the fault; once the promise of that function
+     *   resolves, no watched call can still reach the engine, even if its caller no longer waits
      */
     inject(of: string, fault?: Fault, afterwards?: Rule['afterwards']) {
       const rule: Rule = { of, fault, afterwards, held: [], operations: [], underWay: [] };

@@ -11,7 +11,7 @@ export interface Fault {
 }
 
 /**
- * Starts an engine that can fail as the real DynamoDB does, for a local stack that starts after it. The engine works
+ * Starts an engine that can fail as the real DynamoDB does, for a local stack that starts afterwards. The engine works
  * normally until `fault` is set.
  */
 export async function faultyEngine(): Promise<{ fault: Fault | undefined }> {

@@ -29,8 +29,8 @@ export interface FixtureFunction {
 }
 
 /**
- * A small template for tests of the local runner: a table with a stream, functions with inline code, and resources that
- * a test adds.
+ * Returns a small template for tests of the local runner: a table with a stream, functions with inline code, and
+ * resources that a test adds.
  */
 export class Fixture {
   readonly resources: Record<string, CfnResource> = {
@@ -65,7 +65,10 @@ export class Fixture {
     return this;
   }
 
-  /** Adds a function. Its file name would be the logical ID in kebab-case. @param source CommonJS source */
+  /**
+   * Adds a function to the template. In a real stack, the function's file name would be the logical ID in kebab-case.
+   * @param source CommonJS source
+   */
   function(logicalId: string, source: string, options: FixtureFunction = {}): this {
     const {
       timeout = 5,
@@ -110,7 +113,10 @@ export class Fixture {
     });
   }
 
-  /** Adds an event source mapping of the table's stream. The function's role must allow it: see `readsStream`. */
+  /**
+   * Adds an event source mapping of the table's stream. The function's role must allow reading the stream: see
+   * `readsStream`.
+   */
   stream(functionId: string, properties: Json = {}): this {
     return this.add(`${functionId}Stream`, 'AWS::Lambda::EventSourceMapping', {
       FunctionName: ref(functionId),
@@ -120,7 +126,7 @@ export class Fixture {
     });
   }
 
-  /** Value for the `synthesise` option of a local stack. */
+  /** The template as a value for a local stack's option `synthesise`. */
   get synthesise(): () => Assembly {
     return () => ({
       directory: '/nowhere',

@@ -2,7 +2,9 @@ import { createServer, request, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll } from 'vitest';
 
-/** How a front reacts to a call. `lost` forwards the call and breaks the connection. */
+/**
+ * How a front, a server in front of the service, reacts to a call. `lost` forwards the call and breaks the connection.
+ */
 export type Reaction = 'forward' | 'lost' | ((response: ServerResponse, body: string) => unknown);
 
 /** A running server in front of the service. */
@@ -10,13 +12,13 @@ export interface Front {
   url: string;
   /** Reactions to the next calls, in order. All later calls are forwarded. */
   next: Reaction[];
-  /** The bodies of all calls. */
+  /** The bodies of all calls that the server received. */
   bodies: string[];
 }
 
 /**
- * Starts a server in front of the service, for a test file. It can respond like a gateway when a call does not reach
- * the functions.
+ * Starts a server in front of the service, for a test file. The server can respond as a gateway does when a call does
+ * not reach the functions.
  */
 export async function startFront(target: string): Promise<Front> {
   const front: Front = { url: '', next: [], bodies: [] };
@@ -45,7 +47,7 @@ export async function startFront(target: string): Promise<Front> {
   return front;
 }
 
-/** Responds with a status like a gateway whose service is busy. */
+/** Responds with a status, as a gateway does whose service is busy. */
 export const busy =
   (status: number, headers: Record<string, string> = {}): Reaction =>
   (response) =>

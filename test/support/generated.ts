@@ -1,6 +1,6 @@
 /**
- * How many inputs the tests try, from the environment variable GENERATED: `all` in the nightly run, `some` in
- * `npm run test:slow`, and `few` in `npm test`.
+ * How many inputs the tests try, from the environment variable GENERATED: `all` in the nightly run, `some` in `npm run
+ * test:slow`, and `few` in `npm test`.
  */
 const AMOUNT = amountOf(process.env.GENERATED);
 
@@ -18,12 +18,12 @@ export function someOf<T>(all: readonly T[]): readonly T[] {
   return all.filter((_, n) => n % step === 0);
 }
 
-/** Returns the first case in a sequence, or all its cases, also in `npm run test:slow`. */
+/** Returns the first case of a sequence in `npm test`, or all its cases in slower runs. */
 export function firstOf<T>(all: readonly T[]): readonly T[] {
   return AMOUNT === 'few' ? all.slice(0, 1) : all;
 }
 
-/** Returns the first case in a sequence, or all its cases in the nightly run. */
+/** Returns the first case of a sequence, or all its cases in the nightly run. */
 export function firstUntilNight<T>(all: readonly T[]): readonly T[] {
   return AMOUNT === 'all' ? all : all.slice(0, 1);
 }

@@ -10,9 +10,9 @@ const metadata = parse(readFileSync(join(folder, 'action.yml'), 'utf8'));
 
 /** Inputs of a job's step, and the state that the runner stored for this step. */
 export interface StepOptions {
-  /** The inputs from the workflow. */
+  /** The step's inputs, as the workflow sets them. */
   with: Readonly<Record<string, string>>;
-  /** Additional environment variables. */
+  /** Environment variables in addition to those that the runner sets. */
   env?: Readonly<Record<string, string>>;
   /** State that the step saved for the end of the job. */
   state?: Readonly<Record<string, string>>;
@@ -21,7 +21,7 @@ export interface StepOptions {
 /** The result of a step. */
 export interface StepResult {
   code: number | null;
-  /** Standard output and standard error. */
+  /** Standard output and standard error of the step. */
   output: string;
   outputs: Readonly<Record<string, string>>;
   state: Readonly<Record<string, string>>;
@@ -77,7 +77,10 @@ export async function runAction(
   return result;
 }
 
-/** Reads the values in one of the runner's files: `name<<delimiter`, lines, `delimiter`. */
+/**
+ * Reads the values in one of the runner's files, in which each value has the lines `name<<delimiter`, its text, and
+ * `delimiter`.
+ */
 function valuesOf(text: string): Record<string, string> {
   const values = text.matchAll(/^(?<name>[^\n]+?)<<(?<delimiter>[^\n]+)\n(?<value>.*?)\n\k<delimiter>$/gms);
   return Object.fromEntries(Array.from(values, ({ groups = {} }) => [groups.name, groups.value]));

@@ -53,9 +53,9 @@ export interface JobOptions {
   shell: readonly [string, ...string[]];
   /** CI/CD variables and the OIDC tokens that GitLab issues, by name. */
   variables?: Readonly<Record<string, string>>;
-  /** Folder of programs that take precedence over the machine's. */
+  /** Folder of programs that take precedence over those of the machine. */
   path: string;
-  /** True to run with CI_DEBUG_TRACE. */
+  /** Whether to run the job with CI_DEBUG_TRACE. */
   isTraced?: boolean;
 }
 
@@ -88,7 +88,7 @@ export async function runJob(options: JobOptions): Promise<JobResult> {
     ...variables,
   };
   const run = async (commands: readonly string[]) => {
-    // The first lines that GitLab's runner adds to a job. The runner shows each command before running it.
+    // GitLab's runner adds these lines at the beginning of a job. The runner shows each command before running it.
     const prelude = `${isTraced ? 'set -o xtrace\n' : ''}if set -o | grep pipefail >/dev/null; then set -o pipefail; fi; set -o errexit\nset +o noclobber`;
     const shown = (command: string) => `echo '$ ${command.split('\n')[0]?.replaceAll("'", '')}'`;
     const text = [prelude, ...commands.flatMap((command) => [shown(command), command])].join('\n');

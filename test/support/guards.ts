@@ -44,7 +44,7 @@ async function freePort(): Promise<number> {
 }
 
 /**
- * Starts the documented recipe with different addresses.
+ * Starts the documented recipe with other addresses than the documented ones.
  *
  * @param service URL of the service
  * @param application port of the application behind a proxy
@@ -107,7 +107,7 @@ function start(name: GuardName, folder: string, adapted: (text: string) => strin
     });
   }
   if (name === 'Caddy' && caddy) {
-    // All instances would use the same port for the administration endpoint.
+    // Without this option, all instances would use the same port for the administration endpoint.
     const all = `{\n\tadmin off\n\tauto_https off\n}\n${adapted(snippet('guards.md', 'caddy'))}`;
     const env = { ...process.env, XDG_DATA_HOME: folder, XDG_CONFIG_HOME: folder };
     return spawn(caddy, ['run', '--adapter', 'caddyfile', '--config', file('Caddyfile', all)], {

@@ -19,7 +19,7 @@ export function filesBelow(folder: string, ending = '.ts'): string[] {
     .sort();
 }
 
-/** Returns the imports of project files, given as paths from the root. */
+/** Returns the imports of the given project files, whose paths start at the root. */
 export const importsOfFiles = (files: readonly string[]): Promise<Import[]> =>
   importsOf(new Map(files.map((file) => [file, readFileSync(join(root, file), 'utf8')])));
 

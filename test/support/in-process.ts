@@ -49,7 +49,7 @@ export const SCOPES = ['code:deploy', 'airflow:read', 'airflow:write'];
 /** One day in seconds. */
 export const DAY = 24 * 60 * 60;
 
-/** The response to a call in process. */
+/** The response to a call that was made within this process. */
 export interface Reply {
   status: number;
   headers: Record<string, string>;
@@ -74,11 +74,11 @@ export interface InProcessOptions {
   /** Retry policy. @default a long policy, so that a busy machine causes no failures */
   retryPolicy?: RetryPolicy;
   /**
-   * Runs before and after each attempt at a call to the table. If it throws, the caller receives the error. It does not
-   * run for the calls that checks make, unless the checks use the SDK.
+   * Function that runs before and after each attempt at a call to the table. If it throws, the caller receives the
+   * error. It does not run for the calls that checks make, unless the checks use the SDK.
    */
   around?: (when: 'before' | 'after', sent: Sent) => void | Promise<void>;
-  /** Source of Deployments: the followed table. */
+  /** The followed table, from which the service takes its Deployments. */
   source?: DeploymentsSource;
   /** True if checks use the AWS SDK's transport instead of the HTTPS transport. */
   sdkChecks?: boolean;
@@ -122,8 +122,8 @@ logger.error = (...line) => {
 };
 
 /**
- * Runs the functions without the local runner and the gateway: handlers, HTTP code and table code as deployed, on the
- * engine. This setup handles thousands of calls a second and takes the clock as an argument.
+ * Runs the functions without the local runner and the gateway: the handlers, the HTTP code and the table code run as
+ * deployed, on the engine. This setup handles thousands of calls a second and takes the clock as an argument.
  */
 export function inProcess(engine: Engine, options: InProcessOptions = {}) {
   const { endpoint = engine.endpoint, retryPolicy = { attemptTimeout: 10_000, attempts: 3 } } = options;
@@ -210,7 +210,7 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
     },
   };
 
-  /** Makes a call with the event that a gateway would pass on. */
+  /** Makes a call with the event that a gateway would pass to the function. */
   async function call(method: string, target: string, options: InProcessCall = {}): Promise<Reply> {
     const { path, event } = eventOf(method, target, options);
     if (path === '/whoami') return replied(await ask({ ...event, routeKey: 'GET /whoami' }));
@@ -236,9 +236,9 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
     table,
     rules,
     purge,
-    /** People whose job was started but has not run yet. */
+    /** People whose job for ended access was requested but has not run yet. */
     jobs,
-    /** Runs the started jobs about people's keys. */
+    /** Runs the requested jobs about the keys of people whose access ended. */
     findKeys: async (hasTime = () => true): Promise<void> => {
       const dependencies = {
         table,
@@ -254,9 +254,9 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
     },
     /** Tasks that the purge sent to its queue. */
     deferred,
-    /** Keys of malformed items that were read. */
+    /** Keys of the malformed items that the functions have read. */
     malformed,
-    /** Errors of checks. */
+    /** Errors that checks have thrown. */
     reported,
     /** Sends a leak report for text that contains leaked secrets and tokens. */
     leak: (text: string, hasTime = () => true): Promise<void> =>

@@ -6,8 +6,8 @@ import { type Sent, watched } from './store.ts';
 type Required = 'from' | 'into' | 'point' | 'clock';
 
 /**
- * Returns restore options with defaults that `given` overrides: ignore no one, disable only the keys that must be
- * disabled, and read later events from the target table.
+ * Returns options for a restore. By default, it ignores no one, disables only keys that must be disabled, and reads
+ * later events from the target table.
  */
 export function restoration(given: Pick<Restoration, Required> & Partial<Restoration>): Restoration {
   return {

@@ -1,10 +1,10 @@
 import { once } from 'node:events';
 import { Agent, createServer, request } from 'node:http';
 
-/** Cost of calls: their names in order, and the capacity units that the engine reports. */
+/** Cost of calls: the names of the calls in order, and the capacity units that the engine reports. */
 export interface Bill {
   calls: string[];
-  /** The same calls, with the size of each request body in bytes. */
+  /** The calls with the size of each request body in bytes. */
   requests: string[];
   read: number;
   written: number;
@@ -16,7 +16,8 @@ const READS = ['GetItem', 'BatchGetItem', 'Query'];
 const WRITES = ['PutItem', 'UpdateItem', 'DeleteItem', 'BatchWriteItem', 'TransactWriteItems'];
 
 /**
- * Starts a proxy in front of an engine. It requests ReturnConsumedCapacity for every call and adds up the results.
+ * Starts a proxy in front of an engine. The proxy requests ReturnConsumedCapacity for every call and adds up the
+ * results.
  *
  * @param scans whether to count Scans, which the emulated TTL makes in a local stack
  */

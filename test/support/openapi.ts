@@ -11,7 +11,10 @@ const ajv = new Ajv2020({ strict: false, allErrors: true });
 (formats as unknown as typeof formats.default)(ajv);
 ajv.addSchema(document, 'openapi');
 
-/** Lists the ways in which a value violates a schema of the document. @param pointer JSON pointer to the schema */
+/**
+ * Lists the ways in which a value violates a schema of the OpenAPI document.
+ * @param pointer JSON pointer to the schema
+ */
 export function faultsOf(pointer: string, value: unknown): string[] {
   const validate = ajv.compile({ $ref: `openapi#${pointer}` });
   return validate(value)
@@ -19,16 +22,16 @@ export function faultsOf(pointer: string, value: unknown): string[] {
     : (validate.errors ?? []).map((error) => `${error.instancePath} ${error.message}`);
 }
 
-/** A media type of a request or response in the document. */
+/** A media type of a request or response in the OpenAPI document. */
 export interface Content {
   /** Name, such as `POST /oauth/token 200 application/json`. */
   readonly name: string;
-  /** JSON pointer to the schema of the response. */
+  /** JSON pointer to the schema of the body. */
   readonly schema: string;
   readonly examples: readonly (readonly [name: string, value: unknown])[];
 }
 
-/** Returns every media type in the document. */
+/** Returns every media type in the OpenAPI document. */
 export function contents(): Content[] {
   return operations().flatMap(({ name, pointer, operation }) => [
     ...contentsOf(`${name} request`, `${pointer}/requestBody`, operation.requestBody),
@@ -39,17 +42,17 @@ export function contents(): Content[] {
   ]);
 }
 
-/** A parameter of an operation in the document. */
+/** A parameter of an operation in the OpenAPI document. */
 export interface Parameter {
   /** Name, such as `GET /deployments query limit`. */
   readonly name: string;
-  /** JSON pointer to the schema of the response. */
+  /** JSON pointer to the schema of the parameter. */
   readonly schema: string;
-  /** Its example; undefined if it has none. */
+  /** The example of the parameter; undefined if the parameter has none. */
   readonly example: unknown;
 }
 
-/** Returns every parameter in the document. */
+/** Returns every parameter in the OpenAPI document. */
 export function parameters(): Parameter[] {
   return operations().flatMap(({ name, pointer, operation: { parameters = [] } }) =>
     parameters.map((parameter: Json, index: number) => {
@@ -70,7 +73,7 @@ export function parameters(): Parameter[] {
 }
 
 /**
- * Lists the parts of a response that the document does not allow: its status, media type or body.
+ * Lists the parts of a response that the OpenAPI document does not allow: its status, media type or body.
  *
  * @param route route key in the template, such as `GET /deployments/{deploymentId}`
  */
@@ -101,7 +104,7 @@ function operations() {
   );
 }
 
-/** Returns a response and its JSON pointer, following a reference. */
+/** Returns a response and its JSON pointer. Follows a reference to a shared response. */
 function resolved(pointer: string, response: Json): [pointer: string, response: Json] {
   const name = response.$ref?.split('/').at(-1);
   return name ? [`/components/responses/${name}`, document.components.responses[name]] : [pointer, response];

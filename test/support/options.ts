@@ -3,7 +3,7 @@ import { type ParseArgsConfig, parseArgs } from 'node:util';
 type Options = NonNullable<ParseArgsConfig['options']>;
 
 /**
- * Reads the options of a developer's script with `parseArgs`. Ends the process if it finds --help or an unknown option.
+ * Reads the options of a developer's script with `parseArgs`. Ends the process at --help and at an unknown option.
  *
  * @param help description of the script and its usage
  */

@@ -45,7 +45,7 @@ export async function makePlatformTable(endpoint: string) {
   const stream = <T>(operation: string, input: object) =>
     callEngine<T>(endpoint, `DynamoDBStreams_20120810.${operation}`, input);
   let iterator: string | undefined;
-  /** The setting for a table in which the platform stores Deployments and other items. */
+  /** The `deploymentsSource` setting for a table in which the platform stores Deployments and other items. */
   const source: DeploymentsSource = {
     table: TABLES + TableName,
     stream: `${TABLES}${TableName}/stream/2026-01-01T00:00:00.000`,

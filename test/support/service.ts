@@ -79,7 +79,7 @@ export function callsOf(stack: LocalStack, functionName: string, operation: stri
   return stack.calls(functionName)[operation] ?? 0;
 }
 
-/** Returns a function that changes a template: it removes the permission to update items from a function's role. */
+/** Returns a function that changes a template so that a function's role can no longer update items. */
 export const withoutUpdate =
   (construct: string) =>
   ({ Resources }: CfnTemplate): void => {

@@ -16,7 +16,7 @@ export class Sha256 {
   }
 }
 
-/** The signing credential and the Region. */
+/** The credential that signs a request, and the Region. */
 export interface Signatory {
   region: string;
   accessKeyId: string;

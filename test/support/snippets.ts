@@ -12,8 +12,8 @@ const blocksOf = (markdown: string, language: string) =>
  * Returns the code blocks in a given language from a section of a document, in order.
  *
  * @param document path below docs/
- * @param heading of level 2 or 3, without its number signs
- * @throws Error if there is no such section
+ * @param heading heading of level 2 or 3, without its number signs
+ * @throws Error if there is no section with this heading
  */
 export function snippetsOf(document: string, language: string, heading: string): string[] {
   const section = textOf(document)
@@ -27,7 +27,7 @@ export function snippetsOf(document: string, language: string, heading: string):
  * Returns the only code block in a given language from a document.
  *
  * @param document path below docs/
- * @throws Error if the document has no such block, or more than one
+ * @throws Error if the document has no code block in this language, or more than one
  */
 export function snippet(document: string, language: string): string {
   const blocks = blocksOf(textOf(document), language);

@@ -16,18 +16,18 @@ export async function runStack(options: LocalStackOptions = {}): Promise<LocalSt
   return stack;
 }
 
-/** Request to send. */
+/** A request to send to the service. */
 export interface Call {
-  /** Sent as `Authorization: Bearer …`. */
+  /** Token to send as `Authorization: Bearer …`. */
   readonly token?: string;
-  /** ID and secret, sent as `Authorization: Basic …`. */
+  /** ID and secret to send as `Authorization: Basic …`. */
   readonly basic?: readonly [id: string, secret: string];
-  /** Sent as JSON. */
+  /** Value to send as a JSON body. */
   readonly json?: unknown;
-  /** Sent as a form. */
+  /** Fields to send as a form body. */
   readonly form?: Readonly<Record<string, string>> | string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Sent unchanged. */
+  /** Body to send unchanged. */
   readonly body?: string | Uint8Array<ArrayBuffer>;
 }
 
@@ -38,7 +38,7 @@ export interface Reply {
   /** The value of each `Set-Cookie` header. */
   readonly cookies: readonly string[];
   readonly text: string;
-  /** The body as JSON; undefined if it is not JSON. */
+  /** The body parsed as JSON; undefined if the body is not JSON. */
   // biome-ignore lint/suspicious/noExplicitAny: a test says in its assertion what it expects to find here
   readonly json: any;
 }

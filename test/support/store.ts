@@ -40,7 +40,7 @@ export function tableOn(client: unknown, more: Partial<Table> = {}): TestTable {
   };
 }
 
-/** Runs a function before and after each attempt. If it throws, the caller receives the error. */
+/** Function that runs before and after each attempt. If it throws, the caller receives the error. */
 export function watched(
   port: Port,
   around: (when: 'before' | 'after', sent: Sent) => void | Promise<void>,
@@ -103,7 +103,7 @@ export async function startStore() {
   };
   return {
     table,
-    /** The same table, but accessed through the HTTPS transport. */
+    /** The table accessed through the HTTPS transport instead of an SDK client. */
     httpsTable: { ...table, port: watched(https, record) },
     sent,
     malformed,
@@ -117,7 +117,7 @@ export async function startStore() {
     remove: ({ pk, sk }: ItemKey) => client.send(new DeleteCommand({ TableName: NAME, Key: { pk, sk } })),
     /** Returns all items of a partition in the order of their sort keys. */
     partition,
-    /** Empties partitions and forgets the calls sent, so that each test starts fresh. */
+    /** Empties partitions and forgets the recorded calls, so that each test starts with none. */
     clear: async (...partitions: string[]) => {
       for (const pk of partitions) {
         await write((await partition(pk)).map(({ sk }) => ({ DeleteRequest: { Key: { pk, sk } } })));

@@ -77,8 +77,8 @@ export const EVERYTHING = {
 };
 
 /**
- * The sorted fields of the access log. A caller cannot put a token, a secret or a sign-in code into any of these
- * fields.
+ * The sorted fields of the access log. None of these fields can contain a token, a secret or a sign-in code from the
+ * caller.
  */
 export const LOGGED = [
   '$context.authorizer.claims.sub',

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 /**
- * Gives a test run its own temporary folder and removes it afterwards, because each CDK app leaves behind several
- * megabytes.
+ * Gives a test run its own temporary folder and removes the folder afterwards, because each CDK app leaves several
+ * megabytes behind.
  */
 export default function setUp(): () => void {
   const folder = mkdtempSync(join(tmpdir(), 'deployment-api-keys-'));

@@ -1,5 +1,5 @@
 import { afterAll, vi } from 'vitest';
 
-// Without this hook, the first test of the next file in this process would lose the environment variables that this
-// next file sets.
+// Without this hook, the first test of the next file in this process would lose the environment variables that the next
+// file sets.
 afterAll(() => void vi.unstubAllEnvs());
