@@ -110,7 +110,7 @@ function isWrong({ from, to }: Import): boolean {
   return !(isOfProject ? rule.folders : rule.packages).test(to);
 }
 
-describe('the import rules', () => {
+describe('Each folder imports only what its rule allows', () => {
   it.each(RULES.map(({ rule, files }) => [rule, files] as const))('%s', async (_, ofRule) => {
     const first = (file: string) => RULES.find(({ files }) => files.test(file))?.files;
     const files = [
@@ -124,7 +124,7 @@ describe('the import rules', () => {
     expect((await importsOfFiles(files)).filter(isWrong)).toStrictEqual([]);
   });
 
-  it('the import rules apply to enough files to be meaningful', async () => {
+  it('the import rules apply to the functions and to the infrastructure code', async () => {
     const files = [...filesBelow('functions'), ...filesBelow('infra')];
     expect(files).toContain('functions/authorize.ts');
     expect(files).toContain('infra/stack.ts');
@@ -132,7 +132,7 @@ describe('the import rules', () => {
   });
 });
 
-describe('the import check', () => {
+describe('The import check finds every kind of import', () => {
   it('the import check fails for a file in a folder that has no rule', async () => {
     await expect(async () =>
       (await importsOf(new Map([['functions/helpers/a.ts', `import './b.ts';`]]))).filter(isWrong),
@@ -156,7 +156,7 @@ describe('the import check', () => {
     ['a re-export of types', `export type { A } from '../table/store.ts';`],
     ['a re-export of all', `export * from '../table/store.ts';`],
     ['require', `const a = require('../table/store.ts'); a();`],
-  ])('finds %s', async (_, source) => {
+  ])('the import check finds this kind of import: %s', async (_, source) => {
     expect(new Set(await found('functions/domain/key.ts', source))).toStrictEqual(
       new Set(['functions/table/store.ts']),
     );
@@ -203,20 +203,20 @@ describe('the import check', () => {
     ['infra/stack.ts', '../functions/authorize.ts'],
     ['local/main.ts', '../../functions/runtime/config.ts'],
     ['infra/stack.ts', '../test/support/template.ts'],
-  ])('the import check reports that %s imports %s', async (from, to) => {
+  ])('the import check rejects an import in %s of %s', async (from, to) => {
     expect(await found(from, `import '${to}';`)).toHaveLength(1);
   });
 });
 
 const FOLDERS = ['.ci', 'cli', 'functions', 'infra', 'integrations', 'local', 'test'];
 
-describe('import cycles', () => {
+describe('The import check finds cycles', () => {
   it('the project has no import cycles, not even between types', async () => {
     const files = FOLDERS.flatMap((folder) => [...filesBelow(folder), ...filesBelow(folder, '.tsx')]);
     expect(circles(await importsOfFiles(files))).toStrictEqual([]);
   });
 
-  it('reports each import cycle with all of its files', () => {
+  it('the import check reports each import cycle with all of its files', () => {
     const imports = ['ab', 'bc', 'ca', 'cd', 'de', 'ed', 'ff', 'ag', 'gh'].map(([from = '', to = '']) => ({
       from,
       to,

@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const ISSUER = 'https://token.actions.githubusercontent.com';
 const stack = await runStack();
 
-/** The folder of the clients. It is inside the project, so that they find openapi-fetch and the types of Node.js. */
+/** The folder of the generated clients. Inside the project, they find openapi-fetch and the types of Node.js. */
 mkdirSync(join(root, '.build'), { recursive: true });
 const folder = mkdtempSync(join(root, '.build/clients-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -39,15 +39,15 @@ await run(process.execPath, ['.ci/api-types/clients.mjs', join(folder, 'openapi.
   cwd: root,
 });
 
-/** What both programs read from their environment. */
+/** The environment variables that both programs read. */
 const INPUTS = `
 const { SERVICE = '', ADMIN = '', MEMBER = '', DEPLOYMENT: deploymentId = '', SUBJECT = '' } = process.env;
 const trust = [{ issuer: '${ISSUER}', claims: { repository_id: '4711', ref: 'refs/heads/main', ref_type: 'branch' } }];
 `;
 
 /**
- * Programs that play the life of a key, each with another generated client. A line after `@ts-expect-error` is a mistake
- * that the types must report.
+ * Programs that use a key from its creation to its deletion, each with a different generated client. The line after
+ * `@ts-expect-error` contains a mistake that the type check must report.
  */
 const PROGRAMS: Readonly<Record<string, string>> = {
   'openapi-typescript with openapi-fetch': `
@@ -184,19 +184,19 @@ const files = Object.entries(PROGRAMS).map(([name, text], index) => {
   return [name, index] as const;
 });
 
-/** A token of a CI that the stack trusts for no key. Its signature is not valid. */
+/** A token from an issuer that the stack does not trust. Its signature is not valid. */
 const encoded = (part: object) => Buffer.from(JSON.stringify(part)).toString('base64url');
 const SUBJECT = `${encoded({ alg: 'RS256' })}.${encoded({ iss: 'https://ci.example.com' })}.AAAA`;
 
-describe('a client that is generated from GET /openapi.json', () => {
-  it('the clients of both generators, and programs that use them, pass the type check, which reports wrong calls', async () => {
+describe('Clients can be generated from GET /openapi.json', () => {
+  it('the type check accepts programs that use the generated clients, and rejects wrong calls', async () => {
     const { stdout } = await run(join(root, 'node_modules/.bin/tsc'), ['-p', folder], { cwd: root }).catch(
       (error) => error,
     );
     expect(stdout).toBe('');
   });
 
-  it.each(files)('a program that uses the client of %s plays the life of a key', async (_, index) => {
+  it.each(files)('a program that uses the client of %s creates, uses and deletes a key', async (_, index) => {
     const { stdout } = await run(process.execPath, [`program-${index}.ts`], {
       cwd: folder,
       env: {

@@ -30,7 +30,7 @@ import { type Call, call, makeDeployment, makeKey, runStack, swap } from './supp
 
 const KNOWN = ['code:deploy', 'airflow:read', 'airflow:write'];
 
-describe('the examples in the OpenAPI document', () => {
+describe('The examples in the OpenAPI document are valid', () => {
   it.each(contents().map((content) => [content.name, content] as const))(
     'the OpenAPI document has a valid example for %s',
     (_, content) => {
@@ -49,7 +49,7 @@ describe('the examples in the OpenAPI document', () => {
     }
   });
 
-  it('the validation rejects a malformed example', () => {
+  it('the check of the OpenAPI examples rejects a malformed example', () => {
     const [token] = contents().filter(({ name }) => name === 'POST /oauth/token 200 application/json');
     expect(
       faultsOf(token?.schema ?? '', { access_token: 'x', token_type: 'Bearer', expires_in: 1.5 }),
@@ -60,7 +60,7 @@ describe('the examples in the OpenAPI document', () => {
     ]);
   });
 
-  /** Validates the body of each route, with the scopes of a stack and a time. */
+  /** The functions that validate the body of each route. */
   const PARSERS: Readonly<Record<string, (body: object) => unknown>> = {
     'POST /oauth/token': (body) =>
       parseParameters<unknown>(
@@ -85,14 +85,17 @@ describe('the examples in the OpenAPI document', () => {
   const withBody = Object.entries(OPERATIONS).flatMap(([route, { body }]) =>
     body ? [[route, body] as const] : [],
   );
-  it.each(withBody)('the examples for %s pass the validation', (route, { examples }) => {
-    const parse = PARSERS[route.replace('/platform', '')];
-    expect(parse).toBeDefined();
-    for (const example of Object.values(examples)) expect(() => parse?.(example as object)).not.toThrow();
-  });
+  it.each(withBody)(
+    "the service accepts the OpenAPI document's example bodies for %s",
+    (route, { examples }) => {
+      const parse = PARSERS[route.replace('/platform', '')];
+      expect(parse).toBeDefined();
+      for (const example of Object.values(examples)) expect(() => parse?.(example as object)).not.toThrow();
+    },
+  );
 });
 
-describe('comparing the OpenAPI schemas with the validation', () => {
+describe('The OpenAPI schemas and the service accept the same input', () => {
   const schema =
     '/paths/~1deployments~1%7BdeploymentId%7D~1api-keys/post/requestBody/content/application~1json/schema';
   const isAccepted = (body: object) => {
@@ -116,13 +119,13 @@ describe('comparing the OpenAPI schemas with the validation', () => {
     ['a time without a UTC offset', { name: 'ci', expiresAt: '2030-01-31T12:00:00' }, false],
     ['a time with a UTC offset', { name: 'ci', expiresAt: '2030-01-31T12:00:00+02:00' }, true],
     ['an unknown field', { name: 'ci', secret: 'x' }, false],
-  ])('the OpenAPI schemas and the validation agree on whether %s is valid', (_, body, expected) => {
+  ])('the OpenAPI schema and the service agree on whether %s is valid', (_, body, expected) => {
     expect(faultsOf(schema, body).length === 0).toBe(expected);
     expect(isAccepted(body)).toBe(expected);
   });
 });
 
-describe('the OpenAPI document', async () => {
+describe('The OpenAPI document describes the actual responses', async () => {
   const stack = await runStack({ context: { platformPrincipals: DEVELOPER.arn } });
   await makeDeployment(stack, 'etl');
   const key = await makeKey(stack, 'etl');
@@ -390,7 +393,7 @@ describe('the OpenAPI document', async () => {
     },
   );
 
-  it('the OpenAPI document describes both causes of a 403 under /platform: API Gateway, and a principal that is not listed', async () => {
+  it('the OpenAPI document describes a 403 from API Gateway and a 403 from the service under /platform', async () => {
     const stranger = stack.credentialOf('arn:aws:iam::000000000000:user/stranger');
     for (const reply of [
       await call(stack, 'GET', '/platform/deployments'),

@@ -30,7 +30,7 @@ const PEERS = ['aws-cdk-lib', 'constructs', 'vitest'];
  * not use them.
  */
 const JEST = ['jest@30.5.2', 'ts-jest@29.4.15', '@types/jest@30.0.0', 'typescript@5.9.3'];
-/** Frameworks for which there is documented middleware. */
+/** Frameworks for which middleware is documented. */
 const FRAMEWORKS = ['express', '@types/express', 'fastify', 'hono', '@hono/node-server'];
 
 const manifestBefore = readFileSync(join(root, 'package.json'), 'utf8');
@@ -50,8 +50,8 @@ for (const peer of [...PEERS, ...FRAMEWORKS])
 
 const authorizer = snippet('authorizer.md', 'ts');
 /**
- * The apps: one with the service, the documented examples without changes, and one of these examples without a required
- * property.
+ * The source files of the apps. They are an app with the service, the documented examples without changes, and an
+ * example from which a required property is removed.
  */
 const sources = {
   'service.ts': `import { App, Stack } from 'aws-cdk-lib';
@@ -77,7 +77,7 @@ app.synth();
 };
 for (const [file, source] of Object.entries(sources)) writeFileSync(join(app, file), source);
 
-/** The test that a user would write for every part of the package, without the imports. */
+/** A test that a user of the package could write. It uses every part of the package. Its imports are added later. */
 const userTest = (name: string) => `
 ${name}('uses the constructs, the middleware and the sample events', () => {
   const stack = new Stack(new App(), 'Keys');
@@ -114,7 +114,7 @@ const REQUIRES = imported
 const VITEST = "import { expect, test } from 'vitest';\n";
 
 /**
- * An app as `cdk init app` creates it, in CommonJS, with the tests that users write. It uses the packages in its parent
+ * A CommonJS app as `cdk init app` creates it, with tests that a user could write. It uses the packages in its parent
  * folder.
  */
 const initialised = join(app, 'initialised');
@@ -147,7 +147,7 @@ for (const [file, source] of Object.entries(userFiles)) {
   writeFileSync(join(initialised, file), source);
 }
 
-/** Runs a test runner in the app of `cdk init`, and returns the last part of its report. */
+/** Runs a test runner in the app that `cdk init` would create, and returns its output. */
 async function runTests(args: string[]): Promise<string> {
   const env = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^(VITEST|NODE_ENV|TEST$|NODE_OPTIONS)/.test(name)),
@@ -174,8 +174,8 @@ async function compile(): Promise<string[]> {
 }
 
 /**
- * Runs an app as `cdk synth` does, without warnings.
- * @returns the template of a stack
+ * Runs an app as `cdk synth` does, and asserts that there are no warnings.
+ * @returns the template of the stack
  */
 async function synthesise(file: keyof typeof sources, stack: string): Promise<Json> {
   const env = { ...process.env, CDK_OUTDIR: 'cdk.out', CDK_VALIDATION: 'true' };
@@ -184,12 +184,12 @@ async function synthesise(file: keyof typeof sources, stack: string): Promise<Js
   return JSON.parse(readFileSync(join(app, `cdk.out/${stack}.template.json`), 'utf8'));
 }
 
-describe('npm pack', () => {
-  it('packing leaves package.json unchanged', () => {
+describe('npm pack creates a package with everything that an app needs', () => {
+  it('npm pack does not change package.json', () => {
     expect(readFileSync(join(root, 'package.json'), 'utf8')).toBe(manifestBefore);
   });
 
-  it('the package contains what an app needs, and nothing that is needed only to develop this project', () => {
+  it('the package contains what an app needs, and nothing that only developers of this project need', () => {
     const installed = join(app, 'node_modules/deployment-api-keys');
     const manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
     expect(manifest.optionalDependencies).toBeUndefined();
@@ -211,15 +211,15 @@ describe('npm pack', () => {
   });
 });
 
-describe("the package's CLI", { timeout: 120_000 }, () => {
+describe('The package contains a working CLI', { timeout: 120_000 }, () => {
   const installed = commandLine([join(app, 'node_modules/.bin/deployment-api-keys')]);
 
-  it("the CLI prints the package's version and each command's help", async () => {
+  it("the package's CLI prints its version and each command's help", async () => {
     expect(await installed.run(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
     expect((await installed.run(['backfill', '--help'])).stdout).toContain('--dry-run');
   });
 
-  it('the CLI gets a token, runs a command with it, and has no commands for developers', async () => {
+  it("the package's CLI gets a token and runs a command with it", async () => {
     const stack = await runStack();
     await makeDeployment(stack, 'etl');
     const key = await makeKey(stack, 'etl');
@@ -238,7 +238,7 @@ describe("the package's CLI", { timeout: 120_000 }, () => {
     });
   });
 
-  it('the CLI loads the modules that its operator commands need', async () => {
+  it("the package's CLI loads the modules that its operator commands need", async () => {
     const args = ['restore', '--from', 'a', '--into', 'a', '--point', '2030-01-01T12:00:00Z'];
     expect((await installed.run(args)).stderr).toContain('are the same table');
     const source = ['backfill', '--table', 'keys', '--source', '{}'];
@@ -246,14 +246,14 @@ describe("the package's CLI", { timeout: 120_000 }, () => {
   });
 });
 
-describe("an empty CDK app with the package's tarball installed", { timeout: 120_000 }, () => {
-  it('a CDK app compiles with the documented examples, and fails to compile if a required property of the authorizer is missing', async () => {
+describe('A CDK app can use the installed package', { timeout: 120_000 }, () => {
+  it('a CDK app compiles with the documented examples, but not without a required property', async () => {
     const missing = expect.stringMatching(/^wrong\.ts\(.*'handlerChecksDeployment' is missing/);
     // The compiler reports one error for the REST API and one for the HTTP API.
     expect(await compile()).toStrictEqual([missing, missing]);
   });
 
-  it('a CDK app synthesises the service with prebuilt functions', async () => {
+  it('a CDK app can synthesise the service, with prebuilt functions', async () => {
     const { Resources } = await synthesise('service.ts', 'Keys');
     const functions = Object.values<Json>(Resources).filter(({ Type }) => Type === 'AWS::Lambda::Function');
     expect(functions.length).toBeGreaterThan(5);
@@ -265,7 +265,7 @@ describe("an empty CDK app with the package's tarball installed", { timeout: 120
     expect(allowed).toHaveLength(1);
   });
 
-  it('a CDK app synthesises a key whose secret is stored in Secrets Manager, with a prebuilt function', async () => {
+  it('a CDK app can synthesise a key whose secret is stored in Secrets Manager', async () => {
     const { Resources } = await synthesise('secret.ts', 'Reports');
     const [maker] = Object.values<Json>(Resources).filter(({ Properties }) =>
       Properties.Description?.startsWith('Creates the key'),
@@ -273,7 +273,7 @@ describe("an empty CDK app with the package's tarball installed", { timeout: 120
     expect(existsSync(bundleOf(maker.Properties))).toBe(true);
   });
 
-  it("a CDK app synthesises the authorizer for another account without any of the service's resources", async () => {
+  it('a CDK app can synthesise the authorizer of a service in another account', async () => {
     const resources = Object.values<Json>((await synthesise('consumer.ts', 'Receiver')).Resources);
     const ofType = (type: string) =>
       resources.filter(({ Type }) => Type === type).map(({ Properties }) => Properties);
@@ -284,7 +284,7 @@ describe("an empty CDK app with the package's tarball installed", { timeout: 120
     expect(ofType('AWS::DynamoDB::GlobalTable')).toStrictEqual([]);
   });
 
-  it('a CDK app uses a deployed service by its stage as documented, and reads only the parameters that it uses', async () => {
+  it('a CDK app can refer to a deployed service by its stage', async () => {
     const { Parameters } = await synthesise('reference.ts', 'Receiver');
     const read = Object.values<Json>(Parameters).map(({ Default }) => Default);
     expect(read.toSorted()).toStrictEqual([
@@ -294,7 +294,7 @@ describe("an empty CDK app with the package's tarball installed", { timeout: 120
     ]);
   });
 
-  it('the package has sample events for unit tests, which load nothing from the CDK', async () => {
+  it("unit tests can use the package's sample events without the CDK", async () => {
     const print = `import { httpApiEvent } from 'deployment-api-keys/testing';
 console.log(httpApiEvent({ route: 'GET /deployments/{deploymentId}/dags' }).rawPath);`;
     const withoutCdk = join(folder, 'unit-tests');
@@ -308,7 +308,7 @@ console.log(httpApiEvent({ route: 'GET /deployments/{deploymentId}/dags' }).rawP
     expect(stdout.trim()).toBe('/deployments/etl/dags');
   });
 
-  it('runs the tests of an app created by `cdk init` with Jest, in TypeScript and in JavaScript', {
+  it('tests in an app created by `cdk init` can use the package with Jest, in TypeScript and JavaScript', {
     timeout: 300_000,
   }, async () => {
     const report = await runTests([join(app, 'node_modules/jest/bin/jest.js'), '--runInBand']);
@@ -317,7 +317,7 @@ console.log(httpApiEvent({ route: 'GET /deployments/{deploymentId}/dags' }).rawP
     expect(report).toMatch(/^Tests: +2 passed, 2 total$/m);
   });
 
-  it('runs the tests of an app created by `cdk init` with vitest, in TypeScript and in JavaScript', {
+  it('tests in an app created by `cdk init` can use the package with vitest, in TypeScript and JavaScript', {
     timeout: 300_000,
   }, async () => {
     const vitest = join(root, 'node_modules/vitest/vitest.mjs');

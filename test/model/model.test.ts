@@ -2,13 +2,13 @@ import { afterAll, expect, it } from 'vitest';
 import { DAY, startTable } from '../support/in-process.ts';
 import { realService, runModel } from './model.ts';
 
-/** Does only a few runs. In CI, `npm run model` does 1,000. */
+/** Runs are few, to save time. In CI, `npm run model` makes 1,000 runs. */
 const RUNS = 20;
 
 const engine = await startTable();
 afterAll(() => engine.stop());
 
-/** How often each kind of outcome occurred in all runs of this file. */
+/** Number of times that each kind of outcome occurred in all runs. */
 const seen = new Map<string, number>();
 
 it.each([
@@ -16,7 +16,7 @@ it.each([
   ['without a slide interval, to the second', 0, undefined],
   ['with a maximum token lifetime', 300, 3 * DAY],
 ])(
-  'the service responds like the model after any sequence of commands: %s',
+  'the service gives the same results as a simple model of it for any sequence of commands: %s',
   { timeout: 600_000 },
   async (_, interval, cap) => {
     const real = realService(engine, interval, cap);

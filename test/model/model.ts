@@ -7,9 +7,8 @@ import type { Engine } from '../support/engine.ts';
 import { DAY, type InProcess, inProcess, must, type Reply, removal } from '../support/in-process.ts';
 
 /**
- * A minimal model of the service, and random commands for which the model and the real service must give the same
- * results. Times are in epoch milliseconds. A token that was denied once stays denied forever, which covers the
- * guarantees G3 and G5.
+ * A minimal model of the service. Random commands must give the same results with the model and the real service. Times
+ * are in epoch milliseconds. A token that was denied once stays denied forever, which covers the guarantees G3 and G5.
  */
 export interface Model {
   lives: (Life | undefined)[];
@@ -33,23 +32,23 @@ interface Key {
   epoch: number;
   validUntil: number | undefined;
   createdAt: number;
-  /** When the key was created or last rotated. The policy's limit counts from this time. */
+  /** Time of the key's creation or last rotation. The policy's limit counts from this time. */
   secretAt: number;
   deleted: boolean;
-  /** Undefined for a key of the administrator. */
+  /** Undefined if the administrator created the key. */
   creator: Person | undefined;
-  /** The person to whom the latest secret was shown; undefined for the administrator. */
+  /** The person who received the latest secret. Undefined if the administrator received it. */
   secretSetBy: Person | undefined;
-  /** When the administrator last enabled the key. */
+  /** Time at which the administrator last enabled the key. */
   enabledAt: number;
 }
 /** A person whose access can be ended. */
 interface Person {
   sub: string;
-  /** -Infinity if access was never ended. */
+  /** Time at which the person's access was last ended; -Infinity if it never was. */
   endedAt: number;
   blocked: boolean;
-  /** The job that has not finished. */
+  /** The kind of the unfinished job that ends the person's access, if any. */
   job: 'report' | 'disable' | undefined;
 }
 interface Token {
@@ -64,7 +63,7 @@ interface TemporaryToken {
   text: string;
   id: string;
   life: Life;
-  /** Undefined for a temporary token of the administrator. */
+  /** Undefined if the administrator holds the temporary token. */
   holder: Person | undefined;
   /** The time of the holder's sign-in in epoch seconds. */
   signedInAt: number;
@@ -73,7 +72,8 @@ interface TemporaryToken {
 }
 
 /**
- * The real service: the handlers and the purge, on the engine, and the records that the stream still has to deliver.
+ * The real service: the handlers and the purge on a database engine, and the stream records that were not delivered
+ * yet.
  */
 export interface Real {
   service: InProcess;
@@ -82,13 +82,16 @@ export interface Real {
   records: DynamoDBRecord[];
   /** Throws before or after the given call to the table, as if the function crashed there. */
   crash: { in: number; when: 'before' | 'after' } | undefined;
-  /** The outcomes that occurred, as evidence that the commands had an effect. */
+  /** Counts the outcomes that occurred, as evidence that the commands had an effect. */
   seen: Map<string, number>;
 }
 
 class Died extends Error {}
 
-/** @param interval slideInterval in seconds */
+/**
+ * Starts the real service.
+ * @param interval slideInterval in seconds
+ */
 export function realService(
   engine: Engine,
   interval: number,
@@ -167,19 +170,21 @@ function agree(what: string, expected: Verdict, isAllowed: boolean): void {
 
 const note = (real: Real, what: string) => real.seen.set(what, (real.seen.get(what) ?? 0) + 1);
 const admin = { as: 'admin' };
-/** A person may see every Deployment, so that only the end of their access decides. */
+/**
+ * The options of a call by the person. The person is an administrator, so that only the end of their access matters.
+ */
 const as = ({ sub }: Person, signedInAt: number) => ({
   as: sub,
   claims: { groups: ['platform-admins'], auth_time: signedInAt, iat: signedInAt },
 });
-/** The time of a person's sign-in in epoch seconds: sometimes just before or after the latest end of their access. */
+/** Returns the time of a sign-in in epoch seconds. It is sometimes close to the end of the person's access. */
 function signInOf({ endedAt }: Person, { time }: InProcess, n: number): number {
   const now = Math.floor(time.now / 1000);
   const ages = [0, 0, 0, 1, 60, 3600];
   if (endedAt < 0 || roll(n, 2) === 0) return now - pick(ages, roll(n, 11));
   return Math.min(now, Math.floor(endedAt / 1000) + 3 + roll(n, 5));
 }
-/** Reports whether the service must reject a sign-in. It tolerates clocks that differ by 5 seconds. */
+/** Reports whether the service must reject a sign-in. The service tolerates clocks that differ by 5 seconds. */
 const isRejected = ({ blocked, endedAt }: Person, signedInAt: number) =>
   blocked || signedInAt * 1000 - endedAt <= 5000;
 const keysPath = (life: Life) => `/deployments/${life.id}/api-keys`;
@@ -222,7 +227,7 @@ async function checkTemporaryToken(temporaryToken: TemporaryToken, real: Real): 
   temporaryToken.dead = status !== 200;
 }
 
-/** Runs the jobs, which sometimes die and run again. A job handles each of the person's keys once. */
+/** Runs the jobs, which sometimes crash and run again. A job handles each of the person's keys once. */
 async function runJobs(model: Model, real: Real, n: number): Promise<void> {
   const { service } = real;
   const messages = [...service.jobs];
@@ -246,7 +251,7 @@ async function runJobs(model: Model, real: Real, n: number): Promise<void> {
   }
 }
 
-/** Stores a Deployment's or key's stream record, with its current item. */
+/** Returns the stream record for the removal of an item. The record contains the item's current generation. */
 async function recordOf(real: Real, life: Life, sk: string): Promise<DynamoDBRecord | undefined> {
   const pk = `DEPLOYMENT#${life.id}`;
   const item = (await real.service.partition(pk)).find((one) => one.sk === sk);
@@ -270,7 +275,7 @@ async function removing(real: Real, life: Life, sk: string, path: string, dies: 
   return reply;
 }
 
-/** One step: its weight, whether it is currently possible, and its effect on the model and the service. */
+/** A step of a run, with its weight, whether it is currently possible, and its effect on the model and the service. */
 interface Step {
   name: string;
   weight: number;
@@ -287,10 +292,7 @@ const pick = <T>(list: T[], n: number): T => list[n % list.length] as T;
 const lifeOf = (model: Model, n: number) => pick(model.lives as Life[], n);
 const hasKeys = (model: Model) => model.keys.length > 0;
 const hasTokens = (model: Model) => model.tokens.length > 0;
-/**
- * Seconds by which to advance the clock: within a slide interval, by hours, and around the ends of the lifetime and of
- * the interval.
- */
+/** Seconds by which to advance the clock: within a slide interval, by hours, or to the expiry of a token. */
 const LEAPS = [1, 7, 61, 299, 300, 301, 3600, 3600, 43_200, 86_100, 86_399, 86_400, 86_700, 86_702];
 
 const STEPS: Step[] = [
@@ -440,7 +442,7 @@ const STEPS: Step[] = [
       });
       const { active } = must(reply, 200).json;
       agree('introspection', expected, active);
-      // Introspection does not count as a use, but the model's time must never go back.
+      // Introspection is not a use, so it does not extend the token. An inactive token never becomes active again.
       if (!active) token.dead = true;
     },
   },
@@ -736,7 +738,7 @@ function lifeNumber(life: Life): number {
   return numbers.get(life) as number;
 }
 
-/** Completes all remaining work, then checks that all deleted items are gone and all other items match the model. */
+/** Completes all remaining work, and checks that all deleted items are gone and all other items match the model. */
 async function settle(model: Model, real: Real): Promise<void> {
   const { service } = real;
   real.crash = undefined;
@@ -814,17 +816,18 @@ const START = [
 let runs = 0;
 
 /**
- * Runs the commands against the model and the service many times. Throws with the shortest sequence of commands whose
- * results differ.
+ * Runs the commands against the model and the service many times. Throws an error with the shortest sequence of
+ * commands whose results differ.
  */
 export async function runModel(real: ReturnType<typeof realService>, numRuns: number, seed?: number) {
   await fc.assert(
     fc.asyncProperty(commands(), async (list) => {
       real.reset();
       const model = newModel(++runs);
-      // Each run starts with some existing state, so that most commands have an effect.
+      // Each run starts with some existing data, so that most commands have an effect.
       await STEPS[0]?.run(model, real, 0);
-      // The numbers choose a key of the administrator and one of a person, and the temporary tokens of both people.
+      // The numbers select a key of the administrator, a key of one person, and a temporary token of each of the two
+      // people.
       for (const [name, n] of START) await stepNamed(name).run(model, real, n);
       const setup = () => ({ model, real });
       await fc.asyncModelRun(setup, list);

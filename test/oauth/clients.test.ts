@@ -10,16 +10,16 @@ import { call, makeDeployment, makeKey, runStack, use } from '../support/stack.t
 
 const AsyncFunction = Object.getPrototypeOf(async () => {}).constructor;
 
-/** OAuth clients that pipelines commonly use, unmodified. The first one is row 33 of the OAuth rules. */
+/** Tests common OAuth clients without any changes to them. The first test is row 33 of the OAuth rules. */
 const stack = await runStack();
-// Underscores, hyphens and digits are all the characters in an ID that an encoding could corrupt.
+// The ID contains an underscore, a hyphen and a digit, because an encoding could corrupt these characters.
 const DEPLOYMENT = 'a_b-C_9';
 await makeDeployment(stack, DEPLOYMENT);
 const key = await makeKey(stack, DEPLOYMENT);
 const ALL = `deployment:${DEPLOYMENT} code:deploy airflow:read airflow:write`;
 
 describe('oauth4webapi', () => {
-  // The option of oauth4webapi that allows a local server without TLS.
+  // This option of oauth4webapi allows a local server without TLS.
   const insecure = { [oauth.allowInsecureRequests]: true };
   const issuer = new URL(stack.url);
   const discover = async () =>
@@ -33,7 +33,7 @@ describe('oauth4webapi', () => {
     ['client_secret_basic', oauth.ClientSecretBasic(key.secret)],
     ['client_secret_post', oauth.ClientSecretPost(key.secret)],
   ])(
-    '33: oauth4webapi discovers the service, and gets, introspects and revokes a token with %s',
+    '33: oauth4webapi discovers the service, and gets and revokes a token with %s',
     async (_, authentication) => {
       const server = await discover();
       expect(server.issuer).toBe(stack.url);
@@ -76,7 +76,7 @@ describe('oauth4webapi', () => {
     },
   );
 
-  it('oauth4webapi recognises a rejection and its challenge', async () => {
+  it('oauth4webapi recognises a rejection and the WWW-Authenticate challenge in it', async () => {
     const server = await discover();
     const wrong = oauth.ClientSecretBasic(`${key.secret}x`);
     const answer = await oauth.clientCredentialsGrantRequest(server, client, wrong, {}, insecure);
@@ -104,7 +104,7 @@ describe('openid-client', () => {
     ['client_secret_basic', openid.ClientSecretBasic(key.secret)],
     ['client_secret_post', openid.ClientSecretPost(key.secret)],
   ])(
-    'openid-client discovers the service, and gets, introspects and revokes a token with %s',
+    'openid-client discovers the service, and gets and revokes a token with %s',
     async (_, authentication) => {
       const config = await openid.discovery(new URL(stack.url), key.id, undefined, authentication, {
         algorithm: 'oauth2',
@@ -119,7 +119,7 @@ describe('openid-client', () => {
     },
   );
 
-  it("openid-client needs the algorithm: 'oauth2' option, because the service has no OpenID configuration", async () => {
+  it("openid-client needs the option algorithm: 'oauth2', because the service has no OpenID configuration", async () => {
     const discovery = openid.discovery(
       new URL(stack.url),
       key.id,
@@ -135,35 +135,32 @@ describe('openid-client', () => {
     });
   });
 
-  it.each([401, 403])(
-    'the documented program exchanges its credential again after the API returns %i',
-    async (status) => {
-      const [, program = ''] = snippet('oauth.md', 'js').split(/^import .*;$/m);
-      // The service in this test has no TLS.
-      const discovery = (
-        ...[url, id, metadata, authentication, options]: Parameters<typeof openid.discovery>
-      ) =>
-        openid.discovery(url, id, metadata, authentication, {
-          ...options,
-          execute: [openid.allowInsecureRequests],
-        });
-      const tokens: string[] = [];
-      const revokedAtFirst: typeof fetch = async (url, init) => {
-        const token = new Headers(init?.headers).get('authorization')?.slice('Bearer '.length) ?? '';
-        tokens.push(token);
-        if (tokens.length === 1) {
-          await call(stack, 'POST', '/oauth/revoke', { form: { token }, basic: [key.id, key.secret] });
-        }
-        const response = await fetch(url, init);
-        return response.status === 401 ? new Response(null, { status }) : response;
-      };
-      const run = new AsyncFunction('openid', 'process', 'fetch', `${program}\nreturn response;`);
-      const env = { KEYS_URL: stack.url, KEY_ID: key.id, KEY_SECRET: key.secret, API: `${stack.url}/whoami` };
-      const response: Response = await run({ ...openid, discovery }, { env }, revokedAtFirst);
-      expect(await response.json()).toMatchObject({ principalId: key.id });
-      expect(new Set(tokens).size).toBe(2);
-    },
-  );
+  it.each([401, 403])('the documented program gets a new token after the API returns %i', async (status) => {
+    const [, program = ''] = snippet('oauth.md', 'js').split(/^import .*;$/m);
+    // The service in this test has no TLS.
+    const discovery = (
+      ...[url, id, metadata, authentication, options]: Parameters<typeof openid.discovery>
+    ) =>
+      openid.discovery(url, id, metadata, authentication, {
+        ...options,
+        execute: [openid.allowInsecureRequests],
+      });
+    const tokens: string[] = [];
+    const revokedAtFirst: typeof fetch = async (url, init) => {
+      const token = new Headers(init?.headers).get('authorization')?.slice('Bearer '.length) ?? '';
+      tokens.push(token);
+      if (tokens.length === 1) {
+        await call(stack, 'POST', '/oauth/revoke', { form: { token }, basic: [key.id, key.secret] });
+      }
+      const response = await fetch(url, init);
+      return response.status === 401 ? new Response(null, { status }) : response;
+    };
+    const run = new AsyncFunction('openid', 'process', 'fetch', `${program}\nreturn response;`);
+    const env = { KEYS_URL: stack.url, KEY_ID: key.id, KEY_SECRET: key.secret, API: `${stack.url}/whoami` };
+    const response: Response = await run({ ...openid, discovery }, { env }, revokedAtFirst);
+    expect(await response.json()).toMatchObject({ principalId: key.id });
+    expect(new Set(tokens).size).toBe(2);
+  });
 });
 
 describe('simple-oauth2', () => {
@@ -177,7 +174,7 @@ describe('simple-oauth2', () => {
     ),
   );
 
-  it.each(modes)('simple-oauth2 gets a token with %j', async (options) => {
+  it.each(modes)('simple-oauth2 gets a token with the options %j', async (options) => {
     const config = {
       client: { id: key.id, secret: key.secret },
       auth: { tokenHost: stack.url, revokePath: '/oauth/revoke' },
@@ -188,7 +185,7 @@ describe('simple-oauth2', () => {
     expect(granted.token.scope).toBe(`deployment:${DEPLOYMENT} code:deploy airflow:read`);
     const token = granted.token.access_token as string;
     expect(await use(stack, token)).toBe(200);
-    // Only the token endpoint accepts JSON, as the contract specifies.
+    // Only the token endpoint accepts JSON.
     if (options.bodyFormat === 'json') return;
     await granted.revoke('access_token');
     expect(await use(stack, token)).toBe(401);
@@ -209,7 +206,7 @@ describe('curl', () => {
     scope: ALL,
   };
 
-  it("accepts the JSON from the older service's documentation", async () => {
+  it("accepts the JSON request from the older service's documentation", async () => {
     const fields = {
       client_id: id,
       client_secret: secret,
@@ -223,7 +220,7 @@ describe('curl', () => {
     expect(answer).toContain('"expires_in":86400,');
   });
 
-  it('accepts the form that the older service’s command-line client sends', async () => {
+  it("accepts the form that the older service's command-line client sends", async () => {
     const form = `audience=astronomer-ee&client_id=${id}&client_secret=${secret}&grant_type=client_credentials`;
     const answer = await curl('--data', form, `${stack.url}/oauth/token`);
     expect(JSON.parse(answer)).toStrictEqual(isToken);
@@ -257,7 +254,7 @@ describe('docs/oauth.md', () => {
   const text = readFileSync(new URL('../../docs/oauth.md', import.meta.url), 'utf8');
   const blocks = [...text.matchAll(/```sh\n(.*?)```/gs)].map(([, block]) => block);
 
-  it('the documented commands run in order, exactly as written', async () => {
+  it('the documented OAuth commands run in order, exactly as written', async () => {
     expect(blocks).toHaveLength(6);
     const script = ['set -eu', ...blocks.flatMap((block) => [block, 'echo'])].join('\n');
     const env = { ...process.env, KEYS_URL: stack.url, KEY_ID: key.id, KEY_SECRET: key.secret };

@@ -7,14 +7,14 @@ import { sample } from '../support/generated.ts';
 import { call, makeDeployment, makeKey, repeatWhileBusy, runStack, swap, use } from '../support/stack.ts';
 
 /**
- * Sends random requests over HTTP to the token, introspection and revocation endpoints. Each request is built
- * from parts. Each part declares its effect: the request stays valid (`keeps`), must not succeed (`spoils`) or
- * could do either (`may`). A changed byte can even repair an invalid body (`blurs`). The test judges responses
- * by these effects, not by the code under test.
+ * Sends random requests to the token, introspection and revocation endpoints. Each request consists of parts, and each
+ * part declares its effect: the request stays valid (`keeps`), must fail (`spoils`), or may do either (`may`). Changing
+ * a byte can even make an invalid body valid (`blurs`). The test judges responses by these effects, not by the code
+ * under test.
  */
 const REQUESTS = sample(10_000);
 const AT_ONCE = 20;
-/** Share of the requests that may be answered with a 503 on a busy machine, and are then sent again. */
+/** Maximum share of requests that may get a 503 on a busy machine. The test repeats such requests. */
 const BUSY = 0.02;
 
 const stack = await runStack();
@@ -39,9 +39,9 @@ await call(stack, 'PATCH', `/deployments/etl/api-keys/${disabled.id}`, {
 await call(stack, 'DELETE', `/deployments/etl/api-keys/${deleted.id}`, { token: admin });
 await call(stack, 'DELETE', '/deployments/gone', { token: admin });
 const live = [broad, narrow, foreign];
-/** There are enough tokens that some stay active while others are revoked. */
+/** The number of tokens is large enough that some stay active while others are revoked. */
 const tokens = await Promise.all(live.flatMap((key) => Array.from({ length: 60 }, () => swap(stack, key))));
-/** Tokens that their own client has certainly revoked, or may have revoked. */
+/** Tokens that were revoked, or may have been revoked, by the client to which they belong. */
 const givenUp = new Set<string>();
 
 type Effect = 'keeps' | 'spoils' | 'may' | 'blurs';
@@ -50,7 +50,7 @@ interface Part<T> {
   readonly effect: Effect;
 }
 const part = <T>(effect: Effect, value: T): Part<T> => ({ value, effect });
-/** Usually picks one of the first values, so that enough requests are valid. */
+/** Generates a valid value three times as often as an invalid one, so that enough requests are valid. */
 const mostly = <T>(good: fc.Arbitrary<T>, bad: fc.Arbitrary<T>) =>
   fc.oneof({ arbitrary: good, weight: 3 }, { arbitrary: bad, weight: 1 });
 const among = <T>(effect: Effect, ...values: T[]) =>
@@ -192,7 +192,7 @@ const presented = fc.oneof(
   fc.string({ unit: 'binary' }).map((one) => part('spoils', one)),
 );
 
-/** Ways to encode parameters as a body. Form encoding preserves all text except lone surrogates, which are lost. */
+/** Encodes parameters as a body. Form encoding preserves all text except lone surrogates. */
 type Encode = (parameters: [string, string][]) => { type?: string; body: Buffer };
 const form = (parameters: [string, string][]) => Buffer.from(new URLSearchParams(parameters).toString());
 /** Writes every pair, even if its name occurs more than once. */
@@ -311,7 +311,7 @@ function send(
 }
 
 /**
- * Combines all effects into one.
+ * Returns the effect of a whole request.
  * @param ofBody effects of parts that are in the body, or in a header that must match the body
  */
 function together(effects: Effect[], ofBody: Effect[], encoding: Effect): Effect {
@@ -386,7 +386,7 @@ async function ask(fuzzed: Fuzzed): Promise<void> {
 
 const seen = { granted: 0, active: 0, revoked: 0, busy: 0 };
 
-it('10,000 random requests in CI cause no 5xx response and gain no access', {
+it('random requests to the OAuth endpoints cause no 5xx response and grant no unauthorized access', {
   timeout: 300_000,
 }, async () => {
   stack.logs.clear();
@@ -405,7 +405,7 @@ it('10,000 random requests in CI cause no 5xx response and gain no access', {
 
   const log = stack.logs.text();
   const problems = log.split('\n').filter((line) => /"level":"(ERROR|WARN)"/.test(line));
-  // On a busy machine, a request may get a 503 and is then sent again; the first attempt has its own log lines.
+  // A request that got a 503 on a busy machine was repeated, and its first attempt has its own log lines.
   expect(problems.filter((line) => !(seen.busy && /"message":"(call )?failed"/.test(line)))).toStrictEqual(
     [],
   );

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import Provider from 'oidc-provider';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, expect, it } from 'vitest';
 import { mintCredential, newUlid } from '../../functions/domain/mint.ts';
 import { type Call, call, makeDeployment, makeKey, type Reply, runStack } from '../support/stack.ts';
 
@@ -14,7 +14,7 @@ await makeDeployment(stack, 'etl');
 const key = await makeKey(stack, 'etl');
 const otherKey = await makeKey(stack, 'etl', { name: 'other' });
 
-/** A server and the data that the rows need. */
+/** A server, with the clients and credentials that the rows need. */
 interface Server {
   readonly url: string;
   readonly paths: { readonly token: string; readonly introspect: string; readonly revoke: string };
@@ -111,8 +111,8 @@ const revoke = async (server: Server, presented: string, extra: object = {}, cli
   call(server, 'POST', server.paths.revoke, { basic: of(client), form: { token: presented, ...extra } });
 
 /**
- * The parts of a response that the RFCs define: the status, the error code, whether the response contains a token,
- * whether the token is active, and the caching headers.
+ * Returns the parts of a response that the RFCs define: the status, the error code, whether there is a token and
+ * whether it is active, and the caching headers.
  */
 function ruled({ status, headers, json }: Reply) {
   return {
@@ -135,7 +135,7 @@ interface Row {
   readonly ask: (server: Server) => Promise<Reply>;
   /** The response from both servers, or from this service if the servers differ. */
   readonly ours: object;
-  /** The response from oidc-provider, if it differs from the service's. */
+  /** The response from oidc-provider, if it differs from this service's response. */
   readonly oracle?: object;
   /** The reason why the responses differ. */
   readonly why?: string;
@@ -419,15 +419,13 @@ const rows: Row[] = [
   },
 ];
 
-describe('comparing the service with oidc-provider', () => {
-  it.each(rows)(
-    'the service and oidc-provider give the documented responses to $rule',
-    async ({ ask, ours: expected, oracle: other, why }) => {
-      const [we, they]: Ruled[] = await Promise.all([ask(ours).then(ruled), ask(oracle).then(ruled)]);
-      expect(we).toStrictEqual(expected);
-      expect(they).toStrictEqual(other ?? expected);
-      // Each difference between the servers has a reason, and each reason belongs to a difference.
-      expect(why !== undefined).toBe(other !== undefined);
-    },
-  );
-});
+it.each(rows)(
+  'the service and oidc-provider give the documented responses to $rule',
+  async ({ ask, ours: expected, oracle: other, why }) => {
+    const [we, they]: Ruled[] = await Promise.all([ask(ours).then(ruled), ask(oracle).then(ruled)]);
+    expect(we).toStrictEqual(expected);
+    expect(they).toStrictEqual(other ?? expected);
+    // A row gives a reason if and only if the responses differ.
+    expect(why !== undefined).toBe(other !== undefined);
+  },
+);

@@ -76,7 +76,7 @@ const retired = [
 ];
 const wrong = mintCredential('secret', 'etl', ULID);
 
-describe('client authentication', () => {
+describe('Client authentication reveals nothing about a key by its duration', () => {
   it.each<[string, string, Item[], ClientRejection]>([
     ['a wrong secret', wrong, [deploymentItem, keyItem], 'wrong_secret'],
     ['an unknown key', wrong, [deploymentItem], 'unknown_key'],
@@ -94,7 +94,7 @@ describe('client authentication', () => {
     ['a retired secret', secret, [deploymentItem, { ...keyItem, secrets: retired }], 'retired_secret'],
     ['a damaged key', secret, [deploymentItem, { ...keyItem, secrets: undefined }], 'unknown_key'],
   ])(
-    'rejects client authentication with %s after one read and the same number of comparisons',
+    'rejects client authentication with %s after one read and the usual number of hash comparisons',
     async (_, presented, items, reason) => {
       holding(...items);
       await expect(ask(presented)).rejects.toEqual(refusedFor(reason));
@@ -116,7 +116,7 @@ describe('client authentication', () => {
     },
   );
 
-  it('client authentication with the right secret succeeds after one read and a fixed number of comparisons', async () => {
+  it('client authentication with the right secret makes one read and the usual number of hash comparisons', async () => {
     holding(deploymentItem, keyItem);
     expect((await ask(secret)).key.ulid).toBe(ULID);
     expect(dynamodb).toHaveBeenCalledTimes(1);
@@ -130,12 +130,12 @@ describe('client authentication', () => {
     ['the secret of another key', mintCredential('secret', 'etl', newUlid(0)), 'other_key'],
     ['the secret of another Deployment', mintCredential('secret', 'other', ULID), 'other_key'],
     ['unrelated text', 'password', 'malformed_secret'],
-  ])('rejects client authentication with %s without a read', async (_, presented, reason) => {
+  ])('rejects client authentication with %s without reading the table', async (_, presented, reason) => {
     await expect(ask(presented)).rejects.toEqual(refusedFor(reason));
     expect(dynamodb).not.toHaveBeenCalled();
   });
 
-  it('rejects client authentication with an invalid key ID without a read', async () => {
+  it('rejects client authentication with a malformed key ID without reading the table', async () => {
     for (const id of ['', 'etl', ULID, `dk_etl_${ULID}\n`, `dks_etl_${ULID}`]) {
       await expect(ask(secret, id)).rejects.toEqual(refusedFor('malformed_id'));
     }

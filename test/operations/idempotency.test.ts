@@ -19,21 +19,21 @@ const newDeployment = async () => {
 };
 
 /**
- * Resources that can be created with an Idempotency-Key: the path, two bodies, the response field with the secret, and
- * the prefix of the item's sort key.
+ * Resources that can be created with an Idempotency-Key. Each row contains the path, two request bodies, the response
+ * field with the secret, and the prefix of the item's sort key.
  */
 const THINGS = [
   ['api-keys', { name: 'ci' }, { name: 'cd' }, 'secret', 'KEY#'],
   ['temporary-tokens', { scopes: ['airflow:read'] }, {}, 'access_token', 'GRANT#'],
 ] as const;
 
-describe.each(THINGS)('POST …/%s with an Idempotency-Key', (things, body, other, secret, prefix) => {
+describe.each(THINGS)('POST …/%s accepts an Idempotency-Key', (things, body, other, secret, prefix) => {
   const make = (id: string, key: string, { as = 'admin', json = body as object } = {}): Promise<Reply> =>
     service.call('POST', `/deployments/${id}/${things}`, { as, json, headers: { 'idempotency-key': key } });
   const made = async (id: string) =>
     (await service.partition(`DEPLOYMENT#${id}`)).filter(({ sk }) => String(sk).startsWith(prefix));
 
-  it('a call with an Idempotency-Key creates one item; a retry gets the same status and body without the secret, and is marked as a replay', async () => {
+  it('a retry with an Idempotency-Key gets the same response without the secret, and creates nothing', async () => {
     const id = await newDeployment();
     const first = await make(id, 'retry-1');
     expect(first.status).toBe(201);
@@ -59,7 +59,7 @@ describe.each(THINGS)('POST …/%s with an Idempotency-Key', (things, body, othe
     expect(await made(id)).toHaveLength(1);
   });
 
-  it('#19 a retry after a crash between the write and the response replays the response, and only one item exists', async () => {
+  it('#19 a retry with an Idempotency-Key after a crash replays the response and creates nothing', async () => {
     const id = await newDeployment();
     afterWrite = () => {
       throw new Error('the function died');
@@ -84,7 +84,7 @@ describe.each(THINGS)('POST …/%s with an Idempotency-Key', (things, body, othe
     expect(ofNewLife.json).toHaveProperty(secret);
   });
 
-  it('an Idempotency-Key is remembered for 24 hours, whether or not TTL has deleted the record', async () => {
+  it('the service remembers an Idempotency-Key for 24 hours, even if TTL has not deleted the record yet', async () => {
     const id = await newDeployment();
     const first = (await make(id, 'day')).json.id;
     const before = service.time.now;
@@ -101,7 +101,7 @@ describe.each(THINGS)('POST …/%s with an Idempotency-Key', (things, body, othe
     service.time.now = before;
   });
 
-  it('concurrent calls with the same Idempotency-Key create one item, and every call but the first gets a replay', async () => {
+  it('concurrent calls with one Idempotency-Key create one item, and all but one get a replay', async () => {
     const id = await newDeployment();
     for (let round = 0; round < 10; round++) {
       const replies = await Promise.all([1, 2, 3].map(() => make(id, `race-${round}`)));
@@ -119,7 +119,7 @@ describe.each(THINGS)('POST …/%s with an Idempotency-Key', (things, body, othe
     ['with a control character', 'a\u0001'],
     ['not ASCII', 'schlüssel'],
     ['256 characters long', 'x'.repeat(256)],
-  ])('an Idempotency-Key must be 1 to 255 printable characters: %s returns 400', async (_, key) => {
+  ])('returns 400 for an invalid Idempotency-Key: %s', async (_, key) => {
     const id = await newDeployment();
     const reply = await make(id, key);
     expect(reply.status).toBe(400);
@@ -132,12 +132,12 @@ describe.each(THINGS)('POST …/%s with an Idempotency-Key', (things, body, othe
     expect(await made(id)).toHaveLength(0);
   });
 
-  it('an Idempotency-Key can be 255 characters long', async () => {
+  it('accepts an Idempotency-Key of 255 characters', async () => {
     expect((await make(await newDeployment(), '~'.repeat(255))).status).toBe(201);
   });
 });
 
-describe('a retry with an Idempotency-Key', () => {
+describe('A retry with an Idempotency-Key gets the original response', () => {
   const create = (id: string, json: object) =>
     service.call('POST', `/deployments/${id}/api-keys`, {
       as: 'admin',
@@ -145,7 +145,7 @@ describe('a retry with an Idempotency-Key', () => {
       headers: { 'idempotency-key': 'k' },
     });
 
-  it('a retry with an Idempotency-Key gets the response even if the requested expiry has passed in the meantime', async () => {
+  it('a retry with an Idempotency-Key gets the original response even if the requested expiry has passed since', async () => {
     const id = await newDeployment();
     const json = { name: 'ci', expiresAt: new Date(service.time.now + 1000).toISOString() };
     const first = await create(id, json);
@@ -167,7 +167,7 @@ describe('a retry with an Idempotency-Key', () => {
       { answer: { status, body: '{}' } },
     ]),
   ])(
-    "if an Idempotency-Key's record is malformed, a call creates nothing and returns 409, and the record is reported: its %s",
+    'a call returns 409 and creates nothing if its Idempotency-Key has a malformed record: the %s',
     async (_, damage) => {
       const id = await newDeployment();
       await create(id, { name: 'ci' });

@@ -33,8 +33,8 @@ const record = ({ now = NEXT_HOUR, hasTime = (): boolean => true } = {}) =>
   });
 const eventsOf = (id: string) => store.partition(`EVENTS#${id}`);
 
-describe('recording rejected calls', () => {
-  it('writes one event about rejected calls for each caller, hour and Deployment, with the number of calls and the last call', async () => {
+describe('A job writes events about rejected calls', () => {
+  it('writes one event about rejected calls for each caller, hour and Deployment', async () => {
     await store.put(toDeployment(deployment()), toDeployment(deployment({ id: 'other' })));
     for (let n = 0; n < 120; n++) await count('etl', 'eve', { at: MADE_AT + n });
     await count('other');
@@ -62,7 +62,7 @@ describe('recording rejected calls', () => {
     expect(await record()).toBe(0);
   });
 
-  it('does not write events about rejected calls until their hour has ended', async () => {
+  it('writes events about rejected calls only after their hour has ended', async () => {
     await store.put(toDeployment(deployment()));
     await count('etl');
     expect(await record({ now: NEXT_HOUR - 1 })).toBe(0);
@@ -70,14 +70,14 @@ describe('recording rejected calls', () => {
     expect(await record()).toBe(1);
   });
 
-  it('discards rejected calls about an ID that was never a Deployment', async () => {
+  it("discards rejected calls that name an ID that was never a Deployment's", async () => {
     await count('etl');
     expect(await record()).toBe(0);
     expect(await eventsOf('etl')).toEqual([]);
     expect(await store.partition('REJECTED_CALLS')).toEqual([]);
   });
 
-  it('keeps rejected calls about a deleted Deployment for administrators until its last event expires', async () => {
+  it("writes events about rejected calls to a deleted Deployment until the Deployment's last event expires", async () => {
     const deleted = event({ type: 'deployment.deleted', id: newUlid(MADE_AT) });
     await store.put(toEvent(deleted));
     await count('etl');
@@ -89,7 +89,7 @@ describe('recording rejected calls', () => {
     expect(await record({ now: end + HOUR })).toBe(0);
   });
 
-  it('hides rejected calls about an earlier generation from members of a new generation', async () => {
+  it("hides events about an earlier generation from members of the Deployment's current generation", async () => {
     await store.put(toDeployment(deployment({ generation: newUlid(MADE_AT + 2) })));
     await count('etl', 'eve', { at: MADE_AT + 1 });
     await count('etl', 'ada', { at: MADE_AT + 2 });
@@ -101,7 +101,7 @@ describe('recording rejected calls', () => {
     expect(Object.fromEntries(generations)).toEqual({ eve: true, ada: false });
   });
 
-  it("lists rejected calls by ten callers per Deployment, and counts all other callers' calls in one additional event", async () => {
+  it('writes events about the rejected calls of ten callers per Deployment, and one more event about all others', async () => {
     await store.put(toDeployment(deployment()));
     for (let n = 0; n < 25; n++) {
       await count('etl', `eve-${n}`);
@@ -119,7 +119,7 @@ describe('recording rejected calls', () => {
     expect(await store.partition('REJECTED_CALLS')).toEqual([]);
   });
 
-  it('reports the number of rejected calls about Deployments that a caller named after the first ten', async () => {
+  it('logs the number of rejected calls that a caller made to further Deployments after the first ten', async () => {
     for (let n = 0; n < 14; n++) await count(`made-up-${n}`);
     expect(await record()).toBe(0);
     expect(logged).toEqual([
@@ -130,7 +130,7 @@ describe('recording rejected calls', () => {
     ]);
   });
 
-  it('recording rejected calls continues in the next run after a run has run out of time', async () => {
+  it('the job for rejected calls continues in its next run when a run ran out of time', async () => {
     await store.put(toDeployment(deployment()));
     for (let n = 0; n < 5; n++) await count('etl', `eve-${n}`);
     let left = 2;
@@ -140,7 +140,7 @@ describe('recording rejected calls', () => {
     expect(await eventsOf('etl')).toHaveLength(5);
   });
 
-  it('records a rejected call once even when two runs overlap', async () => {
+  it('writes one event about a rejected call even if two runs of the job overlap', async () => {
     await store.put(toDeployment(deployment()));
     for (let n = 0; n < 5; n++) await count('etl', `eve-${n}`);
     const written = await Promise.all([record(), record(), record()]);

@@ -69,7 +69,7 @@ function setUp(records: TokenRecords = GOOD) {
   return { store, report, handler };
 }
 
-/** The event of each kind with this Authorization header. */
+/** Authorizer events of each kind with the given Authorization header. */
 const http = (authorization: string, change: Parameters<typeof httpEvent>[0] = {}) =>
   httpEvent({ headers: { authorization }, ...change });
 const iam = (authorization: string, change: Parameters<typeof httpEvent>[0] = {}) =>
@@ -79,8 +79,8 @@ const rest = (authorization: string, change: Parameters<typeof restEvent>[0] = {
 
 const bearer = `Bearer ${TOKEN}`;
 
-describe('the authorizer for a valid token', () => {
-  it('the authorizer returns a simple response with the context to an HTTP API', async () => {
+describe('The authorizer allows a call with a valid token', () => {
+  it("the authorizer returns a simple response with the caller's details to an HTTP API", async () => {
     expect(await setUp().handler(http(bearer))).toStrictEqual({ isAuthorized: true, context: CONTEXT });
   });
 
@@ -102,7 +102,7 @@ describe('the authorizer for a valid token', () => {
     expect(await setUp().handler(event)).toStrictEqual(allow(`${STAGE}/GET/request`));
   });
 
-  it('the authorizer finds the Authorization header regardless of its case, and also without multi-value headers', async () => {
+  it('the authorizer finds the Authorization header in a REST API event regardless of its case', async () => {
     const { handler } = setUp();
     expect(await handler(restEvent({ multiValueHeaders: { AUTHORIZATION: [bearer] } }))).toStrictEqual(
       allow(`${STAGE}/*`),
@@ -113,13 +113,13 @@ describe('the authorizer for a valid token', () => {
   });
 });
 
-describe('the authorizer for an invalid token', () => {
+describe('The authorizer denies a call with an invalid token', () => {
   const cases: [string, string, string, TokenRecords, number][] = [
     ['that is garbage', 'Bearer garbage', 'malformed', GOOD, 0],
     ['with wrong check characters', mistyped(bearer), 'malformed', GOOD, 0],
-    ['of another scheme', `Basic ${TOKEN}`, 'malformed', GOOD, 0],
-    ['unknown', bearer, 'unknown', { ...GOOD, token: undefined }, 1],
-    ['expired', bearer, 'expired', EXPIRED, 1],
+    ['with another scheme', `Basic ${TOKEN}`, 'malformed', GOOD, 0],
+    ['that is unknown', bearer, 'unknown', { ...GOOD, token: undefined }, 1],
+    ['that has expired', bearer, 'expired', EXPIRED, 1],
     ['of a deleted key', bearer, 'deleted', { ...GOOD, key: undefined }, 1],
     [
       'of a disabled key',
@@ -130,11 +130,11 @@ describe('the authorizer for an invalid token', () => {
     ],
   ];
 
-  /** The report names the key, unless the text does not have the form of a token. */
+  /** Returns the key ID that the report names. A report about a malformed token names none. */
   const idFor = (reason: string) => (reason === 'malformed' ? undefined : CONTEXT.principalId);
 
   it.each(cases)(
-    'the authorizer makes a REST API return 401 for %s',
+    'the authorizer makes a REST API return 401 for a token %s',
     async (_, header, reason, records, reads) => {
       const { handler, report, store } = setUp(records);
       const client_id = idFor(reason);
@@ -149,18 +149,21 @@ describe('the authorizer for an invalid token', () => {
     },
   );
 
-  it.each(cases)('the authorizer makes an HTTP API return 403 for %s', async (_, header, reason, records) => {
-    const { handler, report } = setUp(records);
-    const client_id = idFor(reason);
-    expect(await handler(http(header))).toStrictEqual(SIMPLE_REFUSAL);
-    expect(await handler(iam(header))).toStrictEqual(DENY);
-    expect(report.denied.mock.calls).toStrictEqual([
-      [reason, { ...ORIGIN, client_id }],
-      [reason, { ...ORIGIN, client_id }],
-    ]);
-  });
+  it.each(cases)(
+    'the authorizer makes an HTTP API return 403 for a token %s',
+    async (_, header, reason, records) => {
+      const { handler, report } = setUp(records);
+      const client_id = idFor(reason);
+      expect(await handler(http(header))).toStrictEqual(SIMPLE_REFUSAL);
+      expect(await handler(iam(header))).toStrictEqual(DENY);
+      expect(report.denied.mock.calls).toStrictEqual([
+        [reason, { ...ORIGIN, client_id }],
+        [reason, { ...ORIGIN, client_id }],
+      ]);
+    },
+  );
 
-  it('the authorizer denies a call with two Authorization headers, or two tokens joined by a comma, even if one is valid', async () => {
+  it('the authorizer denies a call with two tokens, even if one of them is valid', async () => {
     const { handler, store } = setUp();
     await expect(
       handler(restEvent({ multiValueHeaders: { Authorization: [bearer, bearer] } })),
@@ -179,7 +182,7 @@ describe('the authorizer for an invalid token', () => {
   });
 });
 
-/** Calls of one route with these stage variables, for the three kinds of API that can return 403. */
+/** Returns calls of a route with the given stage variables, for each kind of API that can return 403. */
 const ofRoute = (
   template: string,
   path: string,
@@ -209,11 +212,11 @@ const ofRoute = (
   ];
 };
 
-describe('the scopes that a route requires', () => {
+describe('A token needs the scopes that the route requires', () => {
   const refusals = (requiredScopes: string) => ofRoute('/request', '/request', {}, { requiredScopes });
 
   it.each(refusals('GET/request=airflow:read'))(
-    'returns 403 for a call without a required scope and does not extend the token: %s',
+    'the authorizer denies a call without a required scope and does not extend the token: %s',
     async (_, event, answer) => {
       const { handler, report, store } = setUp();
       expect(await handler(event)).toStrictEqual(answer);
@@ -223,7 +226,7 @@ describe('the scopes that a route requires', () => {
   );
 
   it.each(refusals('GET/request=code:deploy,airflow:read'))(
-    'the token must have all required scopes: %s',
+    'the authorizer denies a call whose token has only one of two required scopes: %s',
     async (_, event, answer) => {
       expect(await setUp().handler(event)).toStrictEqual(answer);
     },
@@ -232,7 +235,7 @@ describe('the scopes that a route requires', () => {
   it.each(
     ['POST/request=any', 'GET/request', 'nonsense', '', 'GET/request=any&GET/request=any'].flatMap(refusals),
   )(
-    'denies every call without reading the table if the route is missing or the value does not parse: %s',
+    'the authorizer denies every call if the required scopes are malformed or omit the route: %s',
     async (_, event, answer) => {
       const { handler, report, store } = setUp();
       expect(await handler(event)).toStrictEqual(answer);
@@ -241,12 +244,12 @@ describe('the scopes that a route requires', () => {
     },
   );
 
-  it('a route whose required scopes are "any" allows every valid token', async () => {
+  it('the authorizer allows every valid token on a route whose required scopes are "any"', async () => {
     const [[, event] = []] = refusals('GET/request=any');
     expect(await setUp().handler(event as AuthorizerEvent)).toMatchObject({ isAuthorized: true });
   });
 
-  it("denies a method that an ANY route's rules do not list", async () => {
+  it("the authorizer denies a method that an ANY route's scope rules do not list", async () => {
     const [[, event] = []] = ofRoute(
       '/request',
       '/request',
@@ -257,7 +260,7 @@ describe('the scopes that a route requires', () => {
     expect(await setUp().handler(event as AuthorizerEvent)).toStrictEqual(SIMPLE_REFUSAL);
   });
 
-  it('the rule for the $default route is written as "default"', async () => {
+  it('the scope rule "default" applies to the $default route', async () => {
     const event = http(bearer, {
       routeKey: '$default',
       stageVariables: { requiredScopes: 'default=code:deploy' },
@@ -266,7 +269,7 @@ describe('the scopes that a route requires', () => {
   });
 });
 
-describe('a path that names a Deployment', () => {
+describe('The authorizer denies a path that the API could read differently', () => {
   const greedy = (proxy: string, name = 'proxy') =>
     ofRoute(
       `/deployments/{deploymentId}/{${name}+}`,
@@ -274,7 +277,7 @@ describe('a path that names a Deployment', () => {
       { deploymentId: 'etl', [name]: proxy },
       {},
     );
-  /** Encodings that a server may decode as a dot or a slash. */
+  /** Generates a character and encodings that a server may decode to this character. */
   const encoded = (text: string) =>
     fc.constantFrom(
       text,
@@ -299,7 +302,7 @@ describe('a path that names a Deployment', () => {
     join(segment, slash, slash, after),
   );
 
-  it('returns 403 before reading the table if a path parameter has a segment such as "..", regardless of its encoding', async () => {
+  it('the authorizer denies a path parameter with a segment such as "..", regardless of the encoding', async () => {
     await fc.assert(
       fc.asyncProperty(detour, fc.constantFrom('proxy', 'dag'), async (text, name) => {
         for (const [, event, answer] of greedy(text, name)) {
@@ -312,7 +315,7 @@ describe('a path that names a Deployment', () => {
     );
   });
 
-  it('allows a path if its parameters have only other segments', async () => {
+  it('the authorizer allows a path whose parameters contain no segment such as ".."', async () => {
     const plain = join(
       fc.array(segment, { minLength: 1, maxLength: 4 }).map((segments) => segments.join('/')),
       fc.constantFrom('', '/'),
@@ -327,14 +330,14 @@ describe('a path that names a Deployment', () => {
   });
 
   it.each(ofRoute('/{proxy+}', '/../x', { proxy: '../x' }, {}))(
-    'without a Deployment in the path, the handler checks the Deployment: %s',
+    'the authorizer does not check path segments if the path names no Deployment: %s',
     async (_, event, refusal) => {
       expect(await setUp().handler(event)).not.toStrictEqual(refusal);
     },
   );
 });
 
-describe("a call's Deployment", () => {
+describe('A token is valid only for its own Deployment', () => {
   const calls = (deploymentId: string, stageVariables = {}, name = 'deploymentId') =>
     ofRoute(
       `/deployments/{${name}}/dags`,
@@ -349,7 +352,7 @@ describe("a call's Deployment", () => {
     ...calls('etl2', { requiredScopes: 'GET/deployments/:deploymentId/dags=any' }),
     ...calls('other', { deploymentParameter: 'd' }, 'd'),
   ])(
-    "a call's Deployment must be the token's Deployment, which is checked before the table is read: %s",
+    "the authorizer denies a call for a Deployment other than the token's before reading the table: %s",
     async (_, event, answer) => {
       const { handler, report, store } = setUp();
       expect(await handler(event)).toStrictEqual(answer);
@@ -359,31 +362,31 @@ describe("a call's Deployment", () => {
   );
 
   it.each([...calls('etl'), ...calls('etl', { deploymentParameter: 'd' }, 'd')])(
-    "allows a call whose path names the token's Deployment: %s",
+    "the authorizer allows a call whose path names the token's Deployment: %s",
     async (_, event, refusal) => {
       expect(await setUp().handler(event)).not.toStrictEqual(refusal);
     },
   );
 
   it.each(ofRoute('/d/{deploymentId}', '/d/', {}, {}))(
-    "denies every token when the Deployment's path parameter has no value: %s",
+    "the authorizer denies every token when the Deployment's path parameter has no value: %s",
     async (_, event, answer) => {
       expect(await setUp().handler(event)).toStrictEqual(answer);
     },
   );
 
   it.each(calls('etl', { deploymentParameter: '{d}' }))(
-    'denies every token when deploymentParameter is not a valid name: %s',
+    'the authorizer denies every token when deploymentParameter is not a valid name: %s',
     async (_, event, answer) => {
       expect(await setUp().handler(event)).toStrictEqual(answer);
     },
   );
 });
 
-describe('a path that a policy cannot name exactly', () => {
+describe('The authorizer denies a path that an IAM policy cannot name exactly', () => {
   const requiredScopes = 'GET/files/:name=any';
   it.each(['*', 'a?', `\${aws:username}`, 'a'.repeat(500)])(
-    'denies a path that a policy cannot name exactly: %s',
+    'the authorizer denies a path that an IAM policy cannot name exactly: %s',
     async (name) => {
       const { handler, report } = setUp();
       const [simple, ...others] = ofRoute('/files/{name}', `/files/${name}`, { name }, { requiredScopes });
@@ -394,13 +397,13 @@ describe('a path that a policy cannot name exactly', () => {
   );
 });
 
-describe('the authorizer when it cannot decide', () => {
+describe('The authorizer fails when it cannot check a token', () => {
   it.each([
     ['HTTP API, simple response', http(bearer), ORIGIN],
     ['HTTP API, IAM policy response', iam(bearer), ORIGIN],
     ['REST API, REQUEST', rest(bearer), REST_ORIGIN],
     ['REST API, TOKEN', tokenEvent(bearer), { apiId: 'abcdef123', requestId: undefined }],
-  ])('the authorizer fails with a reported 500 when DynamoDB fails: %s', async (_, event, origin) => {
+  ])('the authorizer fails, and reports the failure, when DynamoDB fails: %s', async (_, event, origin) => {
     const { handler, report, store } = setUp();
     const error = unavailable(new Error('down'));
     store.read.mockRejectedValue(error);
@@ -409,14 +412,14 @@ describe('the authorizer when it cannot decide', () => {
     expect(report.denied).not.toHaveBeenCalled();
   });
 
-  it("the authorizer fails the call when the token's extension cannot be written", async () => {
+  it('the authorizer fails when the extended expiry of a token cannot be written', async () => {
     const { handler, store } = setUp();
     store.extend.mockRejectedValue(new Error('throttled'));
     await expect(handler(http(bearer))).rejects.toThrow('throttled');
   });
 });
 
-describe('the authorizer rejects an unexpected event and names the expected types', () => {
+describe('The authorizer rejects an unexpected event', () => {
   it.each([
     ['payload 1.0 of an HTTP API', { ...rest(bearer), version: '1.0' }, 'type is REQUEST, version 1.0.'],
     [
@@ -432,17 +435,20 @@ describe('the authorizer rejects an unexpected event and names the expected type
     ['nothing', null, 'type is undefined, version undefined.'],
     ['text', 'TOKEN', 'type is undefined, version undefined.'],
     ['a secret in place of a word', { type: `${bearer} x` }, 'type is string, version undefined.'],
-  ])('%s', async (_, event, ending) => {
-    const { handler, store } = setUp();
-    const error = await handler(event as AuthorizerEvent).catch((thrown: Error) => thrown);
-    expect(error).toBeInstanceOf(Error);
-    expect((error as Error).message).toBe(
-      `Expected the event of an authorizer: of an HTTP API with payload format 2.0, or of a REST API, type REQUEST or TOKEN; ${ending}`,
-    );
-    expect(store.read).not.toHaveBeenCalled();
-  });
+  ])(
+    'the authorizer rejects an unexpected event and names the expected types: %s',
+    async (_, event, ending) => {
+      const { handler, store } = setUp();
+      const error = await handler(event as AuthorizerEvent).catch((thrown: Error) => thrown);
+      expect(error).toBeInstanceOf(Error);
+      expect((error as Error).message).toBe(
+        `Expected the event of an authorizer: of an HTTP API with payload format 2.0, or of a REST API, type REQUEST or TOKEN; ${ending}`,
+      );
+      expect(store.read).not.toHaveBeenCalled();
+    },
+  );
 
-  it('the authorizer rejects an event whose authorizerResponse is neither simple nor iam', async () => {
+  it('the authorizer rejects an event if the stage variable authorizerResponse is neither simple nor iam', async () => {
     await expect(
       setUp().handler(http(bearer, { stageVariables: { authorizerResponse: 'IAM' } })),
     ).rejects.toThrow('The stage variable authorizerResponse must be simple or iam, or be left out.');

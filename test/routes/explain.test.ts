@@ -67,7 +67,7 @@ const exchange = (id: string, subject: string) =>
       subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
     },
   });
-/** Returns the part of an explanation that concerns a key's only rule. */
+/** Returns the explanation for a key that has a single rule. */
 const answerOf = (differences: object[], issuer = ci.url) => ({
   status: 'active',
   matches: differences.length === 0,
@@ -91,8 +91,8 @@ const forged = (jwt: string, claims: object) => {
   return `${header}.${Buffer.from(JSON.stringify({ ...old, ...claims })).toString('base64url')}.${signature}`;
 };
 
-describe('an explanation', () => {
-  it('an explanation names the trust rule that matches, and shows how the token differs from the other rules', async () => {
+describe("POST …/explain shows how a subject token differs from a key's trust rules", () => {
+  it('an explanation names the trust rule that matches, and shows how the token differs from the others', async () => {
     const key = await newKey([{ issuer: other.url, claims: { sub: 'pipeline' } }, RULE]);
     const { status, json, headers } = await explain(key, await sign());
     expect([status, headers['Cache-Control']]).toEqual([200, 'no-store']);
@@ -148,14 +148,14 @@ describe('an explanation', () => {
       shown,
       'The claim sub is a list, an object or null. A rule matches only text, a whole number, true or false.',
     ]),
-  ])('an explanation describes a claim with %s', async (_, value, actual, detail) => {
+  ])('an explanation describes a claim that differs: %s', async (_, value, actual, detail) => {
     const key = await newKey([RULE]);
     const { json } = await explain(key, await sign({ sub: value }));
     const difference = { kind: 'claim', claim: 'sub', expected: 'pipeline', detail };
     expect(json).toEqual(answerOf([{ ...difference, ...(actual !== undefined && { actual }) }]));
   });
 
-  it('an explanation lists every claim that differs, but no claim that the rules do not name', async () => {
+  it('an explanation lists every claim that differs from a trust rule, but no other claims', async () => {
     const key = await newKey([{ ...RULE, claims: { ...RULE.claims, environment: 'production' } }]);
     const reply = await explain(key, await sign({ sub: 'x', ref: 'refs/tags/v1', secret_claim: 'CANARY' }));
     // DynamoDB does not preserve the order of a map's entries.
@@ -293,7 +293,7 @@ describe('an explanation', () => {
     expect(json.rules[0].differences).toMatchObject([{ kind: 'time', claim: 'exp', detail }]);
   });
 
-  it('an explanation marks a rule from an earlier version if the rule binds no tenant', async () => {
+  it('an explanation marks a stored trust rule that binds no tenant', async () => {
     const key = await newKey([RULE]);
     const { ulid } = partsOf(key.id);
     await service.table.client.send(
@@ -311,7 +311,7 @@ describe('an explanation', () => {
     );
   });
 
-  it('an explanation shows nothing from a token without a valid signature', async () => {
+  it('an explanation shows no claims of a token without a valid signature', async () => {
     const key = await newKey([RULE]);
     const jwt = await sign();
     const [header, payload, signature = ''] = jwt.split('.');
@@ -327,7 +327,7 @@ describe('an explanation', () => {
     }
   });
 
-  it('an explanation names the allowed algorithms of an issuer without a preset when the token is signed with another one', async () => {
+  it('an explanation lists the allowed algorithms if the token is signed with a different one', async () => {
     const key = await newKey([RULE]);
     const [, payload, signature] = (await sign()).split('.');
     const detail =
@@ -340,7 +340,7 @@ describe('an explanation', () => {
     }
   });
 
-  it("an explanation names the algorithm of the issuer's preset when the issuer signs with another one", async () => {
+  it("an explanation names the algorithm that the issuer's preset allows if the token is signed with a different one", async () => {
     const { url } = selfManaged;
     const key = await newKey([{ issuer: url, claims: { project_id: '20' } }]);
     const subject = await sign({ project_id: '20' }, { from: selfManaged });
@@ -351,7 +351,7 @@ describe('an explanation', () => {
     expect((await exchange(key.id, subject)).status).toBe(400);
   });
 
-  it('an explanation neither contacts nor names an issuer that the setting does not list', async () => {
+  it('explaining a token neither contacts nor names an issuer that the stack does not trust', async () => {
     const reply = await explain(await newKey([RULE]), await sign({}, { from: foreign }));
     expect(reply.json).toEqual(answerOf([UNTRUSTED]));
     expect(reply.text).not.toContain(foreign.url);
@@ -434,7 +434,7 @@ describe('an explanation', () => {
     expect(ci.asked).toBe(0);
   });
 
-  it('explain returns the same 404 for a missing key or Deployment as for one that is hidden from the caller', async () => {
+  it('explain returns the same 404 for a missing key as for a key that is hidden from the caller', async () => {
     const key = await newKey([RULE]);
     await service.register('explain-hidden', { groups: ['others'] });
     const hidden = await service.makeKey('explain-hidden', { name: 'ci', trust: [RULE] });
@@ -450,14 +450,14 @@ describe('an explanation', () => {
     expect(ci.asked).toBe(0);
   });
 
-  it('an explanation shows the status of a key that accepts no token', async () => {
+  it('an explanation shows the status of a disabled key', async () => {
     const key = await newKey([RULE]);
     await service.call('PATCH', key.path, { as: 'member', json: { enabled: false } });
     const { json } = await explain(key, await sign());
     expect([json.status, json.matches]).toEqual(['disabled', true]);
   });
 
-  it('explain only reads the table, so the token can still be used under a rule with singleUse', async () => {
+  it('explaining a token does not use it up, even under a trust rule with singleUse', async () => {
     const key = await newKey([{ ...RULE, singleUse: true }]);
     const jwt = await sign();
     calls.length = 0;
@@ -469,7 +469,7 @@ describe('an explanation', () => {
     expect((await exchange(key.id, jwt)).status).toBe(400);
   });
 
-  it('explain gives the same result as the exchange for generated tokens and rules', async () => {
+  it('explain and the token exchange agree on whether a generated token matches generated trust rules', async () => {
     const texts = fc.constantFrom<unknown>(
       'pipeline',
       'refs/heads/main',

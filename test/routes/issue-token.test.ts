@@ -15,13 +15,13 @@ const around: InProcessOptions['around'] = async (when, { operation }) => {
   beforeReport = async () => {};
   await act();
 };
-/** An exchange by this service stops after its read, before it records the use of an old secret. */
+/** A service whose exchange can be paused after its read and before it records the use of an old secret. */
 const slow = inProcess(engine, { rules, around });
 const fast = inProcess(engine, { rules });
 const START = fast.time.now;
 
 let count = 0;
-/** Creates a key, uses its secret if required, and rotates the key so that this secret retires in one hour. */
+/** Creates a key, optionally uses its secret, and rotates the key. The old secret then expires in one hour. */
 async function rotatedKey({ isUsed }: { isUsed: boolean }) {
   const id = `issue-token-${++count}`;
   fast.time.now = START;
@@ -36,7 +36,7 @@ async function rotatedKey({ isUsed }: { isUsed: boolean }) {
   return { key, rotatedAt: fast.time.now, reports };
 }
 
-describe('two interleaved exchanges with an old secret', () => {
+describe('Interleaved exchanges with an old secret write one event', () => {
   it.each(
     [true, false].flatMap((isUsed) =>
       // The times of the two exchanges, in milliseconds after the rotation.
@@ -66,7 +66,7 @@ describe('two interleaved exchanges with an old secret', () => {
   );
 });
 
-it('an issuer whose inline keys are missing makes only exchanges with its tokens return 503', async () => {
+it('an issuer whose inline keys are missing causes 503 only for exchanges with its own tokens', async () => {
   const [sound, faulty] = [await startCiIssuer(), await startCiIssuer()];
   const issuers = [sound, faulty].map(({ url }) => ({ issuer: url, hasInlineKeys: true }));
   const inlineKeys = new Map([[sound.url, { keys: [sound.jwk] }]]);
@@ -88,6 +88,6 @@ it('an issuer whose inline keys are missing makes only exchanges with its tokens
   };
   const bySecret = (await service.exchange(secretKey)).status;
   expect([bySecret, await exchange(sound), await exchange(faulty)]).toStrictEqual([200, 200, 503]);
-  // The faulty issuer has keys, but inline keys are never fetched.
+  // The faulty issuer serves keys, but the service never fetches keys of an issuer with inline keys.
   expect(faulty.asked).toBe(0);
 });

@@ -29,18 +29,18 @@ const rejected = async (path: string) => {
   return [status, json.errors];
 };
 
-describe('listing Deployments with a prefix', async () => {
+describe('GET /deployments can select Deployments by a prefix', async () => {
   for (const id of ['etl', 'etl-1', 'etl-2', 'etl-3', 'ETL-4', 'et', 'report']) await service.register(id);
   await service.register('etl-hidden', { groups: ['others'] });
 
-  it('a prefix selects the Deployments whose IDs start with it, on every page; members get only the Deployments that they may see', async () => {
+  it('a prefix selects the Deployments whose IDs start with it, if the caller may see them', async () => {
     expect(await all('/deployments?prefix=etl-')).toStrictEqual(['etl-1', 'etl-2', 'etl-3', 'etl-hidden']);
     expect(await all('/deployments?prefix=etl-', 'member')).toStrictEqual(['etl-1', 'etl-2', 'etl-3']);
     expect(await all('/deployments?prefix=etl-2')).toStrictEqual(['etl-2']);
     expect(await get('/deployments?prefix=x')).toStrictEqual({ items: [] });
   });
 
-  it('a listing with a prefix costs an administrator a single query of the matching IDs', async () => {
+  it("an administrator's listing with a prefix makes one query that reads only the matching IDs", async () => {
     queries.length = 0;
     await get('/deployments?prefix=rep&limit=3');
     expect(queries).toMatchObject([
@@ -53,7 +53,7 @@ describe('listing Deployments with a prefix', async () => {
   });
 
   it.each(['', '-', '_a', 'a b', 'a#', 'é', 'a'.repeat(65), '%00'])(
-    'rejects a prefix that no ID can start with: %j',
+    'rejects a prefix with which no Deployment ID can start: %j',
     async (prefix) => {
       const rule =
         'must be the beginning of a Deployment ID: 1 to 64 characters out of A-Z a-z 0-9 _ -, the first a letter or digit';
@@ -65,7 +65,7 @@ describe('listing Deployments with a prefix', async () => {
     },
   );
 
-  it('rejects a cursor that was issued for a different prefix', async () => {
+  it('rejects a pagination cursor from a listing with a different prefix', async () => {
     const { nextCursor } = await get('/deployments?prefix=etl&limit=1');
     expect(nextCursor).toBeDefined();
     for (const other of ['', 'prefix=etl-&', 'prefix=e&']) {
@@ -76,7 +76,7 @@ describe('listing Deployments with a prefix', async () => {
   });
 });
 
-describe('the order in which keys are listed', async () => {
+describe('API keys can be listed in two orders', async () => {
   await service.register('keys');
   const ids: string[] = [];
   for (let n = 0; n < 5; n++) {
@@ -85,21 +85,21 @@ describe('the order in which keys are listed', async () => {
   }
   const path = '/deployments/keys/api-keys';
 
-  it('lists keys oldest first by default and with order=oldest, and newest first with order=newest, on every page', async () => {
+  it('lists API keys oldest first by default, and newest first with order=newest', async () => {
     expect((await get(path)).items.map(({ id }) => id)).toStrictEqual(ids);
     expect(await all(`${path}?order=oldest`)).toStrictEqual(ids);
     expect(await all(`${path}?order=newest`)).toStrictEqual(ids.toReversed());
   });
 
   it.each(['', 'Newest', 'desc', 'oldest,newest'])(
-    'rejects a key order other than oldest or newest: %j',
+    'rejects an order of API keys other than oldest or newest: %j',
     async (order) => {
       const errors = [{ field: 'order', rule: 'must be oldest or newest' }];
       expect(await rejected(`${path}?order=${order}`)).toStrictEqual([400, errors]);
     },
   );
 
-  it('rejects a cursor that was issued for the opposite order', async () => {
+  it('rejects a pagination cursor from a listing in the opposite order', async () => {
     const cursors = await Promise.all(
       ['oldest', 'newest'].map((order) => get(`${path}?order=${order}&limit=2`)),
     );

@@ -12,7 +12,7 @@ const engine = await startTable();
 afterAll(() => engine.stop());
 
 const NOON = Date.parse('2030-01-01T12:00:00.500Z');
-/** All calls to the table since the test began. */
+/** The names of all calls to the table since the test began. */
 const sent: string[] = [];
 const service = inProcess(engine, {
   around: (when, { operation }) => void (when === 'before' && sent.push(operation)),
@@ -75,7 +75,7 @@ const set = (Key: object, name: string, value: unknown) =>
     }),
   );
 
-/** Writes tokens for the key, all with these attributes. */
+/** Writes tokens for the key, all with the given attributes. */
 async function seed({ id, key }: World, count: number, attributes: object): Promise<void> {
   const { ulid } = partsOf(key.id);
   const [deployment] = await service.partition(`DEPLOYMENT#${id}`);
@@ -95,8 +95,8 @@ async function seed({ id, key }: World, count: number, attributes: object): Prom
   }
 }
 
-describe("listing a key's access tokens", () => {
-  it('lists each access token with its issue time, expiry and last recorded use, and with its scope if that was narrowed', async () => {
+describe("A key's access tokens can be listed", () => {
+  it('lists each access token with its issue time, expiry, last use and narrowed scope', async () => {
     const world = await newWorld();
     const plain = await service.swap(world.key);
     const less = await narrowed(world, 'airflow:read');
@@ -123,7 +123,7 @@ describe("listing a key's access tokens", () => {
     }
   });
 
-  it('does not list tokens that a check would deny: expired tokens, and tokens of another epoch, generation or key', async () => {
+  it('does not list access tokens that a check would deny', async () => {
     const world = await newWorld();
     const other = await service.makeKey(world.id);
     await service.swap(other);
@@ -138,7 +138,7 @@ describe("listing a key's access tokens", () => {
     expect(await list(world.path)).toStrictEqual({ items: [] });
   });
 
-  it("lists a token with its key's expiry, or with the end of the maximum lifetime, if that comes first", async () => {
+  it('lists an access token with the expiry of its key, or of its maximum lifetime, if that is earlier', async () => {
     const world = await newWorld();
     await service.swap(world.key);
     const expiresAt = '2030-01-01T18:00:00Z';
@@ -156,7 +156,7 @@ describe("listing a key's access tokens", () => {
     expect(await list(world.path)).toStrictEqual({ items: [] });
   });
 
-  it('continues the list of access tokens on the next page, and lists each token once', async () => {
+  it('lists each access token once across all pages', async () => {
     const world = await newWorld();
     await seed(world, 7, {});
     await seed(world, 7, { expiresAt: 1 });
@@ -173,9 +173,9 @@ describe("listing a key's access tokens", () => {
     expect(new Set(ids)).toStrictEqual(new Set(await listedIds(world.path)));
   });
 
-  it('reads at most two pages of the table, so a page of access tokens can be empty and still have a nextCursor', async () => {
+  it('a page of access tokens needs at most two queries, and can be empty although there is a next page', async () => {
     const world = await newWorld();
-    // There are more than 1 MB of expired tokens, so that two queries do not reach the end.
+    // Expired tokens of more than 1 MB, which two queries cannot read completely.
     await seed(world, 150, { expiresAt: 1, scopes: ['x'.repeat(10_000)] });
     sent.length = 0;
     const first = await list(world.path, '?limit=1');
@@ -184,7 +184,7 @@ describe("listing a key's access tokens", () => {
     expect(await list(world.path, `?limit=1&cursor=${first.nextCursor}`)).toStrictEqual({ items: [] });
   });
 
-  it('the list of access tokens rejects an invalid limit, and a cursor that belongs to another key or caller', async () => {
+  it('the listing of access tokens rejects an invalid limit, and a cursor from another key or caller', async () => {
     const world = await newWorld();
     await seed(world, 3, {});
     const { nextCursor } = await list(world.path, '?limit=1');
@@ -205,7 +205,7 @@ describe("listing a key's access tokens", () => {
   });
 
   it.each(['generation', 'epoch', 'issuedAt', 'expiresAt', 'scope'])(
-    'skips and reports a token whose %s is malformed',
+    'omits an access token with a malformed %s from the listing, and reports it',
     async (name) => {
       const world = await newWorld();
       const [good, bad] = [await service.swap(world.key), await service.swap(world.key)];
@@ -215,7 +215,7 @@ describe("listing a key's access tokens", () => {
     },
   );
 
-  it('skips an item whose sort key does not end in a hash, and shows a token whose last use is malformed', async () => {
+  it('lists an access token whose last use is malformed, but no item whose sort key is malformed', async () => {
     const world = await newWorld();
     const token = await service.swap(world.key);
     await set(itemOf(world, token), 'lastUsedAt', 'x');
@@ -232,8 +232,8 @@ describe("listing a key's access tokens", () => {
   });
 });
 
-describe('revoking an access token by its ID', () => {
-  it('a revoked token is denied at its next check, and the other tokens and the secret stay valid', async () => {
+describe('An access token can be revoked by its ID', () => {
+  it('revoking an access token denies its next check and affects nothing else', async () => {
     const world = await newWorld();
     const [one, other] = [await service.swap(world.key), await service.swap(world.key)];
     const reply = await remove(`${world.path}/${idOf(one)}`);
@@ -245,7 +245,7 @@ describe('revoking an access token by its ID', () => {
     expect([again.status, again.json]).toStrictEqual([404, NOT_FOUND('access token')]);
   });
 
-  it("records who revoked a token, and the token's ID and key, but neither the token nor its hash", async () => {
+  it('records who revoked an access token, but neither the token nor its hash', async () => {
     const world = await newWorld();
     const token = await service.swap(world.key);
     await remove(`${world.path}/${idOf(token)}`);
@@ -255,7 +255,7 @@ describe('revoking an access token by its ID', () => {
     expect(JSON.stringify(events)).not.toContain(hashOf(token));
   });
 
-  it('returns 404 for a token ID that is not exactly 22 base64url characters, and revokes nothing', async () => {
+  it('returns 404 for an access token ID that is not exactly 22 base64url characters', async () => {
     const world = await newWorld();
     const token = await service.swap(world.key);
     const hash = hashOf(token);
@@ -276,7 +276,7 @@ describe('revoking an access token by its ID', () => {
     expect(await service.use(token)).toBe(200);
   });
 
-  it('returns 404 for a token that belongs to another key, has expired, was revoked or never existed', async () => {
+  it('returns 404 for revoking a token that has expired, was revoked or belongs to another key', async () => {
     const world = await newWorld();
     const other = await service.makeKey(world.id);
     const [mine, others] = [await service.swap(world.key), await service.swap(other)];
@@ -290,7 +290,7 @@ describe('revoking an access token by its ID', () => {
     expect(await eventsOf(world, 'token.revoked')).toStrictEqual([]);
   });
 
-  it('returns 404 for a token ID in a different case, or with a character that could be a wildcard', async () => {
+  it('returns 404 for an access token ID in a different case or with a wildcard', async () => {
     const world = await newWorld();
     const token = await service.swap(world.key);
     const id = idOf(token);
@@ -304,7 +304,7 @@ describe('revoking an access token by its ID', () => {
     expect(await service.use(token)).toBe(200);
   });
 
-  it('finds a token by its ID without reading other tokens', async () => {
+  it('finds an access token by its ID without reading other tokens', async () => {
     const world = await newWorld();
     await seed(world, 30, {});
     const token = await service.swap(world.key);
@@ -322,7 +322,7 @@ describe('revoking an access token by its ID', () => {
     ]);
   });
 
-  it('revoking a malformed token deletes it, so that repairing it later does not make it valid', async () => {
+  it('revoking a malformed access token deletes it, so that a later repair does not make it valid', async () => {
     const world = await newWorld();
     const token = await service.swap(world.key);
     await set(itemOf(world, token), 'epoch', 'x');
@@ -333,8 +333,8 @@ describe('revoking an access token by its ID', () => {
   });
 });
 
-describe("revoking all of a key's access tokens", () => {
-  it('revoking all tokens denies each token at its next check, but the secret can still be exchanged for new tokens', async () => {
+describe('All access tokens of a key can be revoked at once', () => {
+  it("revoking all access tokens denies each token at its next check, but the key's secret stays valid", async () => {
     const world = await newWorld();
     const before = [await service.swap(world.key), await service.swap(world.key)];
     const reply = await remove(world.path);
@@ -346,7 +346,7 @@ describe("revoking all of a key's access tokens", () => {
     expect(await listedIds(world.path)).toStrictEqual([idOf(fresh)]);
   });
 
-  it('revoking all tokens changes nothing else about the key, and records who revoked them', async () => {
+  it("revoking all access tokens changes only the key's epoch and records who revoked them", async () => {
     const world = await newWorld();
     const keyItem = async () =>
       (await service.partition(`DEPLOYMENT#${world.id}`)).find(({ sk }) => String(sk).startsWith('KEY#'));
@@ -358,7 +358,7 @@ describe("revoking all of a key's access tokens", () => {
     expect(events[0]?.data).toStrictEqual({ keyId: world.key.id, name: 'ci' });
   });
 
-  it('revoking all tokens succeeds every time, even if the key has no tokens or is disabled', async () => {
+  it('revoking all access tokens succeeds even if the key has no tokens or is disabled', async () => {
     const world = await newWorld();
     expect((await remove(world.path)).status).toBe(204);
     must(await service.call('PATCH', world.keyPath, { ...admin, json: { enabled: false } }), 200);
@@ -366,7 +366,7 @@ describe("revoking all of a key's access tokens", () => {
     expect((await remove(world.path)).status).toBe(204);
   });
 
-  it('revoked tokens stay revoked when an edit that had read the key earlier is written afterwards', async () => {
+  it('revoked access tokens stay revoked when an edit that read the key before is written afterwards', async () => {
     const world = await newWorld();
     const token = await service.swap(world.key);
     let isFirst = true;
@@ -386,7 +386,7 @@ describe("revoking all of a key's access tokens", () => {
     expect(json.name).toBe('renamed');
   });
 
-  it('revoking all tokens needs only one attempt, even if the key changes between its read and its write', async () => {
+  it('revoking all access tokens succeeds at the first attempt even if the key changes during the call', async () => {
     const world = await newWorld();
     const token = await service.swap(world.key);
     let edits = 0;
@@ -404,8 +404,8 @@ describe("revoking all of a key's access tokens", () => {
   });
 });
 
-describe('the access tokens of a key that the caller may not see', () => {
-  it('returns the same 404 after the same reads for the tokens of a hidden key as for those of a missing Deployment', async () => {
+describe('The access tokens of a hidden key cannot be listed or revoked', () => {
+  it('returns the same 404 after the same reads for the tokens of a hidden key and of a missing Deployment', async () => {
     const hidden = await newWorld(['others']);
     const token = await service.swap(hidden.key);
     const absent = hidden.path.replaceAll(hidden.id, hidden.id.replace(/./, 'x'));
@@ -425,7 +425,7 @@ describe('the access tokens of a key that the caller may not see', () => {
     expect(await service.use(token)).toBe(200);
   });
 
-  it("returns 404 for the tokens of a missing key or of another Deployment's key, and for text that is not a key ID", async () => {
+  it('returns 404 for the tokens of a missing key, or of a key in a different Deployment', async () => {
     const [world, other] = [await newWorld(), await newWorld()];
     const token = await service.swap(other.key);
     for (const keyId of [

@@ -9,7 +9,7 @@ afterAll(() => engine.stop());
 const service = inProcess(engine);
 const admin = { as: 'admin' };
 
-/** Sets or removes attributes of an item by hand. */
+/** Sets or removes attributes of an item, as a person with access to the table could. */
 async function damage(Key: { pk: string; sk: string }, attributes: Record<string, unknown>): Promise<void> {
   for (const [name, value] of Object.entries(attributes)) {
     await service.table.client.send(
@@ -37,7 +37,7 @@ async function newDeployment() {
   return { id, token, path: `/deployments/${id}`, generation: String(generation) };
 }
 
-describe('a Deployment whose item was damaged by hand', () => {
+describe('A damaged Deployment can be deleted', () => {
   it.each<[string, object, 'of its life' | 'of none', object?]>([
     ['has no name', { name: undefined }, 'of its life'],
     ['has groups that are not a list', { groups: 'data-eng' }, 'of its life'],
@@ -57,7 +57,7 @@ describe('a Deployment whose item was damaged by hand', () => {
       { generation: undefined },
     ],
   ])(
-    'an administrator can delete a damaged Deployment, and register it again, if it %s',
+    'an administrator can delete and re-register a damaged Deployment that %s',
     async (_, wrong, life, listed) => {
       const { id, token, path, generation } = await newDeployment();
       await damage(item(id), wrong as Record<string, unknown>);
@@ -82,7 +82,7 @@ describe('a Deployment whose item was damaged by hand', () => {
     },
   );
 
-  it('the purge of a damaged Deployment starts from its marker, because its stream record contains no generation', async () => {
+  it('the scheduled purge deletes the items of a damaged Deployment whose stream record has no generation', async () => {
     const { id, path } = await newDeployment();
     await damage(item(id), { generation: 7 });
     await service.call('DELETE', path, admin);
@@ -97,7 +97,7 @@ describe('a Deployment whose item was damaged by hand', () => {
     expect(await markers(id)).toEqual([]);
   });
 
-  it('a damaged Deployment is not deleted if its item is repaired in the meantime', async () => {
+  it('a damaged Deployment is not deleted if its item is repaired during the call', async () => {
     const { id, path, generation } = await newDeployment();
     await damage(item(id), { generation: 7 });
     let isMended = false;

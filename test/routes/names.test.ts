@@ -14,7 +14,7 @@ await named.register('etl');
 const KEYS = '/deployments/etl/api-keys';
 const TOKENS = '/deployments/etl/temporary-tokens';
 
-it('a key keeps the name of the person who created it, whoever edits the key', async () => {
+it("an API key keeps its creator's name when someone else edits the key", async () => {
   named.time.now += 1000;
   const { json: key } = must(await named.call('POST', KEYS, { ...ada, json: { name: 'ci' } }), 201);
   named.time.now += 1000;
@@ -36,7 +36,7 @@ it('a key keeps the name of the person who created it, whoever edits the key', a
   expect(actors[2][1]).not.toHaveProperty('name');
 });
 
-it('a temporary token has the name of the person that it represents, and a check does not return the name', async () => {
+it("lists a temporary token with its person's name, but a check does not return the name", async () => {
   const { json: token } = must(await named.call('POST', TOKENS, ada), 201);
   const { json } = must(await named.call('GET', TOKENS, ada), 200);
   expect(json.items).toMatchObject([{ createdBy: 'admin', createdByName: 'Ada Lovelace' }]);
@@ -56,7 +56,7 @@ it('a stack without the setting nameClaim stores no names', async () => {
   expect(JSON.stringify(stored)).not.toContain('Ada');
 });
 
-it('erasing a person also removes their name from keys, temporary tokens, events and stored responses', async () => {
+it('erasing a person removes their name from keys, temporary tokens, events and stored responses', async () => {
   await named.register('etl-3');
   const headers = { 'idempotency-key': 'first' };
   must(

@@ -12,7 +12,7 @@ const key = await service.makeKey('etl');
 const whoami = (query: string, token?: string) =>
   service.call('GET', `/whoami${query}`, token === undefined ? {} : { token });
 
-/** Returns a token from a new key that has only these scopes. */
+/** Returns a token from a new key that has only the given scopes. */
 const tokenWith = async (...scopes: string[]) =>
   service.swap(await service.makeKey('etl', { name: 'narrow', scopes }));
 
@@ -32,7 +32,7 @@ const BAD_REQUEST = {
   },
 };
 
-/** Asserts that a call just before a token expires does not extend the token. */
+/** Asserts that a call does not extend the token, by making the call just before the token expires. */
 async function expectNoUse(of: CreatedKey, query: string, status: number): Promise<void> {
   const token = await service.swap(of);
   const issuedAt = service.time.now;
@@ -42,7 +42,7 @@ async function expectNoUse(of: CreatedKey, query: string, status: number): Promi
   expect(await service.use(token)).toBe(401);
 }
 
-describe('GET /whoami with required scopes or a required Deployment', () => {
+describe('GET /whoami checks required scopes and a required Deployment', () => {
   it.each([
     '?scope=code:deploy',
     '?scope=code%3Adeploy%20airflow%3Aread&deployment=etl',
@@ -78,14 +78,14 @@ describe('GET /whoami with required scopes or a required Deployment', () => {
   });
 
   it.each(['web', 'ETL', 'etl ', 'etl%00', 'etl%22', '..%2Fetl', '__proto__', '%ff'])(
-    'GET /whoami returns 403 without naming a scope when only the Deployment differs: %s',
+    'GET /whoami returns 403 without naming a scope if only the Deployment differs: %s',
     async (deployment) => {
       const reply = await whoami(`?deployment=${deployment}`, await service.swap(key));
       expect(essence(reply)).toStrictEqual(forbidden('Bearer error="insufficient_scope"'));
     },
   );
 
-  it('GET /whoami does not count a rejected call as a use', async () => {
+  it('GET /whoami does not count a rejected call as a use of the token', async () => {
     await expectNoUse(
       await service.makeKey('etl', { name: 'ro', scopes: ['airflow:read'] }),
       '?scope=code:deploy',
@@ -129,7 +129,7 @@ describe('GET /whoami with required scopes or a required Deployment', () => {
     expect(essence(await whoami(query, await service.swap(key)))).toStrictEqual(BAD_REQUEST);
   });
 
-  it('GET /whoami returns 400 for any unknown parameter', async () => {
+  it('GET /whoami returns 400 for any unknown query parameter', async () => {
     const token = await service.swap(key);
     const name = fc
       .oneof(
@@ -144,7 +144,7 @@ describe('GET /whoami with required scopes or a required Deployment', () => {
     await fc.assert(property, { numRuns: 50 });
   });
 
-  it('GET /whoami returns 401 for an invalid token, regardless of the requirement', async () => {
+  it('GET /whoami returns 401 for an invalid token, whatever scope or Deployment is required', async () => {
     const revoked = await service.swap(key);
     await service.leak(revoked);
     const tokens = [
@@ -166,12 +166,12 @@ describe('GET /whoami with required scopes or a required Deployment', () => {
     expect((await whoami('?scopes=a')).headers['WWW-Authenticate']).toBe('Bearer');
   });
 
-  it('GET /whoami requires only a valid token when the query is empty', async () => {
+  it('GET /whoami requires only a valid token when the query string is empty', async () => {
     const token = await tokenWith('airflow:read');
     for (const query of ['', '?', '?&', '?&&']) expect((await whoami(query, token)).status).toBe(200);
   });
 
-  it('GET /whoami applies the same requirements to a temporary token', async () => {
+  it('GET /whoami checks required scopes and Deployments for temporary tokens, too', async () => {
     const reply = await service.call('POST', '/deployments/etl/temporary-tokens', {
       as: 'admin',
       json: { scopes: ['airflow:read'] },

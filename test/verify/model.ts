@@ -9,7 +9,7 @@ const HELP = `Compares the service with a model of it in random runs.
 Of every 1,100 runs, 500 have a slide interval, 500 are exact to the second, and 100 have a maximum age of tokens. Prints the
 progress and how often each kind of step occurred. Ends at the first run that differs, and prints its seed.`;
 const { runs: all } = numericOptions(HELP, { runs: 1000 });
-/** Number of runs per table. A new table after these runs keeps the engine's memory from growing without limit. */
+/** Number of runs per table. Each table has a new engine, so that memory does not grow without limit. */
 const ROUND = 100;
 const rules = [
   { name: 'slideInterval 300', interval: 300, cap: undefined, rounds: 5 },

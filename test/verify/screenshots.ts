@@ -49,7 +49,7 @@ try {
   await stack.stop();
 }
 
-/** Creates the data in the screenshots. Keys are created in the past, except the last one. */
+/** Creates the data in the screenshots. All keys except the last one are created in the past. */
 async function fill(): Promise<void> {
   stack.clock.advance(-40 * DAY);
   await makeDeployment(stack, 'etl', { name: 'Nightly ETL', groups: ['data-eng'] });

@@ -43,9 +43,9 @@ import {
 } from './setup.ts';
 
 /**
- * Runs a measurement in this process, without HTTP, on its own engine. The process that creates tables must be the
- * one that stops the engine, because stopping removes them. Sends the figures to the parent process. Arguments: the
- * name of the measurement, and the sizes as JSON.
+ * Runs a measurement in this process, without HTTP, on its own engine. The process that creates tables must be the one
+ * that stops the engine, because stopping removes them. Sends the figures to the parent process. Arguments: the name of
+ * the measurement, and the sizes as JSON.
  */
 const [, , name = '', given = '{}'] = process.argv;
 const size = JSON.parse(given) as {
@@ -63,7 +63,10 @@ const entries = builtEntries.slice(builtEntries.indexOf('.build'));
 
 type Check = (event: unknown) => Promise<unknown>;
 
-/** Makes `count` calls, `connections` at a time. @returns CPU time per call in microseconds, and calls per second */
+/**
+ * Makes `count` calls, `connections` at a time.
+ * @returns CPU time per call in microseconds, and calls per second
+ */
 async function run(call: (n: number) => Promise<unknown>, count: number, connections = 1) {
   const cpu = process.cpuUsage();
   const begin = performance.now();
@@ -95,7 +98,7 @@ function https() {
   return httpsTransport({ region, accessKeyId, secretAccessKey, sessionToken, endpoint });
 }
 
-/** Makes only the BatchGetItem call that a check makes. */
+/** Returns a function that makes only the BatchGetItem call of a check. */
 function bareRead(token: string) {
   const port = https();
   const credential = parseToken(token);
@@ -109,8 +112,8 @@ function bareRead(token: string) {
 }
 
 /**
- * Returns the authorizer with a clock that advances one second at each read, so that each of the 64 checks extends the
- * token that it checks.
+ * Returns an authorizer whose clock advances one second at each read. After the 64 tokens were used once, each further
+ * check extends its token.
  */
 function everySliding(): Check {
   const { now: real } = Date;
@@ -133,7 +136,7 @@ const table = (port = sdkTransport()): Table => ({
 });
 
 const measures: Record<string, () => Promise<unknown>> = {
-  /** CPU time of the whole handler: of this service, and of the same code on the SDK. */
+  /** Measures the CPU time of the whole handler, and of the same handler with the AWS SDK. */
   cpu: async () => {
     const { tokens } = await seed(endpoint, 'cpu', { keys: 1, tokens: 64 });
     const handlers = { lean: handlerOf('authorize'), sdk: handlerOf('sdk-authorize', entries) };
@@ -146,16 +149,15 @@ const measures: Record<string, () => Promise<unknown>> = {
           await run((n) => check(authorizerEvent(tokens[n % 64] as string)), size.calls)
         ).cpu;
       }
-      // The first run is a warm-up.
+      // The first pass is a warm-up.
       if (pass > 0) passes.push(cpu);
     }
     return passes;
   },
 
   /**
-   * Calls per second without HTTP, 32 at a time, as Lambda calls a handler and an application calls better-auth.
-   * Compares checks, with and without a due extension, with better-auth's verification of a key, and exchanges with its
-   * creation of a key.
+   * Measures calls per second without HTTP, 32 at a time, as Lambda calls a handler and an application calls
+   * better-auth. Compares checks with better-auth's verification of a key, and exchanges with its creation of a key.
    */
   asFunctions: async () => {
     const now = Date.now();
@@ -200,7 +202,7 @@ const measures: Record<string, () => Promise<unknown>> = {
     return passes;
   },
 
-  /** Median latency of a check, and of just its read with the same client, measured alternately. */
+  /** Measures the median latency of a check, and of only its read with the same client, in turns. */
   latency: async () => {
     const { tokens } = await seed(endpoint, 'latency', { keys: 1, tokens: 1 });
     const token = tokens[0] as string;
@@ -223,7 +225,7 @@ const measures: Record<string, () => Promise<unknown>> = {
     return passes;
   },
 
-  /** Capacity units of a check, as the engine reports them. */
+  /** Measures the capacity units of a check, as the engine reports them. */
   units: async () => {
     const meter = await startMeter(endpoint);
     const { tokens } = await seed(endpoint, 'units', { keys: 1, tokens: 2 });
@@ -243,7 +245,7 @@ const measures: Record<string, () => Promise<unknown>> = {
     return { notDue, dueAndRecorded: await cost(token), due: await cost(other) };
   },
 
-  /** The read units of a member's listing of 3 Deployments, for a person in one group and in ten groups. */
+  /** Measures the read units of a member's listing of 3 Deployments, for a person in one group and in ten groups. */
   listing: async () => {
     const deployments = size.tables[1] ?? 1000;
     const meter = await startMeter(endpoint);
@@ -264,7 +266,7 @@ const measures: Record<string, () => Promise<unknown>> = {
     return { deployments, ...units };
   },
 
-  /** Checks against tables of several sizes, and in a Deployment with 1,000 keys, measured alternately. */
+  /** Measures checks with tables of several sizes, and in a Deployment with 1,000 keys, in turns. */
   growth: async () => {
     const subjects: { name: string; check: Check; tokens: string[] }[] = [];
     for (const items of size.tables) {
@@ -293,7 +295,7 @@ const measures: Record<string, () => Promise<unknown>> = {
     return rates;
   },
 
-  /** The number of items that the purge deletes per second, and the engine's maximum with plain batches. */
+  /** Measures how many items the purge deletes per second, and how many the engine can delete in plain batches. */
   purge: async () => {
     const passes: { purge: number; raw: number; memory: number }[] = [];
     const ours = table();
@@ -435,7 +437,7 @@ if (!measure) throw new Error(`There is no measure named ${name}.`);
 const figures = await measure().finally(engine.stop);
 process.send?.(figures, () => process.exit());
 
-/** Returns the entries of Deployments in the directory and in groups, with three Deployments in each group. */
+/** Returns the entries of many Deployments in the directory and in groups, with three Deployments in each group. */
 function* manyDeployments(count: number): Generator<Item> {
   const teams = Math.ceil(count / 3);
   const generation = newUlid(Date.now());

@@ -71,9 +71,9 @@ const size = options.quick
     };
 
 /**
- * Applies the load for a number of seconds, or for longer if the machine is too busy for any response in that time.
+ * Sends requests for a number of seconds, or for longer if a busy machine gives no response in that time.
  *
- * @throws Error if the status of a response is not 200, because a fast rejection would improve the result
+ * @throws Error if the status of a response is not 200, because fast rejections would improve the result
  */
 async function load(served: Served, connections: number, duration: number) {
   const result = await autocannon({ url: served.url, connections, duration, requests: served.requests });
@@ -117,7 +117,7 @@ for (const entry of entries)
 
 process.setMaxListeners(0);
 
-/** Starts a new engine for each measurement, because leftovers from one measurement would slow down the next. */
+/** Starts a new engine for each measurement, because data from an earlier measurement would slow it down. */
 async function withEngine<T>(work: (endpoint: string) => Promise<T>): Promise<T> {
   const engine = await startEngine();
   try {
@@ -265,7 +265,7 @@ const pooled = await (async () => {
   return spread(rates);
 })();
 
-/** Time from the start of a process to its end, in milliseconds. */
+/** Returns the time from the start of a process to its end, in milliseconds. */
 const starts = await withEngine(async (endpoint) => {
   say('starts');
   const { tokens } = await seed(endpoint, 'starts', { keys: 1, tokens: 1 });

@@ -1,9 +1,9 @@
-/** Returns the median; for an even count, the upper of the two middle numbers. */
+/** Returns the median. For an even number of values, returns the upper of the two middle ones. */
 export function median(numbers: readonly number[]): number {
   return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
 }
 
-/** Median, minimum and maximum of a measurement's passes. */
+/** Median, minimum and maximum over the passes of a measurement. */
 export interface Spread {
   median: number;
   min: number;

@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite';
 
-/** better-auth with its api-key plugin, on SQLite in this process. */
+/** Better-auth with its api-key plugin, on SQLite in this process. */
 export async function betterAuth() {
   const { betterAuth: make } = await import('better-auth');
   const { apiKey } = await import('@better-auth/api-key');

@@ -7,7 +7,7 @@ import { median, type Spread, spread } from './numbers.ts';
 /** Calls per second, and CPU time of the contender's process in microseconds per call. */
 export type Rates = Record<string, Spread & { cpu?: number }>;
 
-/** All measurements of one run. */
+/** All measurements of one run of the benchmark. */
 export interface Figures {
   begun: { at: Date; load: number };
   loadAfter: number;
@@ -18,7 +18,7 @@ export interface Figures {
   exchanges: Rates;
   management: Rates;
   pooled: Spread;
-  /** Start times in milliseconds. All times except that of the empty file are relative to the empty file's median. */
+  /** Start times in milliseconds. All of them except the empty file's are relative to the median of the empty file. */
   starts: Record<string, Spread>;
   cold: ColdStarts;
   /** Init of each function in milliseconds. All times except that of the empty file are relative to its median. */
@@ -36,14 +36,14 @@ export interface Figures {
   units: { notDue: number[]; due: number[]; dueAndRecorded: number[] };
   /** Read units of a member's listing of 3 Deployments, for a person in one group and in ten groups. */
   listing: { deployments: number; one: number; ten: number };
-  /** Items per second; heap in bytes. */
+  /** Rates in items per second, and heap sizes in bytes. */
   purge: { purge: number; raw: number; memory: number }[];
   deletes: { tries: number; accepted: number; before: number };
   /** Checks per second. */
   growth: Record<string, number[]>;
 }
 
-/** Calls per second without HTTP. `verify` and `create` are better-auth's. */
+/** Calls per second without HTTP. `verify` and `create` are calls to better-auth. */
 export interface AsFunctions {
   check: number;
   sliding: number;
@@ -62,7 +62,7 @@ export interface Goal {
   isRate: boolean;
 }
 
-/** Returns the ratio of the medians. */
+/** Returns the ratio of two medians. */
 function ratio(rates: Record<string, Spread>, ours: string, peer: string): number {
   return (rates[ours]?.median ?? Number.NaN) / (rates[peer]?.median ?? Number.NaN);
 }
@@ -344,7 +344,7 @@ function table(head: string[], rows: string[][]): string {
   return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
 
-/** Formats rates side by side, each with its ratio to a reference rate. */
+/** Formats rates as a table, each with its ratio to a reference rate. */
 function rateTable(unit: string, rates: Rates, one: string): string {
   const rows = Object.entries(rates).map(([name, all]) => [
     name,
@@ -581,7 +581,7 @@ function beside(passes: number[][], digits = 0): string[] {
   ];
 }
 
-/** Draws horizontal bars as plain SVG, which can be read and reviewed without tools. */
+/** Draws horizontal bars as plain SVG, which people can read and review without tools. */
 function chart({ checks, slides }: Figures): string {
   const bars = [
     ...bar('no extension due', checks.rates, 'better-auth verify'),

@@ -21,7 +21,7 @@ export interface Served {
 const [, , name = '', endpoint = '', given = '{}'] = process.argv;
 const input = JSON.parse(given);
 
-/** Creates a server that passes each request to a function as an event and responds with the function's status. */
+/** Creates a server that calls a Lambda handler with each request and responds with the handler's status. */
 function lambda(
   handler: (event: unknown, context: unknown) => Promise<unknown>,
   eventOf: (request: IncomingMessage, body: string) => object,
@@ -54,9 +54,9 @@ const check = (folder?: string, entry = 'authorize') =>
 const entries = builtEntries.slice(builtEntries.indexOf('.build'));
 
 /**
- * Each check uses the next of 64 tokens and a clock one second later, so every check extends its token if the
- * interval is at most a minute. The load generator cannot do this, because each of its connections starts with the
- * first token.
+ * Each check uses the next of 64 tokens, and the clock advances one second at each read. Every check therefore extends
+ * its token if the slide interval is at most a minute. The load generator cannot do this, because each of its
+ * connections starts with the first token.
  */
 async function slidingCheck() {
   let now = Date.now();
@@ -69,7 +69,7 @@ async function slidingCheck() {
   return { listener: lambda(handlerOf('authorize'), next), requests: [{}] };
 }
 
-/** Each contender's listener and requests. */
+/** Returns each contender's listener and requests. */
 const contenders: Record<string, () => Promise<{ listener: RequestListener; requests: Served['requests'] }>> =
   {
     check: async () => ({ listener: check(), requests: bearers() }),

@@ -16,13 +16,13 @@ export const TABLE = 'keys';
 export const SCOPES = ['code:deploy', 'airflow:read', 'airflow:write'];
 export const DAY = 24 * 60 * 60;
 
-/** Returns the environment that the template and Lambda give the functions. */
+/** Returns the environment variables that the template and Lambda set for the functions. */
 export function functionEnvironment(endpoint: string, slideInterval = 300): Record<string, string> {
   return {
     AWS_REGION: 'eu-central-1',
     AWS_ACCESS_KEY_ID: 'AKIDBENCH',
     AWS_SECRET_ACCESS_KEY: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY',
-    // A session token as long as Lambda's.
+    // This session token is as long as Lambda's.
     AWS_SESSION_TOKEN: 'x'.repeat(900),
     AWS_ENDPOINT_URL_DYNAMODB: endpoint,
     AWS_LAMBDA_FUNCTION_NAME: 'bench',
@@ -40,12 +40,12 @@ export function functionEnvironment(endpoint: string, slideInterval = 300): Reco
 
 type Handler = (event: unknown, context?: unknown) => Promise<unknown>;
 
-/** Loads the handler of a bundle: a function of the service as shipped, or one of the benchmark's entries. */
+/** Loads the handler of a bundle: one of the service's functions, or one of the benchmark's entries. */
 export function handlerOf(name: string, folder = '.build/functions'): Handler {
   return createRequire(import.meta.url)(join(root, folder, name, 'index.js')).handler;
 }
 
-/** Loads the authorizer again for another table, because a bundle reads its environment only once. */
+/** Loads the authorizer again for a different table, because a bundle reads its environment only once. */
 export function authorizerOn(tableName: string): Handler {
   const path = join(root, '.build/functions/authorize/index.js');
   const require = createRequire(import.meta.url);
@@ -54,7 +54,7 @@ export function authorizerOn(tableName: string): Handler {
   return require(path).handler;
 }
 
-/** Makes a DynamoDB call without a client, with a fake signature and without parsing the response. */
+/** Returns a function that calls DynamoDB without a client. The signature is fake, and the response is not parsed. */
 export function rawCaller(endpoint: string) {
   const { hostname, port } = new URL(endpoint);
   const agent = new Agent({ keepAlive: true });
@@ -162,7 +162,7 @@ export async function seed(
     keyCount: keys,
     createdAt: now,
   });
-  // The middle of a slide interval, so that no token's expiry has to be extended for two minutes.
+  // This is the middle of a slide interval, so no token's expiry has to be extended for two minutes.
   const expiresAt = Math.floor(now / 1000) + DAY + 290;
   const items = issued.map(({ ulid, token }) =>
     toToken({

@@ -1,7 +1,7 @@
 import { startLocalStack } from '../../../local/local-stack.ts';
 import type { Served } from './serve.ts';
 
-/** The whole local stack: gateway, worker pools and the proxy that emulates IAM, but without the stream. */
+/** Starts the whole local stack except the stream: the gateway, the worker pools and the proxy that emulates IAM. */
 const stack = await startLocalStack({ stream: false });
 const admin = `Bearer ${await stack.signIn('admin')}`;
 async function ask(method: string, path: string, authorization: string, type: string, body: string) {

@@ -44,7 +44,10 @@ function copyOfProject(): string {
   return copy;
 }
 
-/** Tries one defect. @returns the problem, or undefined if the named test fails as expected */
+/**
+ * Applies one patch and runs the test that it names.
+ * @returns the problem, or undefined if the test fails as expected
+ */
 async function trial(name: string): Promise<string | undefined> {
   const patch = readFileSync(join(here, name), 'utf8');
   const [, file, title] = /^Fails: (\S+) > (.*)$/m.exec(patch) ?? [];

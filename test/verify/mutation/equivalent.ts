@@ -1,4 +1,4 @@
-/** Mutants that no test can detect because they behave like the source, each with the reason. */
+/** Mutants that no test can detect because they behave like the original source. Each has a reason. */
 export interface Equivalent {
   file: string;
   /** The source line on which the mutants begin. */

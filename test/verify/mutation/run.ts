@@ -1,7 +1,7 @@
 /**
- * Mutation testing (`npm run mutation`). It makes small changes to each part of the sources; the tests must detect
- * these changes. A change that no test detects must be equivalent to the source and be listed in equivalent.ts with the
- * reason.
+ * Runs mutation tests (`npm run mutation`), which make small changes to the sources. The tests must detect these
+ * changes. A change that no test detects must behave like the original source, and must be listed in equivalent.ts with
+ * the reason.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -22,7 +22,7 @@ const HELP = `Usage: npm run mutation -- [options]
 Takes about an hour and a half on one busy core, or a few minutes if little has changed. Exits with 1 if a part scores 90 % or
 less, if a mutant survives that is not listed in test/verify/mutation/equivalent.ts, or if a listed mutant does not survive.`;
 
-/** Minimum mutation score in per cent, exclusive. Equivalent mutants count as survived. */
+/** Mutation score in per cent that each part must exceed. Equivalent mutants count as survived. */
 const LEAST = 90;
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 
@@ -55,7 +55,7 @@ if (unknown !== undefined || (values.file !== undefined && values.part.length !=
 
 const pathOf = (part: string, file: string) => `.build/mutation/${part}.${file}.json`;
 
-/** Runs Stryker on a part at the lowest priority, because it would slow down the machine for hours. */
+/** Runs Stryker on a part of the sources. Its priority is the lowest, because it runs for hours. */
 async function mutate(part: string): Promise<void> {
   const common = JSON.parse(readFileSync(new URL('stryker.config.json', import.meta.url), 'utf8'));
   const config = {
@@ -91,8 +91,8 @@ function forgetSurvivors(path: string): void {
 }
 
 /**
- * Describes a mutant without its position, so that the text stays valid if the line moves: `StringLiteral: 'utf8' →
- * ""`.
+ * Describes a mutant without its position, so that the description stays valid if the line moves. Example:
+ * `StringLiteral: 'utf8' → ""`.
  */
 function described(source: string, { mutatorName, location, replacement = '' }: Mutant): string {
   const { start, end } = location;
@@ -106,7 +106,10 @@ function described(source: string, { mutatorName, location, replacement = '' }: 
 
 const shortened = (text: string) => (text.length > 100 ? `${text.slice(0, 99)}…` : text);
 
-/** Evaluates a part. @returns true if the part has no problems */
+/**
+ * Checks the results of a part against the minimum score and the list of equivalent mutants.
+ * @returns true if there are no problems
+ */
 function judge(part: string): boolean {
   const { files } = JSON.parse(readFileSync(`${root}/${pathOf(part, 'report')}`, 'utf8')) as Report;
   const counts = new Map<string, number>();

@@ -16,16 +16,12 @@ const { tokens: sizes, kills: killedSize } = numericOptions(HELP, {
 });
 
 /**
- * Limits in milliseconds, as on Lambda: a run has one minute, and ten seconds before its end it leaves the rest to the
- * next run.
+ * Time in milliseconds after which a run leaves the remaining work to the next run. On Lambda, a run has one minute.
  */
 const RUN = 50_000;
 const KEYS = 1000;
 
-/**
- * Requests between two heap measurements. Garbage is collected before each measurement, so the result is the memory in
- * use.
- */
+/** Number of requests between two heap measurements. Garbage is collected before each measurement. */
 const LOOK = 20;
 /** Maximum heap of the purge itself in MiB, for any number of items: the pages and batches in progress. */
 const MOST = 6;
@@ -119,7 +115,8 @@ async function purgeOf(tokens: number, kills: boolean): Promise<void> {
   if (most > MOST) throw new Error(`the purge of ${items} items held ${most.toFixed(1)} MiB`);
 }
 
-// A stream that grows slows down the engine's writes, so the handler receives the stream's event directly.
+// The engine's stream is off because it slows down writes when it grows. The handler receives the stream's events
+// directly.
 console.log("The engine's stream is off.");
 for (const tokens of sizes) await purgeOf(tokens, false);
 await purgeOf(killedSize, true);

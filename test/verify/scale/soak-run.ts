@@ -26,12 +26,11 @@ const duration = minutes * 60_000;
 /** Downtime of the engine after it was killed, in milliseconds. */
 const OUTAGE = 2000;
 /**
- * Maximum ratio of the resident memory at the end to the resident memory halfway through, when all workers have been
- * running for a long time.
+ * Maximum ratio of the memory at the end to the memory halfway through, when all workers have been running for long.
  */
 const GROWTH = 1.3;
 /**
- * Minimum duration for assessing memory growth, in milliseconds. In shorter runs, heaps that have never been
+ * Minimum duration in milliseconds for a judgement about memory growth. In shorter runs, heaps that were never
  * garbage-collected look like growth.
  */
 const STEADY = 10 * 60_000;
@@ -90,8 +89,8 @@ async function ask(name: string, expected: number[], make: () => Promise<Reply>)
     if (waits.length > 10_000) waits.splice(0, 5000);
     if (expected.includes(reply.status)) return reply;
     const isOutage = [500, 503].includes(reply.status) && performance.now() < mayFail;
-    // On a busy machine, a check can exceed its retry policy. The service then rejects the call, and the script repeats
-    // it.
+    // On a busy machine, a check can run out of attempts. The service then returns 503, and the script repeats the
+    // call.
     const isBusy = reply.status === 503;
     if (!isOutage && !isBusy) throw new Error(`${name}: ${reply.status} ${reply.text}, expected ${expected}`);
     const refusal = isOutage ? 'refused in an outage' : 'refused while busy';
@@ -105,7 +104,7 @@ const admin = async (method: string, path: string, options: object = {}) =>
 const roll = (sides: number) => Math.floor(Math.random() * sides);
 const pick = <T>(list: T[]): T | undefined => list[roll(list.length)];
 
-/** Runs calls on a separate Deployment, for which the correct responses are always known. */
+/** Calls the service for one Deployment that no other loop uses, so that the correct responses are always known. */
 async function loop(id: string): Promise<() => Promise<void>> {
   let keys: (Pick<CreatedKey, 'id'> & { secret: string | undefined; tokens: string[] })[] = [];
   const dead: string[] = [];
@@ -155,7 +154,7 @@ async function loop(id: string): Promise<() => Promise<void>> {
       if (token) await ask('check', [200], () => call(stack, 'GET', '/whoami', { token }));
     }
   }
-  // Checks the final state: no key is missing, no deleted key exists again, and no revoked token works.
+  // Checks the final state: no key is missing, no deleted key is back, and no revoked token works.
   return async () => {
     const { json } = await admin('GET', `/deployments/${id}/api-keys`);
     const found = json.items.map((one: { id: string }) => one.id).sort();
@@ -174,7 +173,7 @@ async function loop(id: string): Promise<() => Promise<void>> {
   };
 }
 
-/** Runs the script's own work on the table and the purge, and repeats the work until it succeeds. */
+/** Repeats the script's own work on the table until it succeeds. */
 async function certain<T>(work: () => Promise<T>): Promise<T> {
   for (;;) {
     try {

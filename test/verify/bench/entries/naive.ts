@@ -9,7 +9,10 @@ const get = async (pk: string, sk: string) => {
   return Item;
 };
 
-/** The obvious design: three GetItem calls, then a PutItem call that writes the whole token with its new expiry. */
+/**
+ * An authorizer with the obvious design. It makes three GetItem calls, and then a PutItem call that writes the whole
+ * token with its new expiry.
+ */
 export const handler = async (event: { headers: { authorization: string } }) => {
   const token = event.headers.authorization.slice('Bearer '.length);
   const hash = createHash('sha256').update(token).digest('base64url');

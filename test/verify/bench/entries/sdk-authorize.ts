@@ -7,7 +7,7 @@ import { CHECK_RETRIES } from '../../../../functions/table/table.ts';
 
 const { rules, tableName } = readTokenConfig();
 
-/** functions/authorize.ts on the AWS SDK. */
+/** The same as functions/authorize.ts, but with the AWS SDK as the DynamoDB client. */
 export const handler = authorizer({
   store: checkStore(
     { port: sdkTransport(), tableName, retryPolicy: CHECK_RETRIES, onMalformed: () => {} },
