@@ -46,7 +46,7 @@ const SIDEBAR = [
       { text: 'API', link: '/api.html', target: '_self' },
       page('Command line', '/cli'),
       page('Errors', '/errors'),
-      page('Events', '/keys#events'),
+      page('Events', '/events'),
       page('Limits and quotas', '/limits'),
       page('Versions and releases', '/versioning'),
       page('Changelog', '/CHANGELOG'),
