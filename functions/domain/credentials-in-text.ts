@@ -32,6 +32,8 @@ export function findCredentials(text: string): string[] {
 const RANDOM = new RegExp(`(${ULID}_)(?!${ULID}(?![\\w-]))[^\\s"'\\\\&]+`, 'gi');
 /** Matches a credential whose ULID was mistyped. */
 const MALFORMED = /(dk[stx]_)[^\s"'\\&]+/gi;
+/** Length of the shortest text that contains a secret part: a ULID, `_` and one more character. */
+const SHORTEST = 28;
 /** Matches text that is one character longer than a ULID. */
 const LONGER_THAN_ULID = /[0-9A-Za-z]{27}/;
 
@@ -41,7 +43,7 @@ const LONGER_THAN_ULID = /[0-9A-Za-z]{27}/;
  * Returns a key ID unchanged, whatever its Deployment ID looks like.
  */
 export function redactCredentials(text: string): string {
-  if (parseKeyId(text)) return text;
+  if (text.length < SHORTEST || parseKeyId(text)) return text;
   return text
     .replace(RANDOM, '$1…')
     .replace(MALFORMED, (run, prefix) => (LONGER_THAN_ULID.test(run) ? `${prefix}…` : run));

@@ -1,11 +1,11 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 
 /**
  * Returns the hash of a secret or token, which is the only form in which the service stores it: SHA-256, base64url (43
  * characters). A salt or a slow hash is not needed, because the input contains 256 random bits.
  */
 export function hashOf(credential: string): string {
-  return createHash('sha256').update(credential).digest('base64url');
+  return hash('sha256', credential, 'base64url');
 }
 
 /** Pattern of an access token's ID. */

@@ -160,6 +160,11 @@ describe('redactCredentials', () => {
     expect(redactCredentials(`Bearer ${credential}, x`)).toBe(`Bearer dkt_etl_${ULID}_… x`);
   });
 
+  it('redaction removes a single character after a ULID, which is the shortest secret part', () => {
+    expect(redactCredentials(`${ULID}_x`)).toBe(`${ULID}_…`);
+    expect(redactCredentials(`${ULID}_`)).toBe(`${ULID}_`);
+  });
+
   it('redaction keeps key and Deployment IDs, even if they look like a credential', () => {
     for (const deploymentId of DEPLOYMENTS.filter((id) => !id.includes(`${ULID}_`))) {
       const text = `{"id":"dk_${deploymentId}_${ULID}","pk":"DEPLOYMENT#${deploymentId}"}`;
