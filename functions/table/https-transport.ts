@@ -1,7 +1,6 @@
-import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
+import { createHmac, createSecretKey, hash, type KeyObject } from 'node:crypto';
 import { crc32 } from 'node:zlib';
-import aws4 from 'aws4';
-import { type DynamoError, failureOf, type Outcome, outcomeOf, type Port } from './port.ts';
+import { type DynamoError, failureOf, type Operation, type Outcome, outcomeOf, type Port } from './port.ts';
 
 /** How long a connection can be idle before the next call opens a new connection, in milliseconds. */
 const TRUSTED_IDLE = 10_000;
@@ -18,11 +17,10 @@ export interface AwsAccess {
 
 /**
  * Calls DynamoDB with its JSON protocol over HTTP/1.1, for the functions whose startup time and CPU time matter most.
- * The transport is a tenth of the SDK's size and uses less than half as much CPU time. Connections stay open.
+ * The transport is a hundredth of the SDK's size and uses less than half as much CPU time. Connections stay open.
  */
 export function httpsTransport(access: AwsAccess): Port {
-  const { region, endpoint = defaultEndpoint(region), ...credentials } = access;
-  const url = new URL(endpoint);
+  const url = new URL(access.endpoint ?? defaultEndpoint(access.region));
   // Load only the needed one of `http` and `https`, because loading TLS takes a third of a function's start time.
   const { Agent, request } = process.getBuiltinModule(
     url.protocol.slice(0, -1),
@@ -32,7 +30,7 @@ export function httpsTransport(access: AwsAccess): Port {
   // Create the target only once, because it is the same for every call.
   const target = { hostname, port, path, method: 'POST', agent };
   let lastCall = 0;
-  const Signer = signerFor(credentials.secretAccessKey);
+  const sign = signerFor(access, url);
 
   /**
    * Sends a request.
@@ -70,45 +68,49 @@ export function httpsTransport(access: AwsAccess): Port {
 
   return (async (operation, input, timeout) => {
     const body = JSON.stringify(converted(toAttribute, input));
-    const signer = new Signer(
-      {
-        service: 'dynamodb',
-        region,
-        path,
-        headers: {
-          Host: url.host,
-          'Content-Type': 'application/x-amz-json-1.0',
-          'X-Amz-Target': `DynamoDB_20120810.${operation}`,
-        },
-        body,
-      },
-      credentials,
-    );
-    // Pass the headers as a flat list of names and values, because Node needs the least CPU time for this form.
-    const headers = Object.entries(signer.sign().headers as Record<string, string>).flat();
+    const headers = sign(operation, body);
     const response = await send(headers, body, timeout);
     return response instanceof Error ? unknown(response) : outcome(response);
   }) as Port;
 }
 
 /**
- * Returns aws4's signer, changed to keep its key as a KeyObject. aws4 keeps the key as a Buffer, which Node 24 converts
- * on every call. The conversion takes as long as the rest of signing. AWS describes the key in "Create a signed AWS API
- * request", step 4.
+ * Returns a function that signs a call with AWS Signature Version 4, as AWS describes it in "Create a signed AWS API
+ * request". The function returns the headers of the call as a flat list of names and values, because Node needs the
+ * least CPU time for this form.
  */
-function signerFor(secretAccessKey: string): typeof aws4.RequestSigner {
-  let scope: string;
+function signerFor(
+  { region, accessKeyId, secretAccessKey, sessionToken }: AwsAccess,
+  { host, pathname }: URL,
+) {
+  let scope = '';
   let key: KeyObject;
-  return class extends aws4.RequestSigner {
-    override signature() {
-      // The signing key depends on the day, Region and service.
-      if (scope !== this.credentialString()) {
-        scope = this.credentialString();
-        const parts = scope.split('/');
-        key = createSecretKey(parts.reduce<Buffer>(hmac, Buffer.from(`AWS4${secretAccessKey}`)));
-      }
-      return createHmac('sha256', key).update(this.stringToSign()).digest('hex');
+  return (operation: Operation, body: string): string[] => {
+    const time = new Date().toISOString().replace(/[-:]|\.\d{3}/g, '');
+    const day = time.slice(0, 8);
+    // Create the key once a day, as a KeyObject. Node would convert a key in a Buffer on every call.
+    if (!scope.startsWith(day)) {
+      scope = `${day}/${region}/dynamodb/aws4_request`;
+      key = createSecretKey(scope.split('/').reduce<Buffer>(hmac, Buffer.from(`AWS4${secretAccessKey}`)));
     }
+    // The signature requires the names in this order.
+    const headers: Record<string, string> = {
+      'content-type': 'application/x-amz-json-1.0',
+      host,
+      'x-amz-date': time,
+      ...(sessionToken && { 'x-amz-security-token': sessionToken }),
+      'x-amz-target': `DynamoDB_20120810.${operation}`,
+    };
+    const names = Object.keys(headers).join(';');
+    let lines = '';
+    for (const name in headers) lines += `${name}:${headers[name]}\n`;
+    const request = `POST\n${pathname}\n\n${lines}\n${names}\n${hash('sha256', body)}`;
+    const signature = createHmac('sha256', key)
+      .update(`AWS4-HMAC-SHA256\n${time}\n${scope}\n${hash('sha256', request)}`)
+      .digest('hex');
+    headers.authorization = `AWS4-HMAC-SHA256 Credential=${accessKeyId}/${scope}, SignedHeaders=${names}, Signature=${signature}`;
+    headers['content-length'] = `${Buffer.byteLength(body)}`;
+    return Object.entries(headers).flat();
   };
 }
 
@@ -173,8 +175,14 @@ function converted(convert: (value: Json) => unknown, value: Json, name = ''): J
     : mapped(value, (field, itsName) => converted(convert, field, itsName));
 }
 
+/**
+ * Returns a copy of an object with converted values. Changing a copy needs a third of the CPU time of
+ * `Object.fromEntries`, and also keeps an attribute that is called `__proto__`.
+ */
 function mapped<T>(from: object, to: (value: Json, name: string) => T): Record<string, T> {
-  return Object.fromEntries(Object.entries(from).map(([name, value]) => [name, to(value, name)]));
+  const copy: Record<string, Json> = { ...from };
+  for (const name in copy) copy[name] = to(copy[name], name);
+  return copy;
 }
 
 /** A DynamoDB attribute value, such as `{S: 'text'}` or `{N: '5'}`. */

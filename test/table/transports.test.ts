@@ -262,6 +262,13 @@ describe('The HTTPS transport behaves like the AWS SDK', () => {
     expect(ours).toEqual(theirs);
   });
 
+  it('the HTTPS transport keeps an attribute whose name is __proto__', async () => {
+    const Item = JSON.parse('{"__proto__":{"M":{"__proto__":{"S":"x"}}}}');
+    stub.reply(() => answer(200, { Item }));
+    const outcome = await attempt(bothOn(stub.endpoint).https, GET);
+    expect(JSON.stringify(outcome)).toBe('{"kind":"done","output":{"Item":{"__proto__":{"__proto__":"x"}}}}');
+  });
+
   it('the HTTPS transport reads every type of value except binary values and string sets', async () => {
     const Item = {
       s: { S: '' },

@@ -357,8 +357,11 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     file: 'functions/table/https-transport.ts',
-    line: 'if (scope !== this.credentialString()) {',
-    mutants: ['ConditionalExpression: scope !== this.credentialString() → true'],
-    why: 'The key is made anew at each call, and is the same: what it spares is time.',
+    line: 'if (!scope.startsWith(day)) {',
+    mutants: [
+      'ConditionalExpression: !scope.startsWith(day) → true',
+      'MethodExpression: scope.startsWith(day) → scope.endsWith(day)',
+    ],
+    why: 'The key is created again for each call, and is the same. The condition saves only time.',
   },
 ];
