@@ -41,7 +41,7 @@ const ISSUER = 'https://issuer.test';
 const part = (claims: object) => Buffer.from(JSON.stringify(claims)).toString('base64url');
 /** Each test has its own subject token, because a stack accepts a subject token only once. */
 const subjectOf = ({ id }: World) => `${part({ alg: 'RS256' })}.${part({ iss: ISSUER, jti: id })}.c2ln`;
-/** An issuer with tokens that are all valid for one key. */
+/** An issuer that the tests' keys trust, with valid tokens. */
 const CLAIMS = {
   aud: 'https://service.test',
   sub: 'pipeline',
@@ -69,7 +69,7 @@ function spoiledBy(kind: FaultKind): InProcess {
   service.time.now = later;
   return service;
 }
-// The random pauses before further attempts are shortened here.
+// The test shortens the random pauses between attempts.
 beforeEach(() => void vi.spyOn(Math, 'random').mockReturnValue(0.01));
 
 interface World {
@@ -88,13 +88,13 @@ interface Operation {
   /** The expected status without a fault, and the expected status of a repeated call. */
   done: number[];
   /**
-   * Which items must exist before the call.
+   * Items that must exist before the call.
    * @default a Deployment with all its items
    */
   world?: 'unregistered' | 'deleted';
   /**
-   * Checks the audit records that must exist before a 2xx response. A fault that affects only these records is
-   * harmless.
+   * Checks the audit records that must exist before a 2xx response. A fault that affects only these records does no
+   * harm.
    */
   recorded?: (world: World) => Promise<void>;
   /** Checks the state after a successful retry. */
@@ -504,7 +504,7 @@ function canHappen(kind: FaultKind, request: string): boolean {
 const requests = new Map<string, string[]>();
 for (const [name, operation] of Object.entries(OPERATIONS)) requests.set(name, await requestsOf(operation));
 
-describe('A call that DynamoDB interrupts at any request fails closed', () => {
+describe('A call fails closed if any of its DynamoDB requests fails', () => {
   it.each(FAULTS)(
     '%s: fails closed or succeeds in time, and a retry finds the result or completes the operation',
     { timeout: 60_000 },

@@ -169,7 +169,7 @@ describe('A malformed item stops neither calls nor jobs', { timeout: 600_000 }, 
       for (const { title, item } of titles) {
         await put(item);
         let passes = 0;
-        // The handler of reconciliation is invoked more often than once an hour.
+        // The handler for reconciliation runs more often than once an hour.
         service.time.now = START + 8 * DAY * 1000;
         for (let run = 0; run < 3; run++) {
           await reconcile(ownTable({ table, clock }), { table, clock, hasTime: always, log: () => passes++ });

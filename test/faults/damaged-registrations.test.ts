@@ -98,7 +98,7 @@ const isOtherRow = ({ row }: Item) => isDeepStrictEqual(row, { key: { S: 'x' } }
 describe('A malformed registration does not stop the comparison with the followed table', {
   timeout: 600_000,
 }, () => {
-  it('#65: a malformed registration is counted and reported, deletes nothing, and does not stop the comparison of others', async () => {
+  it('#65: a malformed registration is reported, deletes nothing, and does not stop the comparison of other registrations', async () => {
     await platform.remove('gone');
     const gone = await service.partition('DEPLOYMENT#gone');
     const entries = await service.partition('DEPLOYMENTS');
@@ -174,7 +174,7 @@ describe('A malformed position does not stop the comparison with the followed ta
       const start = service.time.now;
       for (const { title, item } of positions) {
         await put(item);
-        // The handler of the comparison is invoked more often than once an hour.
+        // The handler for the comparison runs more often than once an hour.
         service.time.now = start + 8 * 24 * 60 * 60 * 1000;
         let slices = 0;
         for (let run = 0; run < 3; run++) {

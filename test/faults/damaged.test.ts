@@ -269,9 +269,9 @@ const ON: Record<string, Ended[]> = {
 const touching = (of: string) =>
   Object.entries(ENDINGS).filter(([, { ends }]) => ends.some((it) => ON[of]?.includes(it)));
 
-describe('A damaged item never brings back access that has ended', { timeout: 600_000 }, () => {
+describe('Damage to an item never brings back revoked access', { timeout: 600_000 }, () => {
   it.each(Object.keys(ON))(
-    '#65: with damage to %s, access that a call has ended does not come back, even after a repair',
+    '#65: with damage to %s, access that a call has revoked does not come back, even after a repair',
     async (of) => {
       const faults: string[] = [];
       for (const one of someOf(damagesOf(of, itemOf(world, of)))) {
@@ -294,7 +294,7 @@ describe('A damaged item never brings back access that has ended', { timeout: 60
   );
 
   it.each(Object.keys(ON))(
-    '#65: with damage to %s, every call that ends access succeeds, or there is no access',
+    '#65: with damage to %s, every call that revokes access succeeds, or there is no access',
     async (of) => {
       const faults: string[] = [];
       const always = ['DELETE of the key', 'PATCH that disables the key', 'DELETE of all tokens of the key'];

@@ -30,7 +30,7 @@ const unprintable = fc.constantFrom(
   '\u2028',
   '😀',
 );
-/** Generates printable ASCII text that contains one other character. */
+/** Generates printable ASCII text with one character that is not printable ASCII. */
 const malformedSub = fc
   .tuple(
     fc.string({ unit: fc.constantFrom(...characters(0x20, 0x7e)), maxLength: 40 }),

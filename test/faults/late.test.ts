@@ -24,7 +24,7 @@ afterAll(async () => {
   await proxy.stop();
   await engine.stop();
 });
-// The random pauses before further attempts are shortened here.
+// The test shortens the random pauses between attempts.
 beforeEach(() => void vi.spyOn(Math, 'random').mockReturnValue(0.01));
 
 const ISSUER = 'https://issuer.test';

@@ -78,12 +78,12 @@ describe('The runbook repairs a followed table that lost its rows by mistake', (
     expect(report).toMatchObject({ otherLives: [], counts: { 'keys restored': 8, 'keys disabled': 0 } });
     expect(await works()).toEqual(IDS);
 
-    // Step 3 of the runbook.
+    // Step 3 of the runbook: the operator puts the rows back.
     for (const id of IDS) await platform.put(rowOf(id));
     await follow();
     expect(await works()).toEqual(IDS);
 
-    // Step 4 of the runbook.
+    // Step 4 of the runbook: the backfill finds no Deployment without a row.
     expect(await prune(true)).toEqual([]);
     expect(await prune(false)).toEqual([]);
     expect(await works()).toEqual(IDS);
@@ -122,7 +122,7 @@ describe('The runbook repairs a followed table that lost its rows by mistake', (
     await restore(again);
     expect(await registrationOf('b')).toEqual(restored);
 
-    // The service is still stopped. It reads the stream only after the confirmation.
+    // The service is still stopped. It reads the stream only after the operator confirms the restore.
     await platform.put(rowOf('c'));
     expect(await works()).toEqual(IDS.slice(1));
     expect(await prune(true)).toEqual(['deleted b']);
@@ -150,7 +150,7 @@ describe('The runbook repairs a followed table that lost its rows by mistake', (
       // The malformed item still says which change was applied last, so that no older change is applied again.
       if (Item) expect((await registrationOf('c')).lastChange).toBe(deleted.lastChange);
     }
-    // The report names the Deployment because it has no registration at all.
+    // The report names this Deployment because the Deployment has no registration at all.
     for (const TableName of ['keys', 'restored-3']) {
       await table.client.send(new DeleteCommand({ TableName, Key }));
     }

@@ -25,7 +25,7 @@ import { temporaryToken as temporaryTokenRecord } from '../support/records.ts';
 
 let engine: Engine;
 let service: InProcess;
-/** Runs before or after the next call to the table that `waits` matches. */
+/** Function that runs before or after the next call to the table that `waits` matches. */
 let interruption: { at: number; when: 'before' | 'after'; act: () => Promise<void> } | undefined;
 let calls: string[] = [];
 beforeAll(async () => {
@@ -327,7 +327,7 @@ describe("#63: Calls in flight have no effect after a person's access has ended"
   }
 });
 
-describe('#63: A job handles the keys of a person whose access has ended', () => {
+describe('#63: The job for ended access handles the keys of the person', () => {
   const listed = async (): Promise<Record<string, [reasons: string[], disabled: boolean]>> =>
     Object.fromEntries(
       (await find()).keys.map((key: { id: string; reasons: string[]; disabled: boolean }) => [
@@ -396,7 +396,7 @@ describe('#63: A job handles the keys of a person whose access has ended', () =>
     try {
       service.table.port = async (operation, input, timeout) => {
         const outcome = await port(operation, input, timeout);
-        // The job's only transactions disable a key or finish the job.
+        // The job makes transactions only to disable a key and to finish.
         if (operation === 'TransactWriteItems') hasTime = false;
         return outcome;
       };
@@ -448,7 +448,7 @@ describe('#63: A job handles the keys of a person whose access has ended', () =>
     await service.findKeys();
     const found = await listed();
     expect([one, two, three].map(({ id }) => found[id]?.[1])).toStrictEqual([false, true, true]);
-    // The same message arrives again, as it would after a crash. The administrator's decision stays in effect.
+    // The message arrives a second time, as it would after a crash. The administrator's decision stays in effect.
     must(await service.call('PATCH', `${keys()}/${three.id}`, { as: 'eve', json: { enabled: true } }), 200);
     service.jobs.push(...messages);
     await service.findKeys();
@@ -514,7 +514,7 @@ describe('#63: A job handles the keys of a person whose access has ended', () =>
     expect([await statusOf(first), await marks()]).toStrictEqual(['finished', []]);
   });
 
-  it("#63: the job for ended access deletes its mark if the person's record is gone, but not if the record is malformed", async () => {
+  it("#63: the job for ended access deletes its entry if the person's record is gone, but not if the record is malformed", async () => {
     const key = personKey({ issuer: ISSUER, sub });
     must(await end(), 202);
     const record = await person();
@@ -526,7 +526,7 @@ describe('#63: A job handles the keys of a person whose access has ended', () =>
     expect(await marks()).toStrictEqual([]);
   });
 
-  it("#63: the job for ended access deletes its mark if the person's record shows that the job has finished", async () => {
+  it("#63: the job for ended access deletes its entry if the person's record shows that the job has finished", async () => {
     const key = personKey({ issuer: ISSUER, sub });
     must(await end(), 202);
     const [mark] = await marks();
@@ -536,7 +536,7 @@ describe('#63: A job handles the keys of a person whose access has ended', () =>
     expect([await marks(), (await person())?.pk]).toStrictEqual([[], key.pk]);
   });
 
-  it('#63: the job for ended access keeps the mark of a later run if access has been ended again', async () => {
+  it('#63: the job for ended access keeps the entry of a later run if access has been ended again', async () => {
     must(await end(), 202);
     await deleteItem(service.table, { Key: personKey({ issuer: ISSUER, sub }) });
     interruption = { at: 1, when: 'after', act: async () => void must(await end({ keys: 'disable' }), 202) };
@@ -642,7 +642,7 @@ describe('#45: A restore from an older backup does not give a person access agai
   });
 });
 
-describe('#63: The record of a person decides about sign-ins and temporary tokens', () => {
+describe('#63: The record of a person decides whether their sign-ins and temporary tokens are accepted', () => {
   it.each([
     ['endedAt', 'x'],
     ['endedAt', undefined],

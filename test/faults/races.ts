@@ -186,7 +186,7 @@ export const RACES: Race[] = [
       await calm.register(id);
       const token = await calm.swap(await calm.makeKey(id));
       calm.time.now = a.time.now;
-      // Half of the workers have clocks that are ten seconds slow, so these workers write older times.
+      // Half of the workers have clocks that are ten seconds slow, so they write times that are too early.
       b.time.now = a.time.now - 10_000;
       const replies = await Promise.all(
         Array.from({ length: 100 }, (_, n) => (n % 2 ? a : b)).map((one) =>

@@ -31,7 +31,7 @@ const ci = await startCiIssuer();
 const engine = await startTable();
 afterAll(() => engine.stop());
 const verify = openTokenVerifier(() => service.time.now, { issuers: [] });
-/** Runs before or after call number `at` to the table, counted from when it is set. */
+/** Function that runs before or after one of the next calls to the table. `at` is the index of that call. */
 let interruption: { at: number; when: 'before' | 'after'; act: () => Promise<void> } | undefined;
 const service = inProcess(engine, {
   watchesChecks: true,
@@ -113,7 +113,7 @@ interface Held {
   pipeline: Secret;
   opened: Secret;
   ofRogue: Secret;
-  /** A key of another person, which must keep working. */
+  /** Another person's key, which must keep working. */
   ofEve: Secret;
   accessToken: string;
   ciToken: string;
@@ -144,7 +144,7 @@ beforeAll(async () => {
   const ofEve = await create(eve);
   must(await patch(opened, asMallory(), { trust: [{ issuer: ci.url, claims: { sub: 'mallory' } }] }), 200);
   must(await patch(switchedOff, asMallory(), { enabled: false }), 200);
-  // A key may be enabled only because someone else later decided so.
+  // A key may be enabled only if someone else enabled it after the person's access ended.
   for (const enabled of [false, true]) must(await patch(own, eve, { enabled }), 200);
   const { id } = await create(eve);
   const rotation = { ...asMallory(), ...once('rotate') };
@@ -435,7 +435,7 @@ const CALLS: Attempt[] = [
 const introspect = (key: Secret, token: string) =>
   service.call('POST', '/oauth/introspect', { basic: [key.id, key.secret], form: { token } });
 
-/** Every management operation of the API, with the IDs of existing things in its path. */
+/** Every management operation of the API, with IDs of existing resources in its path. */
 const ROUTES: Attempt[] = Object.entries(OPERATIONS)
   .filter(([, { caller }]) => caller === 'person')
   .map(([routeKey, { body }]) => [
@@ -591,7 +591,7 @@ describe('#63: A person cannot regain access through what other people do later'
     await expectNothingWorks();
   });
 
-  it('#63: the job for ended access disables a key even if the key was reported as leaked before', async () => {
+  it('#63: the job for ended access disables a key even if the key was already reported as leaked', async () => {
     const options = asMallory({ sub: 'reporter', iat: seconds(), auth_time: seconds() });
     const key = await create(options);
     await service.leak(key.secret);
@@ -629,7 +629,7 @@ describe('#63: A person cannot regain access through what other people do later'
     await end('banned', { block: true });
   });
 
-  it("#63: a malformed record of a person makes the service reject all of the person's sign-ins and temporary tokens", async () => {
+  it("#63: if a person's record is malformed, the service rejects all of the person's sign-ins and temporary tokens", async () => {
     const key = personKey({ issuer: ISSUER, sub: 'mallory' });
     const [record] = await service.partition(key.pk);
     for (const damage of [{ endedAt: 'never' }, { endedAt: undefined }, { blocked: 0 }, { endedAt: -1 }]) {

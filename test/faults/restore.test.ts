@@ -372,7 +372,7 @@ describe('A restore from a backup never brings back revoked access', () => {
         const revived = then.map((secrets, n) => secrets.filter((secret) => !now[n]?.includes(secret)));
         expect(revived.flat()).toEqual([]);
         if (end.doubts.length === 0) expect(then).toEqual(accepted(today, wereKnown));
-        // If a rotation would enable the restored key, a rotation must also enable the current key.
+        // If a rotation would enable the restored key, a rotation must also be able to enable the current key.
         if (end.key?.leak?.wasEnabled) expect(today?.leak?.wasEnabled).toBe(true);
       }),
       { numRuns: sample(300) },
@@ -396,7 +396,7 @@ describe('A restore from a backup never brings back revoked access', () => {
         }
         const { key: end } = await restored(before, await held(id), point, left, { ignored: ['mallory'] });
         expect(dead.filter((secret) => isAccepted(end, secret, app.time.now))).toEqual([]);
-        // Only a rotation enables a leaked key.
+        // Only a rotation can enable a leaked key.
         if (end?.leak) expect(end.enabled).toBe(false);
       }),
       { numRuns: sample(300) },

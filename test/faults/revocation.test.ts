@@ -58,7 +58,7 @@ async function loopOf(clients: InProcess[], use: (client: InProcess) => Promise<
   const loops = clients.map(async (client) => {
     for (let wasRevoked = false; !wasRevoked; ) {
       wasRevoked = isRevoked;
-      // A call without I/O must not keep other calls from running.
+      // A call that needs no I/O must not block the other calls.
       await setImmediate();
       const reply = await use(client);
       replies.push(reply);
@@ -185,7 +185,7 @@ it("#46: revoking all of a key's tokens always succeeds while five clients excha
     expect(status).toBe(204);
     expect(before).not.toEqual([]);
     for (const token of before) expect(await owner.use(token)).toBe(401);
-    // The revocation of tokens leaves the secret valid.
+    // Revoking the tokens leaves the secret valid.
     expect(new Set(late.map((reply) => reply.status))).toEqual(new Set([200]));
     for (const token of tokensIn(late)) expect(await owner.use(token)).toBe(200);
   }

@@ -17,7 +17,7 @@ afterAll(async () => {
   await engine.stop();
 });
 
-/** Runs before or after each DynamoDB command of the observed service. */
+/** Function that runs before or after each DynamoDB command of the observed service. */
 let around: InProcessOptions['around'];
 const service = inProcess(engine);
 const watched = inProcess(engine, {
@@ -246,7 +246,7 @@ describe('The purge deletes exactly what belongs to a deleted Deployment', () =>
     expect(JSON.stringify(await service.partition(`DEPLOYMENT#${id}`))).not.toContain(generation);
   });
 
-  it('#7 a purge event that arrives three times and out of order leads to the usual final state', async () => {
+  it('#7 a purge event that arrives three times and out of order leads to the same result as a single event', async () => {
     const { id, key } = await newKey();
     await service.swap(key);
     const keySk = `KEY#${key.id.slice(-26)}`;
@@ -484,8 +484,7 @@ it('#34 active tokens stay valid when the next version is deployed and rolled ba
   const token = await service.swap(key);
   const TableName = 'keys';
   for (const item of await service.partition(`DEPLOYMENT#${id}`)) {
-    // The table looks as it does after a later version and a rollback: each item has an attribute that this version
-    // does not know.
+    // A later version was deployed and rolled back, so each item has an attribute that this version does not know.
     await service.table.client.send(
       new PutCommand({ TableName, Item: { ...item, ofLaterVersion: { a: [1] } } }),
     );
@@ -522,8 +521,8 @@ it("#42 rejects a Deployment's keys immediately after its item is deleted by han
     }),
   );
   expect(await service.use(token)).toBe(401);
-  // Someone could have restored the Deployment's item by hand and damaged it, so the purge waits until someone deletes
-  // the item.
+  // Someone may have restored and damaged the Deployment's item by hand, so the purge waits until someone deletes the
+  // item.
   const kinds = async () =>
     (await service.partition(`DEPLOYMENT#${id}`)).map(({ sk }) => String(sk).split('#')[0]);
   await purgeFromStream([removed(id, generation)], always, service.purge);

@@ -68,7 +68,7 @@ it('#31 a known secret that is sent through every path and error never appears i
     for (const line of stack.logs.text(name).split('\n').filter(Boolean)) {
       const { message, ...others } = JSON.parse(line);
       const isByConsole = Object.keys(others).toSorted().join() === 'level,requestId,timestamp';
-      // Lambda's own log line about a failed call has the same fields.
+      // Lambda itself logs a line with the same fields about a failed call.
       expect(isByConsole && message.errorType === undefined, `${name}: ${line}`).toBe(false);
     }
   }

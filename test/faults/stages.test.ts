@@ -4,7 +4,7 @@ import { kept } from '../support/assembly.ts';
 import { newToken } from '../support/service.ts';
 import { call, runStack } from '../support/stack.ts';
 
-/** Stages that someone who does not know about the stage variables created by hand or in another app. */
+/** Stages that were created by hand or in another app, by someone who does not know about the stage variables. */
 const stack = await runStack({
   synthesise: kept('consumers', async () => (await import('../support/consumers.ts')).synthesiseConsumers),
   alterTemplate: ({ Resources }: CfnTemplate) => {

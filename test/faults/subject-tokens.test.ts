@@ -67,7 +67,7 @@ const formOf = (id: string, subject: string) => ({
   form: { grant_type: TOKEN_EXCHANGE, client_id: id, subject_token: subject, subject_token_type: JWT },
 });
 const exchange = (id: string, subject: string) => service.call('POST', '/oauth/token', formOf(id, subject));
-/** @returns 200 or 400; every rejection has the same body */
+/** Exchanges a token for an access token. @returns 200 or 400; every rejection has the same body */
 async function outcome(id: string, subject: string): Promise<number> {
   const { status, json } = await exchange(id, subject);
   if (status !== 200) expect([status, json], subject).toEqual([400, REJECTED]);
@@ -112,8 +112,8 @@ describe('A rule with singleUse accepts each subject token only once', () => {
       Buffer.from(signature, 'base64url').toString('base64'),
     ].map((text) => `${header}.${payload}.${text}`);
     expect(others.length).toBeGreaterThan(15);
-    // The service accepts none of these variants, before or after the real token, and no variant uses up the real
-    // token.
+    // The service accepts none of these variants, neither before nor after the real token, and no variant uses up the
+    // real token.
     for (const subject of others) expect(await outcome(id, subject)).toBe(400);
     expect(await outcome(id, jwt)).toBe(200);
     for (const subject of [jwt, ` ${jwt}`, `${jwt}\n`, ...others])
@@ -322,7 +322,7 @@ describe('A token exchange does not reveal which keys exist', () => {
     }
   });
 
-  it('#54: rejects a subject token that matches no key after only one read, regardless of the client_id', async () => {
+  it('#54: rejects a subject token that matches no key after exactly one read, regardless of the client_id', async () => {
     const { 'a key that trusts the issuer': opened = '', ...others } = await clientIds(rsa.url);
     const subject = await subjectToken();
     for (const [name, id] of Object.entries(others)) {
@@ -331,7 +331,7 @@ describe('A token exchange does not reveal which keys exist', () => {
     expect((await exchange(opened, subject)).status).toBe(200);
   });
 
-  it('#54: rejects a subject token for a different audience after only one read, regardless of the client_id', async () => {
+  it('#54: rejects a subject token for a different audience after exactly one read, regardless of the client_id', async () => {
     const subject = await subjectToken(rsa, NOW + 300, 'https://elsewhere.test');
     for (const [name, id] of Object.entries(await clientIds(rsa.url))) {
       expect(await observed(id, subject), name).toEqual([400, REJECTED, ['BatchGetItem']]);

@@ -20,8 +20,8 @@ const PROJECT = 'oidc.circleci.com/project-id';
 const UUID = '0184990a-477b-4fa8-9968-496074483cee';
 
 /**
- * The claims that a rule must bind for each issuer, and whether they must be numbers. This repeats the table in the
- * contract.
+ * The claims that a rule must bind for each issuer, and whether they must be numbers. The table in the contract lists
+ * the same claims.
  */
 const BINDING: Record<string, { claims: string[]; isNumber: boolean; rule: string }> = {
   [GITHUB]: {
@@ -105,7 +105,7 @@ const REJECTED = {
   error_description: 'subject_token is not accepted for this client_id.',
 };
 
-describe('A trust rule must bind a tenant of its issuer', () => {
+describe('A trust rule must name a tenant of its issuer', () => {
   it.each<[issuer: string, TrustRule['claims']]>([
     [GITHUB, { repository_id: 'acme/app' }],
     [GITHUB, { sub: 'repo:acme/app:ref:refs/heads/main' }],
@@ -223,7 +223,7 @@ describe('A trust rule must bind a tenant of its issuer', () => {
         expect([reply.status, reply.json]).toEqual([400, REJECTED]);
         expect(await everything()).toEqual(before);
       }
-      // If the key also has a rule that binds a tenant, only that rule applies.
+      // If the key also has a rule that binds a tenant, only that rule applies to tokens.
       const [name = ''] = BINDING[issuer]?.claims ?? [];
       const id = await putKey([
         { issuer, claims: { ref: 'main' } },
@@ -289,7 +289,7 @@ describe('A trust rule must bind a tenant of its issuer', () => {
       expect(await reports()).toEqual([report]);
       expect(await marks()).toEqual({ [good]: undefined, [both]: marked });
     }
-    // An exchange does not record the unbound rule, and other reports have their own events.
+    // An exchange with a rule that binds no tenant writes no event, and other reports have their own events.
     expect((await exchange(both, subjectToken(OTHER, { ref: 'main' }))).status).toBe(200);
     const expiresAt = new Date(START + 1000).toISOString();
     await service.call('PATCH', `${keys}/${both}`, { ...admin, json: { expiresAt } });
@@ -329,7 +329,7 @@ describe('A trust rule must bind a tenant of its issuer', () => {
 const OF_EVERY_OBJECT = Object.getOwnPropertyNames(Object.prototype);
 const REGISTERED = ['iss', 'aud', 'exp', 'nbf', 'iat'];
 
-describe('Names that every JavaScript object has are ordinary names in requests', () => {
+describe('Requests can contain names that every JavaScript object inherits', () => {
   it.each([...REGISTERED, ...OF_EVERY_OBJECT])(
     '#53: rejects a trust rule that names the claim %s',
     async (name) => {

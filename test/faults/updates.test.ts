@@ -92,7 +92,10 @@ interface Fields {
 /** A call, and the effect that the call has when all calls run one after the other. */
 interface Change {
   call: (id: string) => (service: InProcess) => Promise<number>;
-  /** @returns the Deployment after the call, and the response's status */
+  /**
+   * Predicts the result of the call.
+   * @returns the Deployment after the call, and the response's status
+   */
   model: (id: string, before: Fields | undefined) => [Fields | undefined, number];
   [fc.toStringMethod]: () => string;
 }
@@ -171,7 +174,7 @@ const update = (Key: object, name: string, value: unknown) =>
       ExpressionAttributeValues: { ':v': value },
     }),
   );
-/** Damage that someone may have done to the directory entry by hand. */
+/** Kinds of damage that a manual change may have done to the directory entry. */
 const ENTRIES: Record<string, (id: string) => Promise<unknown>> = {
   whole: async () => {},
   missing: (id) => calm.table.client.send(new DeleteCommand({ TableName: 'keys', Key: entryKey(id) })),

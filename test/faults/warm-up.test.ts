@@ -68,7 +68,7 @@ async function init(name: string, endpoint = stub.endpoint): Promise<void> {
       [ENV.issuer]: 'https://login.example.com',
     },
   });
-  // A function that fails during init ends its process.
+  // If a function fails during init, its process ends.
   const message = await Promise.race([
     once(running, 'message').then(([it]) => it),
     once(running, 'exit').then(() => String(running?.stderr?.read())),
@@ -83,7 +83,7 @@ async function check(idle = 0): Promise<unknown> {
   return message;
 }
 
-/** Responds on every connection except the silent one. */
+/** The stub responds on every connection except the silent one. */
 const blackHole = (port: number | undefined) =>
   stub.reply((call) => (call.port === port ? damaged.hang() : NOTHING));
 

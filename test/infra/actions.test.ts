@@ -11,7 +11,7 @@ const PROOF = {
   'dynamodb:BatchGetItem': 'reads key and Deployment (and token) at once, strongly consistent',
 };
 
-/** The DynamoDB, SQS and other actions that each function's role allows, each with the call that needs the action. */
+/** The IAM actions that each function's role allows, each with the call that needs the action. */
 const WHY: Record<string, Record<string, string>> = {
   Authorize: { ...LOGS, ...PROOF, 'dynamodb:UpdateItem': 'slides the token, notes the last use of the key' },
   Whoami: { ...LOGS, ...PROOF, 'dynamodb:UpdateItem': 'slides the token, notes the last use of the key' },
@@ -168,7 +168,7 @@ for (const { Metadata, Properties } of Object.values<Json>(template.findResource
 }
 
 describe("Each function's role allows only the actions that the function needs", () => {
-  it('the roles of all functions together allow exactly the listed actions', () => {
+  it('the test lists every function that has a role, and no other function', () => {
     expect(Object.keys(granted).toSorted()).toStrictEqual(Object.keys(WHY).toSorted());
   });
 

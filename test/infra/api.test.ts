@@ -138,7 +138,7 @@ describe('The stack creates the HTTP API', () => {
     expect(Object.keys(RouteSettings)).toHaveLength(6);
   });
 
-  it("the five routes of the console do not collide with the API's other routes", () => {
+  it("the routes of the console do not collide with the API's other routes", () => {
     const withConsole = templateOf({ ...WITH_ISSUER, consoleClientId: 'console' });
     const keys = (of: typeof template) =>
       Object.values<Json>(of.findResources('AWS::ApiGatewayV2::Route')).map(
@@ -271,7 +271,7 @@ describe('The stack has outputs for other stacks and for operators', () => {
     expect(used).toContain('PurgeFunctionName');
   });
 
-  it('the stack outputs the URL for IAM principals, who bypass CloudFront', () => {
+  it('the stack outputs the URL for calls by IAM principals, which bypass CloudFront', () => {
     const platformPrincipals = ARN.PRINCIPAL;
     const { domainName, certificateArn } = EVERYTHING;
     const own = { 'Fn::GetAtt': [idAt(template, 'Api/Default'), 'ApiEndpoint'] };
@@ -288,11 +288,11 @@ describe('The stack has outputs for other stacks and for operators', () => {
     expect(outputs(WITH_ISSUER)).not.toHaveProperty('PlatformArn');
   });
 
-  it('the stack has no console client output when no client is configured', () => {
+  it("the stack has no output for the console's client if no client is configured", () => {
     expect(outputs(WITH_ISSUER)).not.toHaveProperty('ConsoleClientId');
   });
 
-  it('the stacks that these tests compare put every construct under the same path', () => {
+  it('all constructs of the tested stacks have the same root path', () => {
     const paths = Object.values<Json>(template.toJSON().Resources).map(
       (resource) => resource.Metadata['aws:cdk:path'].split('/')[0],
     );

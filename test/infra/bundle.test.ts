@@ -40,7 +40,7 @@ describe('The bundle of a function that runs before every request stays small', 
   });
 });
 
-describe("A function's bundle runs without node_modules", () => {
+describe("A function's bundle contains all packages that it needs", () => {
   beforeAll(() => bundleFunctions());
 
   it.each(functionNames())(
@@ -78,7 +78,7 @@ describe("A function's bundle runs without node_modules", () => {
       ),
     );
     const { builtinModules } = process.getBuiltinModule('node:module');
-    // The SDK mentions this package in an error message, so its name is not an import.
+    // The SDK mentions this package only in an error message and does not import it.
     const inProse = '@aws-sdk/signature-v4-crt';
     const asked = required.filter((what) => what !== inProse);
     expect(asked.filter((what) => !builtinModules.includes(what.replace(/^node:/, '')))).toStrictEqual([]);
@@ -102,7 +102,7 @@ describe('Synthesis rebuilds the bundles only when their code has changed', () =
   });
 
   it('synthesis does not rebuild the bundles if nothing has changed', () => {
-    // A second build would overwrite this text.
+    // A second build would overwrite this text, so the test can detect a second build.
     writeFileSync(bundleOf('one'), 'kept');
     bundle('one', 'two');
     expect(readFileSync(bundleOf('one'), 'utf8')).toBe('kept');
@@ -158,7 +158,7 @@ describe('Synthesis can add environment variables to a bundle', () => {
     writeFileSync(join(source, 'one', 'index.js'), 'first');
   });
 
-  it('a bundle with added variables consists of the code and an entry point that sets the variables', () => {
+  it('a bundle with added variables contains the code and an entry point that sets the variables', () => {
     expect(filesIn(copy())).toStrictEqual({
       'index.js': 'first',
       'entry.mjs': expect.stringContaining('Object.assign(process.env, {"A":"1"});'),
@@ -170,7 +170,7 @@ describe('Synthesis can add environment variables to a bundle', () => {
     writeFileSync(join(source, 'one', 'index.js'), 'second');
     const later = copy();
     expect(filesIn(later)['index.js']).toBe('second');
-    // The CDK caches assets by their path.
+    // The CDK caches assets by their path, so the path must change with the code.
     expect(later).not.toBe(earlier);
   });
 

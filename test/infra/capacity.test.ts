@@ -20,7 +20,7 @@ beforeAll(() => {
  */
 type Jobs = Record<string, { unitsPerSecond: string | undefined; invocations: number }>;
 
-/** Number of shards of the table's stream. A new table has four; later, each partition has one. */
+/** Number of shards of the table's stream. A new table has four partitions, and each partition has one shard. */
 const shardsOf = ({ maxRead, maxWrite }: Capacity) => Math.max(4, maxRead / 3000 + maxWrite / 1000);
 
 /**
@@ -46,7 +46,7 @@ function jobsOf(capacity: Capacity | undefined): Jobs {
     );
     const all = [...queued, ...scheduled].reduce((sum, one) => sum + one, 0);
     const { WRITE_UNITS_PER_SECOND: unitsPerSecond } = Properties.Environment?.Variables ?? {};
-    // The function that publishes events has no access to the table.
+    // This function publishes events and has no access to the table.
     const isJob = all > 0 && Properties.Environment?.Variables.TABLE_NAME !== undefined;
     if (isJob) jobs[id.replace(/Function.*/, '')] = { unitsPerSecond, invocations: all };
   }

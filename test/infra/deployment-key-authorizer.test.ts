@@ -53,7 +53,7 @@ function restApi(options: Options = {}, routes: string[] = [`POST ${PATH}`]) {
   return { stack, api, authorizer, handler };
 }
 
-/** Returns the properties of all resources of one type in a stack. */
+/** Returns the properties of all resources of a given type in a stack. */
 const propertiesOf = (stack: Stack, type: string): Json[] =>
   Object.values<Json>(Template.fromStack(stack).findResources(type)).map(({ Properties }) => Properties);
 
@@ -173,7 +173,7 @@ describe('DeploymentKeyAuthorizer passes requiredScopes in stage variables', () 
     return Object.values(ofHttp)[0]?.Properties.StageVariables;
   };
 
-  it('requiredScopes is passed in a stage variable that the function can parse', () => {
+  it('the function can parse the stage variable that contains requiredScopes', () => {
     const routes = ['POST /deploys', 'GET /deployments/{deploymentId}/dags', 'ANY /files/{path+}', 'GET /'];
     const variables = variable(
       {
@@ -257,7 +257,7 @@ describe('Synthesis rejects routes that DeploymentKeyAuthorizer cannot check', (
     ['REST', restApi],
     ['HTTP', httpApi],
   ])(
-    'synthesis fails on a %s API for a route that uses the authorizer but is not listed in requiredScopes',
+    'synthesis fails on a %s API if a route uses the authorizer but is not listed in requiredScopes',
     (_, make) => {
       expect(faultsOf(make({ handlerChecksDeployment: true }, [`POST ${PATH}`, 'GET /open']))).toStrictEqual([
         'GET /open uses this authorizer and is not in requiredScopes: every call would be 403.',
@@ -268,17 +268,20 @@ describe('Synthesis rejects routes that DeploymentKeyAuthorizer cannot check', (
   it.each([
     ['REST', restApi],
     ['HTTP', httpApi],
-  ])('synthesis fails on a %s API for a listed route that does not use the authorizer', (_, make) => {
-    expect(faultsOf(make({}, []))).toStrictEqual([
-      `POST ${PATH} is in requiredScopes, and no such route uses this authorizer: is it open?`,
-    ]);
-  });
+  ])(
+    'synthesis fails on a %s API if requiredScopes lists a route that does not use the authorizer',
+    (_, make) => {
+      expect(faultsOf(make({}, []))).toStrictEqual([
+        `POST ${PATH} is in requiredScopes, and no such route uses this authorizer: is it open?`,
+      ]);
+    },
+  );
 
   it.each([
     ['REST', restApi],
     ['HTTP', httpApi],
   ])(
-    'synthesis fails on a %s API for a route that names no Deployment, unless the handler checks the Deployment',
+    'synthesis fails on a %s API if a route names no Deployment and no handler checks the Deployment',
     (_, make) => {
       const requiredScopes = { 'POST /deploys': ['code:deploy'] };
       expect(faultsOf(make({ requiredScopes }, ['POST /deploys']))).toStrictEqual([
@@ -300,7 +303,7 @@ describe('Synthesis rejects routes that DeploymentKeyAuthorizer cannot check', (
     expect(of('GET /a', 'POST /a')).toHaveLength(2);
   });
 
-  it("synthesis fails for an HTTP API that uses another API's authorizer", () => {
+  it("synthesis fails if an HTTP API uses another API's authorizer", () => {
     const { stack, authorizer, handler } = httpApi();
     const other = new HttpApi(stack, 'Other');
     const integration = new HttpLambdaIntegration('Other', handler);

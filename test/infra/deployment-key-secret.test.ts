@@ -97,7 +97,7 @@ describe('DeploymentKeySecret stores an API key in Secrets Manager', () => {
     expect(the('AWS::Logs::LogGroup', wished).Properties).toStrictEqual({ RetentionInDays: 90 });
   });
 
-  it("DeploymentKeySecret takes the secret's ARN from its custom resource, so that nothing reads the secret before the key exists", () => {
+  it('resources that read the ARN of a DeploymentKeySecret wait until the key exists', () => {
     const attribute = (name: string) => ({ 'Fn::GetAtt': [keyOf(template).id, name] });
     const { Outputs } = template.toJSON();
     expect(Outputs.Secret.Value).toStrictEqual(attribute('SecretArn'));
@@ -148,7 +148,7 @@ describe('DeploymentKeySecret stores an API key in Secrets Manager', () => {
     expect(keyOf(rotated).id).toBe(keyOf(template).id);
   });
 
-  it("DeploymentKeySecret takes the Region from a secret's ARN that is known only at deployment", () => {
+  it('DeploymentKeySecret works with a secret whose ARN, and therefore its Region, is known only at deployment', () => {
     const platformArn = Fn.importValue('PlatformArn');
     const region = keyOf(synthesise({ platformArn })).Properties.PlatformRegion['Fn::Select'];
     expect(region).toStrictEqual([3, { 'Fn::Split': [':', expect.anything()] }]);

@@ -21,7 +21,7 @@ const ofType = (template: Template, type: string): Json[] => Object.values(templ
 const variablesOf = (template: Template, name: string): Json =>
   resourceAt(template, `${name}/Function`).Properties.Environment.Variables;
 
-describe('Each setting changes the resources that it describes', () => {
+describe('The settings of the stack take effect', () => {
   it("domainName becomes the API's only address and its issuer, and turns off the default endpoint", () => {
     const { domainName, certificateArn } = EVERYTHING;
     const named = templateOf({ ...WITH_ISSUER, domainName, certificateArn });

@@ -20,7 +20,7 @@ const [tableId] = Object.entries(resourcesOf(undefined)).find(
   ([, { Type }]) => Type === 'AWS::DynamoDB::GlobalTable',
 ) as [string, Json];
 
-/** Roles that use the table or read its stream. */
+/** The roles that use the table or read its stream. */
 const usersOfTable = (resources: Record<string, Json>) =>
   Object.entries(resources)
     .filter(isPolicy)
@@ -29,7 +29,7 @@ const usersOfTable = (resources: Record<string, Json>) =>
     )
     .map(([, policy]) => roleOf(policy));
 
-describe('encryptionKey can be changed on a running stack', { timeout: 120_000 }, () => {
+describe('The encryptionKey of a running stack can be changed', { timeout: 120_000 }, () => {
   it.each([
     ['to another key', ARN.KEY, OTHER_KEY],
     ['from the AWS managed key', undefined, ARN.KEY],
@@ -54,11 +54,11 @@ describe('encryptionKey can be changed on a running stack', { timeout: 120_000 }
   ])(
     "#60: changing encryptionKey deletes the previous key's policies after updating the table, %s",
     (_, after) => {
-      // A followed table has its own KMS key, which does not change here.
+      // A followed table has its own KMS key, which stays the same in this test.
       const withoutSource = { ...EVERYTHING, deploymentsSource: undefined };
       const of = (encryptionKey?: string) =>
         templateOf({ ...withoutSource, encryptionKey }).toJSON().Resources;
-      // CloudFormation deletes resources that are no longer in the template at the end of an update.
+      // CloudFormation deletes resources that are no longer in the template only at the end of an update.
       const previous = policiesOfKey(of(ARN.KEY), ARN.KEY);
       expect(previous.length).toBeGreaterThan(10);
       const left = previous.filter(([id]) => id in of(after));

@@ -12,7 +12,7 @@ const template = templateOf({ deploymentsSource: SOURCE });
 const mappingOf = (deploymentsSource: object) =>
   resourceAt(templateOf({ deploymentsSource }), 'SyncDeployments/Function/Stream').Properties;
 
-describe('The service can follow a table of another team (deploymentsSource)', () => {
+describe('The service can follow a table that contains Deployments (deploymentsSource)', () => {
   const { Properties: mapping } = resourceAt(template, 'SyncDeployments/Function/Stream');
 
   it("a followed table's stream triggers its own function, in order, from the oldest record", () => {
@@ -35,7 +35,7 @@ describe('The service can follow a table of another team (deploymentsSource)', (
     });
   });
 
-  it('the event filter of a followed table passes only rows that are or were Deployments, as far as a filter can decide', () => {
+  it('the event filter of a followed table passes only rows that look like current or former Deployments', () => {
     const filtersOf = (where?: object) =>
       mappingOf({ ...plain, where }).FilterCriteria?.Filters.map(({ Pattern }: Json) => JSON.parse(Pattern));
     const image = { type: { S: ['deployment'] }, version: { N: ['2', '3'] } };
@@ -98,7 +98,7 @@ describe('The service can follow a table of another team (deploymentsSource)', (
 });
 
 describe('The deploymentsSource setting is validated', () => {
-  it('deploymentsSource is a JSON string in the context, and an object in cdk.json or as a property', () => {
+  it('deploymentsSource is a JSON string in the CDK context, and an object in cdk.json or as a property', () => {
     expect(readSettings({ deploymentsSource: JSON.stringify(SOURCE) }).deploymentsSource).toStrictEqual(
       SOURCE,
     );

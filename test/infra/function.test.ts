@@ -5,8 +5,8 @@ import { WARMED_UP } from '../../infra/bundles.ts';
 import { ARN, idAt, type Json, resourceAt, SOURCE, templateOf, WITH_ISSUER } from '../support/template.ts';
 
 /**
- * Functions that this stack does not have. A construct deploys `deployment-key-secret` into other stacks, and
- * only a stack with its own user pool has `add-name`. See test/infra/deployment-key-secret.test.ts and
+ * Functions that are not part of this stack. A construct deploys `deployment-key-secret` into other stacks, and only a
+ * stack with its own user pool has `add-name`. See test/infra/deployment-key-secret.test.ts and
  * test/infra/user-pool.test.ts.
  */
 const FOR_OTHERS = ['add-name', 'deployment-key-secret'];
@@ -51,7 +51,7 @@ const template = templateOf(context);
 const at = (file: string): Json => resourceAt(template, `${pascal(file)}/Function`);
 const tableName = { Ref: idAt(template, 'Table/Default') };
 
-describe('All Lambda functions follow the same conventions', () => {
+describe('All Lambda functions have the same basic configuration', () => {
   it("every file directly in functions/ is a Lambda function with the file's name in the template", () => {
     expect(functionNames()).toStrictEqual([...FILES, ...FOR_OTHERS].sort());
     template.resourceCountIs('AWS::Lambda::Function', FILES.length);
@@ -192,7 +192,7 @@ describe('All Lambda functions follow the same conventions', () => {
       'purge',
       { ...metrics, [ENV.continuationQueueUrl]: { Ref: idAt(template, 'PurgeSources/Continuations') } },
     ],
-  ])('%s gets the table name and no environment variables that it does not need', (file, environment) => {
+  ])('%s gets the table name and only those environment variables that it needs', (file, environment) => {
     expect(at(file).Properties.Environment.Variables).toStrictEqual({
       [ENV.tableName]: tableName,
       ...environment,

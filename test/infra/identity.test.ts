@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { EVERYTHING, idAt, templateOf } from '../support/template.ts';
 
 /**
- * Resources whose names are stored outside the stack: URLs in pipelines, ARNs in other stacks. If a logical ID changes,
- * CloudFormation creates a new resource with a new name. The table's logical ID is tested in table.test.ts.
+ * Resources whose names are used outside the stack: URLs in pipelines and ARNs in other stacks. If a logical ID
+ * changes, CloudFormation creates a new resource with a new name. The table's logical ID is tested in table.test.ts.
  */
 const REFERRED_TO = {
   'Api/Default': 'ApiF70053CD',

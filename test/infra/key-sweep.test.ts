@@ -4,7 +4,7 @@ import { idAt, type Json, templateOf, WITH_ISSUER } from '../support/template.ts
 const template = templateOf(WITH_ISSUER);
 const sweep = { 'Fn::GetAtt': [idAt(template, 'SweepKeys/Function'), 'Arn'] };
 
-it('schedules run the daily check of all keys once a day, and its job for rejected calls once an hour', () => {
+it('the daily check of all keys runs once a day, and its part for rejected calls runs once an hour', () => {
   const rules = Object.values<Json>(template.findResources('AWS::Events::Rule'))
     .map(({ Properties }) => Properties)
     .filter(({ Targets }) => JSON.stringify(Targets[0].Arn) === JSON.stringify(sweep))

@@ -69,7 +69,7 @@ describe("The stack's alarms cover every function, queue and schedule", () => {
     (name, alarm) => {
       const [, anchor = ''] = / docs\/runbook\.md#([\w-]+)/.exec(alarm.AlarmDescription) ?? [];
       const section = sections.get(anchor);
-      // Whoever is on call searches the runbook for the name of the alarm.
+      // An engineer on call searches the runbook for the name of the alarm.
       expect(section).toMatch(new RegExp(`\\*\\*Alarms?\\.\\*\\* .*\`${name}\``));
       for (const part of ['**What it means.**', '**How to investigate.**', '**What to do.**']) {
         expect(section).toContain(part);
@@ -77,7 +77,7 @@ describe("The stack's alarms cover every function, queue and schedule", () => {
     },
   );
 
-  it('only alarms on schedules fire if data is missing, because an idle stack sends no other data', () => {
+  it('alarms on schedules fire if data is missing, and other alarms do not, because an idle stack sends no data', () => {
     const firing = alarms.filter(({ TreatMissingData }) => TreatMissingData === 'breaching').map(nameOf);
     expect(firing.toSorted()).toStrictEqual([
       'MissingHourlySweeps',
@@ -142,8 +142,8 @@ describe("The stack's alarms cover every function, queue and schedule", () => {
       .filter(({ TreatMissingData }) => TreatMissingData === 'breaching')
       .flatMap((alarm) => alarm.Dimensions ?? alarm.Metrics[0].MetricStat.Metric.Dimensions)
       .flatMap(({ Name, Value }) => (Name === 'FunctionName' ? Value.Ref : []));
-    // The purge and the daily check of all keys write their own metrics, because they are not invoked only by
-    // schedules.
+    // The purge and the daily check of all keys write their own metrics, because schedules are not the only source of
+    // their invocations.
     const own = [idAt(template, 'Purge/Function')];
     expect(new Set([...heartbeats, ...own])).toStrictEqual(new Set(scheduled));
   });

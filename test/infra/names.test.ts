@@ -29,7 +29,7 @@ const ACCOUNT = '111122223333';
 const NAMES = /(^|[a-z])(Name|Prefix|Identifier|Alias|Domain)$/;
 
 /**
- * Name properties whose values are unique only within another resource, or that name something other than their own
+ * Properties with names that are unique only within another resource, or that name something other than their own
  * resource.
  */
 const SCOPED: Readonly<Record<string, string>> = {
@@ -60,7 +60,7 @@ const REGIONAL = [
 ];
 
 /**
- * Returns the value that a template's value has after deployment. A reference becomes the name of this stack's
+ * Returns the value that a template's property has after deployment. A reference becomes the name of the given stack's
  * resource.
  */
 function deployed(value: Json, place: Place): string {
@@ -123,7 +123,7 @@ function namesIn(template: Json, place: Place): Name[] {
 const isEqualTo = (one: Name) => (other: Name) =>
   one.property === other.property && one.value === other.value;
 
-/** Returns the names that two stacks have in common. With any such name, the second deployment would fail. */
+/** Returns the names that two stacks have in common. Any name in common would make the second deployment fail. */
 function clashes(one: Json, onePlace: Place, other: Json, otherPlace: Place): string[] {
   const taken = namesIn(other, otherPlace);
   return namesIn(one, onePlace)

@@ -3,11 +3,11 @@ import { build } from 'esbuild';
 import { expect, it } from 'vitest';
 
 /**
- * package.json promises Node.js 20. tsconfig.build.json compiles the package against ES2023, so newer language features
- * do not compile. This test checks imports: functions/domain/identifiers.ts, for example, imports `crc32`, which exists
- * only in Node.js 20.15 and later.
+ * package.json promises support for Node.js 20. tsconfig.build.json compiles the package against ES2023, so newer
+ * language features do not compile. This test checks imports: functions/domain/identifiers.ts, for example, imports
+ * `crc32`, which exists only in Node.js 20.15 and later.
  */
-it('the constructs load only the listed files from functions/, which run on every release of Node.js 20', async () => {
+it('the constructs load only those files from functions/ that run on every release of Node.js 20', async () => {
   const { metafile } = await build({
     entryPoints: ['infra/index.ts'],
     absWorkingDir: fileURLToPath(new URL('../..', import.meta.url)),

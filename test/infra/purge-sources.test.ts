@@ -8,7 +8,7 @@ const arnOf = (path: string, attribute = 'Arn') => ({ 'Fn::GetAtt': [idAt(templa
 describe("The table's stream triggers the purge", () => {
   const { Properties: properties } = resourceAt(template, 'Purge/Function/Stream');
 
-  it("the purge reads the table's stream from the oldest record, next to at most one other consumer", () => {
+  it("the purge reads the table's stream from the oldest record, and the stream has at most one other consumer", () => {
     expect(properties).toMatchObject({
       EventSourceArn: arnOf('Table/Default', 'StreamArn'),
       FunctionName: { Ref: purge },
@@ -83,7 +83,7 @@ describe('Messages in a queue continue a purge that ran out of time', () => {
 });
 
 describe('A schedule runs the purge', () => {
-  it('a schedule runs the purge every 15 minutes for any remaining markers', () => {
+  it('a schedule starts the purge every 15 minutes, in case purge markers remain', () => {
     expect(resourceAt(template, 'PurgeSources/Schedule').Properties).toMatchObject({
       ScheduleExpression: 'rate(15 minutes)',
       State: 'ENABLED',

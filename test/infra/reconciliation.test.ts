@@ -3,7 +3,7 @@ import { idAt, resourceAt, templateOf } from '../support/template.ts';
 
 const template = templateOf();
 
-it('a schedule invokes reconciliation every 15 minutes without retries, because the next run does the work', () => {
+it('a schedule invokes reconciliation every 15 minutes and does not retry a failed run', () => {
   const target = { 'Fn::GetAtt': [idAt(template, 'Reconcile/Function'), 'Arn'] };
   expect(resourceAt(template, 'Reconciliation/Schedule').Properties).toMatchObject({
     ScheduleExpression: 'rate(15 minutes)',

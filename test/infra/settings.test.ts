@@ -458,7 +458,7 @@ describe('readSettings validates the settings', () => {
     expect(messageOf(context)).toMatch(new RegExp(`^${name} must be .*come with`));
   });
 
-  it('readSettings accepts values that become known only at deployment as properties of the construct', () => {
+  it('readSettings accepts properties of the construct whose values become known only at deployment', () => {
     const stack = new Stack();
     const topic = new Topic(stack, 'Topic').topicArn;
     const key = new Key(stack, 'Key').keyArn;
@@ -536,7 +536,7 @@ describe('readSettings validates the settings', () => {
     );
   });
 
-  it('readSettings suggests a setting for a name with a letter missing, added, replaced or in the wrong case', () => {
+  it('the error for an unknown setting finds the intended setting despite a missing, added, replaced or miscapitalised letter', () => {
     const names = describedSettings().map(({ name }) => name);
     const mistyped = fc.constantFrom(...names).chain((name) =>
       fc.nat(name.length - 1).map((at) => ({
@@ -556,7 +556,7 @@ describe('readSettings validates the settings', () => {
     );
   });
 
-  it('readSettings suggests nothing for an unknown setting that does not resemble any other', () => {
+  it('the error for an unknown setting suggests nothing if no setting is similar', () => {
     expect(messageOf({ retries: 3 })).toMatch(/^retries is not a setting\. The settings are stage, /);
   });
 

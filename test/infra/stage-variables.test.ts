@@ -22,8 +22,8 @@ const defaults = {
   handlerChecksDeployment: false,
 } as const;
 
-// Skips the validation of the templates, which takes longer than creating them. These tests are about the construct's
-// own validation.
+// Skips the validation of the templates, which takes longer than creating them. These tests are about the validation by
+// the construct.
 beforeAll(() => void vi.stubEnv('CDK_VALIDATION', 'false'));
 
 interface HttpConsumer {
@@ -36,7 +36,7 @@ interface RestConsumer {
   readonly app: App;
   readonly stack: Stack;
   readonly api: rest.RestApi;
-  /** A deployment of a REST API that other stages can use. */
+  /** A deployment of a REST API that can be assigned to other stages. */
   readonly deployment: rest.Deployment;
 }
 
@@ -294,7 +294,7 @@ describe("Synthesis rejects a stage of a protected API without the authorizer's 
     expect(faultOf(consumer)).toMatch(EXPECTED);
   });
 
-  it("#49: synthesis fails if an API's default stage is not in the authorizer's list of stages", () => {
+  it("#49: synthesis fails if the authorizer's list of stages lacks an API's default stage", () => {
     const one = httpConsumer({}, {}, ({ api }) => ({
       stages: [api.addStage('Beta', { stageName: 'beta' })],
     }));

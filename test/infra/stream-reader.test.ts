@@ -46,15 +46,18 @@ describe('Every function that reads a stream can decrypt it and has an alarm', {
     ['with a key of the followed table', undefined, OTHER_KEY],
     ['with the same key of both tables', ARN.KEY, ARN.KEY],
     ['with two keys', ARN.KEY, OTHER_KEY],
-  ])('#60: every function that reads a stream may decrypt that stream, %s', (_, encryptionKey, sourceKey) => {
-    const settings = { ...EVERYTHING, encryptionKey, deploymentsSource: sourceWithKey(sourceKey) };
-    const template = templateOf(settings).toJSON();
-    const readers = readersIn(template, sourceKey);
-    expect(readers.map(({ name }) => name).toSorted()).toStrictEqual(READERS);
-    for (const { name, functionId, key } of readers) {
-      if (key !== undefined) expect(keysOf(template, functionId), name).toContain(key);
-    }
-  });
+  ])(
+    '#60: the role of every function that reads a stream may decrypt the stream, %s',
+    (_, encryptionKey, sourceKey) => {
+      const settings = { ...EVERYTHING, encryptionKey, deploymentsSource: sourceWithKey(sourceKey) };
+      const template = templateOf(settings).toJSON();
+      const readers = readersIn(template, sourceKey);
+      expect(readers.map(({ name }) => name).toSorted()).toStrictEqual(READERS);
+      for (const { name, functionId, key } of readers) {
+        if (key !== undefined) expect(keysOf(template, functionId), name).toContain(key);
+      }
+    },
+  );
 
   it('every function that reads a stream has an alarm on its iterator age', () => {
     const template = templateOf(EVERYTHING).toJSON();

@@ -30,7 +30,7 @@ describe('The stack stores all data in one table', () => {
     expect(properties).not.toHaveProperty('WriteProvisionedThroughputSettings');
   });
 
-  it('the capacity setting turns on auto scaling, with the seed capacities that a change of the billing mode needs', () => {
+  it('the capacity setting turns on auto scaling and sets the initial capacity for a change of the billing mode', () => {
     const provisioned = tableOf({
       capacity: { minRead: 100, maxRead: 1000, minWrite: 50, maxWrite: 500, utilization: 70 },
     }).Properties;

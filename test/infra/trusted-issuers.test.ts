@@ -178,7 +178,7 @@ describe('The trustedIssuers setting is validated', () => {
     },
   );
 
-  it('an error about trustedIssuers contains no private key values', () => {
+  it('an error about trustedIssuers does not contain private keys', () => {
     const { d, ...rest } = jwkOf(ec.privateKey) as Record<string, string>;
     for (const key of [
       { ...rest, d },
@@ -269,7 +269,7 @@ describe('A stack accepts trusted issuers with inline keys', () => {
     }
   });
 
-  it('synthesis still rejects an issuer without inline keys that cannot be reached from the internet', () => {
+  it('synthesis rejects an issuer that has no inline keys and cannot be reached from the internet', () => {
     const unreachable = [...issuers, { issuer: 'https://git.corp.internal', preset: 'gitlab' }];
     expect(() => functionsOf(unreachable, { [EMULATED]: false })).toThrow(
       /^trustedIssuers must have a public host name/,

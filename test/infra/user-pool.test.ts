@@ -11,7 +11,7 @@ const at = (path: string) => ({
   'Fn::Join': ['', [{ 'Fn::GetAtt': [idAt(template, 'Api/Default'), 'ApiEndpoint'] }, path]],
 });
 
-describe('A stack without an issuer creates a user pool', () => {
+describe('A stack without an external issuer creates a user pool', () => {
   it('the user pool does not allow people to sign up', () => {
     expect(pool.Properties.AdminCreateUserConfig).toStrictEqual({ AllowAdminCreateUserOnly: true });
   });
@@ -145,7 +145,7 @@ describe("A user pool adds people's names to access tokens only if nameClaim is 
     });
   });
 
-  it('only this user pool can invoke the function that adds names', () => {
+  it("only the stack's own user pool can invoke the function that adds names", () => {
     const permissions = Object.values<Json>(named.findResources('AWS::Lambda::Permission'))
       .map(({ Properties }) => Properties)
       .filter(({ FunctionName }) => JSON.stringify(FunctionName).includes(idAt(named, 'AddName/Function')));
@@ -159,7 +159,7 @@ describe("A user pool adds people's names to access tokens only if nameClaim is 
     ]);
   });
 
-  it('the function that adds names has only the name of the claim, and no access to the table', () => {
+  it('the function that adds names knows only the name of the claim, and has no access to the table', () => {
     const { Variables: variables } = resourceAt(named, 'AddName/Function').Properties.Environment;
     expect(variables).toMatchObject({ [ENV.nameClaim]: 'email' });
     expect(variables).not.toHaveProperty(ENV.tableName);
@@ -186,7 +186,7 @@ describe("A user pool adds people's names to access tokens only if nameClaim is 
   );
 });
 
-it('a stack with an issuer does not create a user pool', () => {
+it('a stack with an external issuer does not create a user pool', () => {
   const types = Object.values<Json>(templateOf(WITH_ISSUER).toJSON().Resources).map(({ Type }) => Type);
   expect(types.filter((type) => type.startsWith('AWS::Cognito'))).toStrictEqual([]);
 });

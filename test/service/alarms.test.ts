@@ -4,7 +4,7 @@ import { faultyEngine } from '../support/faulty-engine.ts';
 import { callAs, exchange } from '../support/service.ts';
 import { call, makeDeployment, makeKey, runStack } from '../support/stack.ts';
 
-// These tests cover the metrics behind alarms that the emulator can trigger.
+// These tests cover the metrics of those alarms that can be triggered in the emulator.
 
 const engine = await faultyEngine();
 const stack = await runStack();

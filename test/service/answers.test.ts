@@ -12,7 +12,7 @@ import {
   swap,
 } from '../support/stack.ts';
 
-// The logs must show whoever is on call which key was used, and why a call was rejected.
+// The logs must show an engineer on call which key was used, and why a call was rejected.
 
 const NOON = Date.parse('2030-01-01T12:00:00.000Z');
 const service = await runStack({ context: { maxIdleDays: 90 } });
@@ -50,7 +50,7 @@ describe('The service writes a log line for each issued token', () => {
   });
 });
 
-/** Changes to a key after which the key's first secret is rejected. */
+/** Ways to change a key so that the service rejects the key's first secret. */
 const CAUSES: readonly {
   cause: string;
   reason: string;
@@ -109,7 +109,7 @@ describe('The service logs the reason for each rejected exchange', () => {
     },
   );
 
-  it("the log gives the key and the reason for a secret that is wrong, mistyped, missing or another key's", async () => {
+  it('the log names the key and the reason if a secret is wrong, mistyped, missing or belongs to another key', async () => {
     const [key, other] = [await newKey(), await newKey()];
     const [, ulid = ''] = /_([0-9A-Z]{26})$/.exec(key.id) ?? [];
     for (const [secret, reason] of [

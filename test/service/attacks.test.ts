@@ -241,7 +241,7 @@ describe('The service accepts no token of another tenant', () => {
     ],
     ['a list as the payload', () => token({}, {}, rs256, `[${JSON.stringify({ ...STANDARD, ...OWN })}]`)],
     ['a secret of the Deployment', () => secretKey.secret],
-  ])('an exchange rejects a foreign or forged CI token: %s', async (_, subject) => {
+  ])('the token exchange rejects a foreign or forged CI token: %s', async (_, subject) => {
     const before = await opened();
     const reply = await send(formOf(subject()));
     expect([reply.status, reply.json]).toEqual([
@@ -331,20 +331,20 @@ describe('The service accepts no token of another tenant', () => {
       400,
       'invalid_scope',
     ],
-  ])('an exchange rejects a valid CI token that is sent %s', async (_, form, status, error) => {
+  ])('the token exchange rejects a valid CI token that is sent %s', async (_, form, status, error) => {
     const before = await opened();
     const reply = await send(form());
     expect([reply.status, reply.json.error, reply.json.access_token]).toEqual([status, error, undefined]);
     expect(await opened()).toEqual(before);
   });
 
-  it('an exchange rejects a valid CI token in the query of the URL', async () => {
+  it('the token exchange rejects a valid CI token in the query of the URL', async () => {
     const query = new URLSearchParams(formOf(token()));
     const reply = await call(stack, 'POST', `/oauth/token?${query}`, { form: {} });
     expect([reply.status, reply.json.error]).toEqual([400, 'invalid_request']);
   });
 
-  it('an exchange accepts each token that a trust rule describes, and a single-use token only once', async () => {
+  it('the token exchange accepts each CI token that matches a trust rule, and a single-use token only once', async () => {
     const once = ofDevops({ prj_id: 'p', def_id: '42' });
     const valid = [
       token(),
@@ -400,7 +400,7 @@ describe('The API rejects trust rules that would admit other tenants', () => {
   });
 });
 
-it('the API accepts a trust rule with the claims of both the preset and bind', async () => {
+it("the API accepts a trust rule with the claims of both the issuer's preset and its bind setting", async () => {
   const trust = [{ issuer: BOUND, claims: { project_id: '20', environment: 'live' } }];
   const created = await callAs(stack, 'member', 'POST', KEYS, { json: { name: 'both', trust } });
   expect([created.status, created.json.trust]).toEqual([201, trust]);

@@ -34,8 +34,8 @@ const seen = async (id: string) => (await callAs(stack, 'admin', 'GET', `/deploy
 const eventually = { timeout: 20_000, interval: 100 };
 const scheduled = { source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} };
 
-describe('The service follows the Deployments in another table', () => {
-  it('a followed Deployment is registered, changed and deleted only through its row', async () => {
+describe('The service follows a table that contains Deployments', () => {
+  it('a Deployment from a followed table can be changed and deleted only through its row in that table', async () => {
     await put('etl', { label: 'Nightly loads', teams: ['data-eng'] });
     await expect
       .poll(() => seen('etl'), eventually)
@@ -57,7 +57,7 @@ describe('The service follows the Deployments in another table', () => {
     await remove('etl');
   });
 
-  it('a row with an invalid ID goes to the dead-letter queue without delaying other rows', async () => {
+  it('a row of a followed table with an invalid ID goes to the dead-letter queue without delaying other rows', async () => {
     await put('before');
     await put('no such id');
     await put('other', { type: 'cluster' });
@@ -75,7 +75,7 @@ describe('The service follows the Deployments in another table', () => {
     expect((await callAs(stack, 'admin', 'GET', '/deployments/other')).status).toBe(404);
   });
 
-  it('the weekly reconciliation corrects a Deployment if the stream missed a change', async () => {
+  it('the weekly comparison with the followed table corrects a Deployment if the stream missed a change', async () => {
     await put('missed');
     await put('gone');
     await expect.poll(() => seen('missed'), eventually).toMatchObject({ name: 'missed' });

@@ -27,7 +27,7 @@ const list = (query: string, as = 'ada', id = 'etl'): Promise<Reply> =>
 const typesOf = ({ json }: Reply) => json.items.map(({ type }: { type: string }) => type);
 const subjectsOf = ({ json }: Reply) => json.items.map(({ data }: { data: { keyId: string } }) => data.keyId);
 
-describe('The events of a Deployment can be filtered', () => {
+describe("The list of a Deployment's events can be filtered", () => {
   it('events can be filtered by type, by key, or by both', async () => {
     await service.register('etl');
     const [one, two] = [await service.makeKey('etl'), await service.makeKey('etl')];
@@ -55,7 +55,7 @@ describe('The events of a Deployment can be filtered', () => {
     }
   });
 
-  it('each call for filtered events costs at most one query of 1 MB, so a page can be empty and still have a nextCursor', async () => {
+  it('each page of filtered events reads at most 1 MB, so a page can be empty and still have a nextCursor', async () => {
     await service.register('large');
     const generation = String((await service.partition('DEPLOYMENT#large'))[0]?.generation);
     const life = deployment({ id: 'large', generation });
@@ -83,7 +83,7 @@ describe('The events of a Deployment can be filtered', () => {
     ['text that is not the ID of a key', 'keyId=etl', 'keyId'],
     ['a repeated type', 'type=api_key.created&type=api_key.edited', 'type'],
     ['a misspelt parameter', 'typ=api_key.created', 'typ'],
-  ])('the event list returns 400 for %s', async (_, query, field) => {
+  ])('the list of events returns 400 for %s', async (_, query, field) => {
     const { status, json } = await list(query);
     expect([status, json.errors.map((error: { field: string }) => error.field)]).toStrictEqual([
       400,

@@ -127,7 +127,7 @@ describe('The service records what happens to a Deployment as events', () => {
     expect((await callAs(service, 'admin', 'GET', '/deployments/never-there/events')).status).toBe(404);
   });
 
-  it('when an hour ends, its rejected calls become events with the caller and the number of calls', async () => {
+  it('at the end of each hour, rejected calls become events with the caller and the number of calls', async () => {
     const key = await newKey();
     const [, claims = ''] = (await service.signIn('member')).split('.');
     const { sub } = JSON.parse(Buffer.from(claims, 'base64url').toString());
@@ -152,7 +152,7 @@ describe('The service records what happens to a Deployment as events', () => {
     expect(await partition(service, 'REJECTED_CALLS')).toEqual([]);
   });
 
-  it('#56: 1,000 rejected calls by another person in an hour become one event, so the list stays readable', async () => {
+  it('#56: 1,000 rejected calls by one person in an hour become a single event, so the list stays readable', async () => {
     const key = await newKey();
     await callAs(service, 'admin', 'PUT', key.path, { json: { groups: ['platform-admins'] } });
     for (let n = 0; n < 50; n++) {
@@ -277,7 +277,7 @@ describe('POST /leaks revokes leaked credentials', () => {
     }
   });
 
-  it('a leak report about a retired or unknown secret gets the usual response and changes nothing', async () => {
+  it('a leak report about a retired or unknown secret gets the same response as any other report and changes nothing', async () => {
     const key = await newKey();
     const living = await report((await newKey()).secret);
     const old = key.secret;

@@ -88,7 +88,7 @@ it('a subject token that is explained, rejected or sent to the wrong endpoint is
   const answers = replies.map(([, { text, headers }]) => `${text} ${JSON.stringify(headers)}`).join('\n');
   expect(service.logs.text('manage-keys').length).toBeGreaterThan(1000);
   for (const text of [service.logs.text(), JSON.stringify(items), answers]) {
-    // This search looks only for signatures, but the payload of a token must not occur in the response either.
+    // The previous search covers only signatures, but the payload of a token must not occur either.
     expect(tracesOf(canaries, text)).toEqual([]);
     for (const token of Object.values(canaries)) expect(text).not.toContain(token.split('.')[1]);
   }

@@ -9,7 +9,7 @@ const listed = async () =>
   (await callAs(stack, 'member', 'GET', '/deployments')).json.items.map(({ id }: { id: string }) => id);
 const inGroup = async (group: string) => (await partition(stack, `GROUP#${group}`)).map(({ sk }) => sk);
 
-it("the functions' own roles allow them to read, write, repair and delete the entries in groups", async () => {
+it("the functions' roles allow them to maintain the index of Deployments by group", async () => {
   await callAs(stack, 'admin', 'PUT', '/deployments/etl', { json: { groups } });
   await callAs(stack, 'admin', 'PUT', '/deployments/old', { json: { groups } });
   const [entry = {}] = await partition(stack, 'GROUP#others');

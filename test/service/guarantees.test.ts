@@ -37,7 +37,7 @@ async function tokens(stack: LocalStack, id: string): Promise<{ expiresAt: numbe
 let count = 0;
 const newId = () => `etl_${++count}`;
 
-describe('G1: a secret is returned only by the call that creates it', () => {
+describe('G1: a secret is returned only by the call that creates the secret', () => {
   it('reading, listing or editing a key does not return its secret', async () => {
     const id = newId();
     await makeDeployment(service, id);
@@ -80,7 +80,7 @@ describe('G2: a token stays valid for 24 hours after each use', () => {
     }
   });
 
-  it('a token stays valid for at least 24 hours after its last use, and for at most one slide interval more', async () => {
+  it('a token stays valid for at least 24 hours after its last use, and for at most one slide interval longer', async () => {
     for (const [later, status] of [
       [DAY, 200],
       [DAY + 301, 401],
@@ -93,7 +93,7 @@ describe('G2: a token stays valid for 24 hours after each use', () => {
     }
   });
 
-  it('without a slide interval, a token expires exactly on the second, rounded up', async () => {
+  it('without a slide interval, a token expires after exactly 24 hours, rounded up to a full second', async () => {
     for (const [later, status] of [
       [DAY, 200],
       [DAY + 0.499, 200],
@@ -125,7 +125,7 @@ describe('G2: a token stays valid for 24 hours after each use', () => {
     exact.clock.advance(3600);
     const whoami = async () => (await call(exact, 'GET', '/whoami', { token })).json;
     const { expiresAt } = await whoami();
-    // The worker whose clock is slow writes after the others.
+    // This worker, whose clock is slow, writes after the other workers.
     exact.clock.advance(-1800);
     expect((await whoami()).expiresAt).toBe(expiresAt);
     const [item] = await tokens(exact, id);
@@ -189,7 +189,7 @@ describe('G3: a token that is not used for 24 hours expires permanently', () => 
   });
 });
 
-describe('G5: access ends immediately', () => {
+describe('G5: access ends immediately when a key or Deployment is deleted', () => {
   it('deleting a key revokes its tokens', async () => {
     const id = newId();
     await makeDeployment(service, id);
@@ -203,7 +203,7 @@ describe('G5: access ends immediately', () => {
     expect((await callAs(service, 'admin', 'DELETE', path)).status).toBe(404);
   });
 
-  it('disabling a key revokes its tokens, and enabling the key again does not restore them', async () => {
+  it('disabling a key revokes its tokens, and enabling the key again does not make them valid', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const key = await makeKey(service, id);
@@ -217,7 +217,7 @@ describe('G5: access ends immediately', () => {
     expect(await use(service, await swap(service, key))).toBe(200);
   });
 
-  it('extending an expired key does not restore its old tokens', async () => {
+  it('extending an expired key does not make its old tokens valid again', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const key = await makeKey(service, id, { name: 'ci', expiresAt: new Date(NOON + 60_000).toISOString() });
@@ -313,7 +313,7 @@ describe('G6: a deleted Deployment is purged automatically', () => {
     expect(body.items.map((key: { id: string }) => key.id)).toEqual([fresh.id]);
   });
 
-  it('credentials of a Deployment whose item is deleted by hand are rejected immediately and then purged', async () => {
+  it("if a Deployment's item is deleted by hand, its credentials are rejected immediately and then purged", async () => {
     const id = newId();
     await makeDeployment(service, id);
     const token = await swap(service, await makeKey(service, id));

@@ -73,7 +73,7 @@ describe('A key that is not used for maxIdleDays becomes idle', () => {
 });
 
 describe('The daily check of all keys sends notices', () => {
-  it('the daily check sends one notice within 7 days before a key expires and another after its expiry', async () => {
+  it('the daily check sends a notice in the last 7 days before a key expires and another when it has expired', async () => {
     const expiresAt = new Date(day(10)).toISOString();
     const key = await newKey({ name: 'ci', expiresAt });
     const told: [string, unknown][] = [];

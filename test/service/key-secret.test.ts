@@ -131,7 +131,7 @@ describe("DeploymentKeySecret stores a key's secret in Secrets Manager", () => {
       LogicalResourceId: 'Key',
       Data: { SecretArn: secret.arn, KeyId: client_id },
     });
-    // CloudFormation signs the URL for an empty content type.
+    // The signature of CloudFormation's URL covers an empty content type.
     expect(answers.at(-1)?.type ?? '').toBe('');
     expect(rest).toStrictEqual({ client_secret: expect.stringMatching(/^dks_etl_/) });
     expect(await exchanged()).toBe(200);
@@ -182,7 +182,7 @@ describe("DeploymentKeySecret stores a key's secret in Secrets Manager", () => {
     expect(Date.parse(old.retiresAt) - stack.clock.now()).toBeLessThanOrEqual(3_600_000);
   });
 
-  it('a repeated rotation request of a DeploymentKeySecret rotates the key again, because the first response was lost', async () => {
+  it('if a rotation request of a DeploymentKeySecret is repeated, the key is rotated again, because the first response was lost', async () => {
     const id = await begin();
     const first = current();
     await exchanged(first);
@@ -331,9 +331,9 @@ describe("DeploymentKeySecret's role can manage only the keys of one Deployment"
       const reply = await as(method, path, json);
       expect([reply.status, reply.text], `${method} ${path}`).toStrictEqual([403, '{"message":"Forbidden"}']);
     }
-    // The function does not find another Deployment's key below the path of its own Deployment.
+    // The function finds only keys that belong to the Deployment in the path.
     expect(await as('DELETE', `/deployments/${ID}/api-keys/${foreign.id}`)).toMatchObject({ status: 404 });
-    // A path with dot segments does not match any route either.
+    // A path with dot segments does not match any route.
     for (const dots of ['../..', '%2e%2e/%2e%2e', '..%2F..']) {
       const { hostname, port } = new URL(stack.url);
       const path = `/platform/deployments/${ID}/api-keys/${dots}/etl2/api-keys`;
@@ -344,7 +344,7 @@ describe("DeploymentKeySecret's role can manage only the keys of one Deployment"
   });
 });
 
-it('no response, log line or table item of DeploymentKeySecret contains a secret', async () => {
+it('the secret of a DeploymentKeySecret occurs in no response, log line or table item', async () => {
   const secrets = secret.versions.map((version) => JSON.parse(version).client_secret);
   expect(secrets.length).toBeGreaterThan(10);
   const everything = [

@@ -28,7 +28,7 @@ const fieldProblem = (field: string, rule: string) =>
   problem(400, 'Bad Request', 'invalid_request', `${field} ${rule}`, [{ field, rule }]);
 
 describe('Administrators register, change, list and delete Deployments', () => {
-  it('registering a Deployment returns 201, and changing it returns 200 and keeps the values of missing fields', async () => {
+  it('registering a Deployment returns 201; changing it returns 200 and keeps the values of omitted fields', async () => {
     const id = newId();
     const put = (body: object) => callAs(service, 'admin', 'PUT', `/deployments/${id}`, { json: body });
     const made = await put({ name: 'ETL', groups: ['data-eng'] });
@@ -68,7 +68,7 @@ describe('Administrators register, change, list and delete Deployments', () => {
     expect(again.json).toEqual(noSuch('Deployment'));
   });
 
-  it('the list of Deployments has pages ordered by ID, and shows members only the Deployments of their groups', async () => {
+  it('the list of Deployments is paginated in order of ID, and shows members only the Deployments of their groups', async () => {
     const ids = ['p-1', 'p-2', 'p-3', 'p-4', 'p-5'];
     for (const id of ids) await makeDeployment(service, id, { groups: id === 'p-3' ? [] : ['data-eng'] });
     const seen: string[] = [];
@@ -214,7 +214,7 @@ describe('Members create, edit, list and delete API keys', () => {
     expect([again.status, again.json]).toEqual([400, fieldProblem('name', plainTextRule(1, 100))]);
   });
 
-  it('the list of API keys has pages and contains no secrets', async () => {
+  it('the list of API keys is paginated and contains no secrets', async () => {
     const id = newId();
     await makeDeployment(service, id);
     const made: string[] = [];
@@ -262,7 +262,7 @@ describe('Members create, edit, list and delete API keys', () => {
   });
 });
 
-describe('Invalid input returns a 400 that names the field and the rule', () => {
+describe('Invalid input causes a 400 that names the field and the rule', () => {
   const nameRule =
     'must be 1 to 100 characters, without control, zero-width and bidirectional formatting characters, and without white space at the start or end';
   const bodies: [unknown, string, string][] = [
@@ -300,7 +300,7 @@ describe('Invalid input returns a 400 that names the field and the rule', () => 
     ['name', 'body', 'must be an object'],
   ];
   it.each(bodies)(
-    'returns 400 and names the field and the rule for a key with %j: %s',
+    'creating a key with %j returns 400 and names the field and the rule: %s',
     async (body, field, rule) => {
       const answer = await callAs(service, 'admin', 'POST', '/deployments/rules/api-keys', { json: body });
       expect(answer.headers['content-type']).toBe('application/problem+json');
@@ -308,14 +308,14 @@ describe('Invalid input returns a 400 that names the field and the rule', () => 
     },
   );
 
-  it('a 400 names all invalid fields at once', async () => {
+  it('a 400 response names all invalid fields at once', async () => {
     const answer = await callAs(service, 'admin', 'POST', '/deployments/rules/api-keys', {
       json: { name: '', x: 1 },
     });
     expect(answer.json.errors.map((one: { field: string }) => one.field).sort()).toEqual(['name', 'x']);
   });
 
-  it('returns 400 for a Deployment with more than 20 groups, or with a group that is not 1 to 128 characters long', async () => {
+  it('registering a Deployment with more than 20 groups or an overlong or empty group returns 400', async () => {
     const put = (body: object) => callAs(service, 'admin', 'PUT', `/deployments/${newId()}`, { json: body });
     const rule = 'must be an array of at most 20 groups';
     expect((await put({ groups: Array(21).fill('g') })).json).toEqual(fieldProblem('groups', rule));
@@ -325,7 +325,7 @@ describe('Invalid input returns a 400 that names the field and the rule', () => 
     expect((await put({ groups: Array(20).fill('g'.repeat(128)) })).status).toBe(201);
   });
 
-  it('in every call, returns 400 and names the field and the rule for an invalid Deployment ID', async () => {
+  it('every call returns 400 and names the field and the rule if the Deployment ID is invalid', async () => {
     const rule = 'must be 1 to 64 characters out of A-Z a-z 0-9 _ -, the first a letter or digit';
     for (const id of ['a%23b', 'KEY%23', '-a', 'a%00', 'x'.repeat(65), 'x'.repeat(2048), '%C3%A4']) {
       for (const method of ['GET', 'PUT', 'DELETE']) {
@@ -366,7 +366,7 @@ describe('Invalid input returns a 400 that names the field and the rule', () => 
     }
   });
 
-  it('a 400 names unknown and repeated query parameters, regardless of their encoding', async () => {
+  it('a 400 response names unknown and repeated query parameters, regardless of their encoding', async () => {
     const unknown = 'is not a parameter of this request';
     const attempts: [query: string, field: string, rule: string][] = [
       ['limits=1', 'limits', unknown],
@@ -392,7 +392,7 @@ describe('Invalid input returns a 400 that names the field and the rule', () => 
     }
   });
 
-  it('a body that is not valid JSON returns 400, another content type 415, and a body that is too large 413', async () => {
+  it('the API returns 400 for a body that is not valid JSON, 415 for another content type and 413 for a large body', async () => {
     const post = (raw: string | Uint8Array<ArrayBuffer>, type = 'application/json') =>
       callAs(service, 'admin', 'POST', '/deployments/rules/api-keys', {
         body: raw,

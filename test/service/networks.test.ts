@@ -25,7 +25,7 @@ const bind = (path: string, networks: unknown) =>
   callAs(service, 'member', 'PATCH', path, { json: { networks } });
 
 describe('A key works only from its allowed IP ranges', () => {
-  it('a key issues tokens only within its allowed IP ranges, and elsewhere the response is the same as for a wrong secret', async () => {
+  it("outside a key's allowed IP ranges, an exchange gets the same response as with a wrong secret", async () => {
     const inside = await newKey(HERE);
     expect((await exchange(service, inside)).status).toBe(200);
     const outside = await newKey(ELSEWHERE);
@@ -41,7 +41,7 @@ describe('A key works only from its allowed IP ranges', () => {
     }
   });
 
-  it("a change of a key's IP ranges affects existing tokens from the next call on", async () => {
+  it("a change of a key's IP ranges affects existing tokens at their next use", async () => {
     const key = await newKey();
     const token = await swap(service, key);
     service.clock.advance(3600);
@@ -73,7 +73,7 @@ describe('A key works only from its allowed IP ranges', () => {
     expect(reply.status).toBe(401);
   });
 
-  it('for every kind of event, the authorizer allows a key only within its allowed IP ranges', async () => {
+  it('the authorizer allows a key only within its allowed IP ranges, for every format of event', async () => {
     const key = await newKey();
     const authorization = `Bearer ${await swap(service, key)}`;
     await bind(key.path, ELSEWHERE);
@@ -104,7 +104,7 @@ describe('A key works only from its allowed IP ranges', () => {
     }
   });
 
-  it('for an event without an address, the authorizer denies a key with allowed IP ranges and allows other keys', async () => {
+  it('if an event has no address, the authorizer denies keys with allowed IP ranges and allows other keys', async () => {
     const key = await newKey();
     const event = tokenEvent(`Bearer ${await swap(service, key)}`);
     const effect = async () => {
@@ -119,7 +119,7 @@ describe('A key works only from its allowed IP ranges', () => {
     expect(await effect()).toBe('Deny');
   });
 
-  it('checking a key with allowed IP ranges needs only one read', async () => {
+  it('the authorizer needs only one read to check a key with allowed IP ranges', async () => {
     const key = await newKey(HERE);
     const token = await swap(service, key);
     await use(service, token);
@@ -211,7 +211,7 @@ describe('The service records when and where a key was last used', () => {
     }
   });
 
-  it("introspection returns a token's own last use, and does not count as a use", async () => {
+  it("introspection returns the time of a token's last use, and does not itself count as a use", async () => {
     const key = await newKey();
     const [token, other] = [await swap(service, key), await swap(service, key)];
     const told = async (token: string, of = key, stack = service) => {
@@ -235,7 +235,7 @@ describe('The service records when and where a key was last used', () => {
     expect(await told(mine)).toEqual([undefined, undefined, undefined]);
   });
 
-  it('the last use contains a client only if it is a short name, because other text might be a secret', async () => {
+  it('the last use names the HTTP client only if the name is short, because longer text might be a secret', async () => {
     const key = await newKey();
     const token = await swap(service, key);
     service.clock.advance(600);
@@ -250,7 +250,7 @@ describe('The service records when and where a key was last used', () => {
     expect(refusing.calls('issue-token')).toEqual({ BatchGetItem: 2, PutItem: 1 });
   });
 
-  it("depending on a stack's settings, the last use contains part of the address or no address", async () => {
+  it("the last use contains part of the address or no address, as configured in the stack's settings", async () => {
     for (const [stack, expected] of [
       [truncating, { address: '127.0.0.0/24', client: 'node' }],
       [forgetting, undefined],

@@ -45,7 +45,7 @@ describe('A listed IAM principal can manage Deployments and keys under /platform
     for (const { data } of ofRole) expect(data.actor).toMatchObject({ principal: ROLE, type: 'iam' });
   });
 
-  it('a listed IAM principal can manage keys, and appears with its ARN as createdBy and as the actor of events', async () => {
+  it('a listed IAM principal can manage keys, and its ARN appears in createdBy and in events', async () => {
     const id = await newDeployment();
     const keys = `/deployments/${id}/api-keys`;
     const made = await as().call('POST', keys, { json: { name: 'ci' } });
@@ -152,7 +152,7 @@ describe('The routes under /platform reject all other callers', () => {
     expect(await call(stack, 'GET', '/platform/deployments', person)).toMatchObject(forbidden);
   });
 
-  it('on the routes for people, the gateway returns 401 to a signed call', async () => {
+  it('the gateway returns 401 to a signed call on the routes for people', async () => {
     expect(await signedCall(stack, deployer, 'GET', '/deployments')).toMatchObject({
       status: 401,
       text: '{"message":"Unauthorized"}',

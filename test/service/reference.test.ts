@@ -46,7 +46,7 @@ describe('GET /errors documents every error code', () => {
 });
 
 describe('GET /openapi.json returns the OpenAPI document', () => {
-  it("GET /openapi.json returns the repository's OpenAPI document, with the stack as its server", async () => {
+  it('GET /openapi.json returns docs/openapi.json with the stack as the server', async () => {
     const { status, headers, json } = await call(stack, 'GET', '/openapi.json');
     expect([status, headers['content-type'], headers['cache-control']]).toEqual([
       200,
@@ -62,7 +62,7 @@ describe('GET /openapi.json returns the OpenAPI document', () => {
   });
 });
 
-describe('The published reference is compressed', () => {
+describe('The API reference is compressed', () => {
   it.each(['/errors', '/openapi.json'])(
     'the service compresses %s for clients that accept gzip',
     async (path) => {

@@ -14,7 +14,7 @@ import { call, makeDeployment, makeKey } from '../support/stack.ts';
 
 const NOON = Date.parse('2030-01-01T12:00:00.500Z');
 
-/** Every call that names a Deployment, taken from the service's own OpenAPI document. */
+/** Every operation of the API that names a Deployment, taken from the service's own OpenAPI document. */
 const { paths } = JSON.parse(readFileSync('docs/openapi.json', 'utf8'));
 const routes = Object.entries<object>(paths)
   .filter(([path]) => path.startsWith('/deployments/{deploymentId}'))
@@ -82,7 +82,7 @@ const anyRequest = fc.record({
 });
 
 describe('A caller cannot distinguish a hidden Deployment from a missing one', () => {
-  it('#54: calls on a hidden and on a missing Deployment get the same response and cause operations of the same size', async () => {
+  it('#54: calls on hidden and missing Deployments get equal responses and cause table operations of equal size', async () => {
     expect(routes.length).toBeGreaterThan(12);
     const token = await stack.signIn('member');
     const property = fc.asyncProperty(fc.constantFrom(...routes), anyRequest, async ([method, path], it) => {
@@ -134,7 +134,7 @@ describe('A caller cannot distinguish a hidden Deployment from a missing one', (
     expect(seen[2]).toEqual(seen[0]);
   });
 
-  it('#54: a call by an IAM principal that the stack does not list causes no operation on the table', async () => {
+  it('#54: a call by an IAM principal that the stack does not list does not access the table', async () => {
     const stranger = stack.credentialOf(`arn:aws:sts::${ACCOUNT}:assumed-role/stranger/build-7`);
     for (const [method, path] of routes) {
       // Only people can create temporary tokens, so the path under /platform does not exist.

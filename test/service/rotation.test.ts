@@ -28,7 +28,7 @@ async function accepted(key: CreatedKey, secrets: string[]): Promise<boolean[]> 
 }
 
 describe('A rotation gives a key a new secret', () => {
-  it('a rotation returns 200 with the key and, only once, its new secret', async () => {
+  it('a rotation returns 200 with the key and its new secret, which no other call returns', async () => {
     const key = await newKey();
     const reply = await rotate(key.path);
     expect(reply.status).toBe(200);
@@ -141,7 +141,7 @@ describe('The service reports an old secret that is still in use before it retir
     expect(await accepted(key, [key.secret, key.secret])).toEqual([true, true]);
     service.clock.freeze(NOON + (3 * DAY - 1) * 1000);
     expect(await accepted(key, [key.secret])).toEqual([true]);
-    // The service still records later uses.
+    // The service still records later uses of the secret.
     const { credentials } = (await callAs(service, 'member', 'GET', key.path)).json;
     expect(credentials[0]).toMatchObject({ lastUsedAt: at(3 * DAY - 1) });
     const events = await reported(key.deploymentId);
@@ -168,7 +168,7 @@ describe('The service reports an old secret that is still in use before it retir
     expect(items).toMatchObject([{ type: 'api_key.secret_retiring', data: { retiresAt: at(3 * DAY) } }]);
   });
 
-  it('an old secret that a rotation keeps for less than 24 hours is reported at its first exchange', async () => {
+  it('an old secret that is kept for less than 24 hours after a rotation is reported at its first exchange', async () => {
     const key = await newKey();
     await accepted(key, [key.secret]);
     service.clock.freeze(NOON + 1000);
@@ -214,7 +214,7 @@ describe('The service reports an old secret that is still in use before it retir
   });
 });
 
-describe('A rotation with on_first_use retires the old secret at the first use of the new one', () => {
+describe('A rotation with on_first_use keeps the old secret until the new secret is used', () => {
   it('on_first_use retires the old secret when the new secret is first used', async () => {
     const key = await newKey();
     const token = await swap(service, key);
@@ -226,7 +226,7 @@ describe('A rotation with on_first_use retires the old secret at the first use o
     expect(credentials).toEqual([{ createdAt: at(0), lastUsedAt: at(0) }]);
   });
 
-  it('the first use of a new secret writes an event if it retires the old secret, and later uses do not', async () => {
+  it('the first use of a new secret records an event if it retires the old secret, and later uses do not', async () => {
     const key = await newKey();
     const { secret } = (await rotate(key.path, { retireOld: 'on_first_use' })).json;
     service.clock.advance(60);
@@ -278,7 +278,7 @@ describe('A rotation with on_first_use retires the old secret at the first use o
   });
 });
 
-describe('A rotation with "now" revokes everything older', () => {
+describe('A rotation with "now" revokes older secrets and tokens', () => {
   it('a rotation with "now" immediately revokes the old secret and all older tokens', async () => {
     const key = await newKey();
     const tokens = [await swap(service, key), await swap(service, key)];

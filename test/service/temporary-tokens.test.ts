@@ -74,7 +74,7 @@ describe('A person can create a temporary token for a Deployment', () => {
     expect(JSON.stringify(await partition(stack, `DEPLOYMENT#${id}`))).not.toContain(reply.json.access_token);
   });
 
-  it("the API behind the authorizer gets a temporary token's holder in the context", async () => {
+  it('the API behind the authorizer gets the person who holds a temporary token in the context', async () => {
     const id = await newDeployment();
     const { access_token } = await issue(id);
     expect((await whoami(access_token)).json).toStrictEqual({
@@ -230,7 +230,7 @@ describe('Temporary tokens can be listed', () => {
     expect((await callAs(stack, 'admin', 'DELETE', `${pathOf(id)}/${tokenId}`)).status).toBe(404);
   });
 
-  it('the list of temporary tokens has pages, and a cursor is valid only for its caller', async () => {
+  it('the list of temporary tokens is paginated, and a cursor is valid only for its caller', async () => {
     const id = await newDeployment();
     const made = [];
     for (let n = 0; n < 5; n++) {

@@ -29,7 +29,7 @@ interface Signing {
   expires?: number;
   kid?: string;
 }
-/** Returns a subject token, which is valid unless the options change it. */
+/** Returns a subject token. Without options, the token is valid. */
 function subjectToken({
   claims = CLAIMS,
   from = issuer,
@@ -197,7 +197,7 @@ describe('A key with trust rules exchanges CI tokens for access tokens', () => {
     expect(service.logs.text()).not.toContain(payload);
   });
 
-  it('a token exchange gets the same response for an unknown key, a key with a secret and a key of another Deployment', async () => {
+  it('a token exchange with an unknown key gets the same response as with a key that does not trust the token', async () => {
     const { deploymentId } = await newKey();
     const withSecret = await callAs(service, 'member', 'POST', `/deployments/${deploymentId}/api-keys`, {
       json: { name: 'ci' },
@@ -282,7 +282,7 @@ describe('A key with trust rules exchanges CI tokens for access tokens', () => {
   });
 });
 
-describe('The service copes with trusted issuers that fail', () => {
+describe('The service tolerates failures of trusted issuers', () => {
   const ofBroken = () => newKey({ issuer: broken.url });
   const ask = async () => exchange((await ofBroken()).id, await subjectToken({ from: broken }));
   let cases = 0;

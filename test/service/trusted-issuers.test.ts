@@ -69,7 +69,7 @@ const explained = async ({ path }: { path: string }, subject: string) =>
   (await callAs(stack, 'member', 'POST', `${path}/explain`, { json: { subject_token: subject } })).json
     .rules[0];
 
-describe('A stack can trust an issuer through inline keys', () => {
+describe('A stack can contain the public keys of an issuer', () => {
   const SUB = 'system:serviceaccount:ci:deploy';
   const rule = { issuer: CLUSTER, claims: { sub: SUB } };
 
@@ -87,7 +87,7 @@ describe('A stack can trust an issuer through inline keys', () => {
     });
   });
 
-  it("a token signed with any key but the issuer's inline keys is rejected, even if the key IDs are equal", async () => {
+  it("a token is rejected unless it is signed with the issuer's inline key, even if the key IDs are equal", async () => {
     const { id } = await create(rule);
     expect(await outcome(id, unknown.sign(CLUSTER, { sub: SUB }))).toBe(400);
     expect(await outcome(id, accountEc.sign(CLUSTER, { sub: SUB }))).toBe(400);
@@ -123,7 +123,7 @@ describe('A trusted issuer can require claims and an audience of every trust rul
     expect((await create({ issuer: DEVOPS, claims })).status).toBe(201);
   });
 
-  it('the service requires the audience of the issuer instead of its own URL, unless the rule names another audience', async () => {
+  it("the service requires the issuer's audience instead of its own URL, unless the trust rule names another audience", async () => {
     const { id } = await create({ issuer: DEVOPS, claims });
     expect(await outcome(id, devops.sign(DEVOPS, claims, { aud: 'api://X' }))).toBe(200);
     expect(await outcome(id, devops.sign(DEVOPS, claims))).toBe(400);
@@ -133,7 +133,7 @@ describe('A trusted issuer can require claims and an audience of every trust rul
   });
 });
 
-describe('A trusted issuer can have a preset', () => {
+describe('A preset of a trusted issuer determines algorithms and claims', () => {
   it("the API requires the claims in the issuer's preset, and marks a rule that accepts every branch", async () => {
     const { json } = await create({ issuer: gitlab.url, claims: { sub: 'project_path:a/b' } });
     expect(json.errors).toEqual([

@@ -158,7 +158,7 @@ async function bills(id: string, { deployment, key }: (typeof SIZES)['usual']): 
   await as('PUT', `/deployments/${others}`, { ...deployment, groups });
   const rejected = (of: string) => callAs(stack, 'member', 'GET', `/deployments/${of}`);
   await costs('Rejected call on a Deployment without access', 404, () => rejected(others));
-  // This call happens in a later hour, because an item that records both calls would be larger.
+  // This call happens in a later hour, because a single item that records both calls would be larger.
   stack.clock.freeze(NOON + 5_000_000);
   await costs('Rejected call on a Deployment that does not exist', 404, () =>
     rejected(`absent${id.slice(6)}`),
