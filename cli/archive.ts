@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { OF_PEOPLE } from '../functions/domain/access.ts';
 import { typedActor } from '../functions/domain/actors.ts';
 import type { ServiceEvent } from '../functions/domain/events.ts';
+import type { EpochSeconds } from '../functions/domain/expiry.ts';
 
 /**
  * Reads events that were archived outside the table. The files contain JSON objects one after the other, with or
@@ -67,5 +68,14 @@ function eventOf(object: any): ServiceEvent {
   if (!isEvent) throw new Error('it contains an object that is not an event of this service.');
   const { principal = '', address = '', requestId = '', type: actorType } = actor ?? {};
   const typed = typedActor({ principal, address, requestId, type: actorType }, type);
-  return { id, type, deploymentId, generation, actor: typed, createdAt, data: rest, expiresAt: 0 };
+  return {
+    id,
+    type,
+    deploymentId,
+    generation,
+    actor: typed,
+    createdAt,
+    data: rest,
+    expiresAt: 0 as EpochSeconds,
+  };
 }

@@ -1,6 +1,12 @@
 import { systemActor } from '../functions/domain/actors.ts';
 import { newEvent } from '../functions/domain/events.ts';
-import { type Clock, isUnexpired } from '../functions/domain/expiry.ts';
+import {
+  type Clock,
+  type EpochMillis,
+  expiryAfter,
+  isUnexpired,
+  toMillis,
+} from '../functions/domain/expiry.ts';
 import { formatKeyId, isDeploymentId } from '../functions/domain/identifiers.ts';
 import type { TemporaryToken, Token } from '../functions/domain/records.ts';
 import { allTemporaryTokens, allTokens, deleteTokens } from '../functions/table/end-tokens.ts';
@@ -26,7 +32,7 @@ export interface EndTokensOptions {
 /** The tokens that a run revokes. Exactly one of the fields is set. */
 export interface TokenChoice {
   /** Revokes access tokens and temporary tokens that were issued before this time, in epoch milliseconds. */
-  issuedBefore?: number | undefined;
+  issuedBefore?: EpochMillis | undefined;
   /** Revokes access tokens that are still valid for more than this number of seconds. */
   longerThan?: number | undefined;
 }
@@ -115,12 +121,12 @@ export async function endTokens(run: EndTokens): Promise<number> {
 function isChosen(
   { issuedAt, expiresAt }: Pick<Token | TemporaryToken, 'issuedAt' | 'expiresAt'>,
   { issuedBefore, longerThan }: TokenChoice,
-  now: number,
+  now: EpochMillis,
 ): boolean {
   if (!isUnexpired(expiresAt, now)) return false;
-  if (issuedBefore !== undefined) return issuedAt * 1000 < issuedBefore;
+  if (issuedBefore !== undefined) return toMillis(issuedAt) < issuedBefore;
   // Rounded up like the expiry of a token that is issued or extended now.
-  return longerThan !== undefined && expiresAt > Math.ceil(now / 1000 + longerThan);
+  return longerThan !== undefined && expiresAt > expiryAfter(now, longerThan);
 }
 
 function readChoice({ issuedBefore, longerThan }: EndTokensOptions): TokenChoice {

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { EpochMillis } from '../functions/domain/expiry.ts';
 import { isDeploymentId } from '../functions/domain/identifiers.ts';
 import { isPlainText, plainTextRule } from '../functions/domain/text.ts';
 import { parseCsv, parseList } from './csv.ts';
@@ -218,7 +219,7 @@ export async function findKeys(
   service: Service,
   wanted: readonly WantedKey[],
   kept: ReadonlySet<string>,
-  now: number,
+  now: EpochMillis,
 ): Promise<Map<WantedKey, FoundKey>> {
   const found = new Map<WantedKey, FoundKey>();
   for (const deployment of new Set(wanted.map((key) => key.deployment))) {

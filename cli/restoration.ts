@@ -5,7 +5,7 @@ import { OF_PEOPLE } from '../functions/domain/access.ts';
 import { systemActor } from '../functions/domain/actors.ts';
 import { ERASED, erasedIn } from '../functions/domain/erasure.ts';
 import { newEvent, type ServiceEvent } from '../functions/domain/events.ts';
-import type { Clock } from '../functions/domain/expiry.ts';
+import type { Clock, EpochMillis } from '../functions/domain/expiry.ts';
 import { formatKeyId, isUlid } from '../functions/domain/identifiers.ts';
 import { timeOfUlid } from '../functions/domain/mint.ts';
 import type { ApiKey, Deployment, PersonId } from '../functions/domain/records.ts';
@@ -53,7 +53,7 @@ export interface Restoration {
   /** The table that the service uses. */
   into: Table;
   /** The time to which the backup was restored, in epoch milliseconds. */
-  point: number;
+  point: EpochMillis;
   /** Returns all known events for a Deployment, in any order. The list can contain an event more than once. */
   history: (deploymentId: string) => Promise<History>;
   /**
@@ -436,7 +436,7 @@ async function eventsSince(
  *
  * @param now epoch milliseconds
  */
-function renewed(key: ApiKey, standing: ApiKey | undefined, now: number): ApiKey {
+function renewed(key: ApiKey, standing: ApiKey | undefined, now: EpochMillis): ApiKey {
   return {
     ...key,
     epoch: Math.max(key.epoch, standing?.epoch ?? 0, now) + 1,

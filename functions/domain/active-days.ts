@@ -1,3 +1,5 @@
+import type { EpochMillis } from './expiry.ts';
+
 /** A key's active days: the days in UTC on which a use of the key was recorded. */
 
 const DAY = 86_400_000;
@@ -5,7 +7,7 @@ const DAY = 86_400_000;
 export const SHOWN_DAYS = 90;
 
 /** Returns the number of days from 1970 to a day. @param at a time on that day, in epoch milliseconds */
-export function dayOf(at: number): number {
+export function dayOf(at: EpochMillis): number {
   return Math.floor(at / DAY);
 }
 
@@ -13,7 +15,7 @@ export function dayOf(at: number): number {
  * Returns the active days that the API shows, oldest first, as dates like `2030-01-31`.
  * @param now epoch milliseconds
  */
-export function activeDates(days: ReadonlySet<number> | undefined, now: number): string[] {
+export function activeDates(days: ReadonlySet<number> | undefined, now: EpochMillis): string[] {
   const today = dayOf(now);
   return [...(days ?? [])]
     .filter((day) => day > today - SHOWN_DAYS && day <= today)
@@ -22,6 +24,6 @@ export function activeDates(days: ReadonlySet<number> | undefined, now: number):
 }
 
 /** Returns the active days that are too old to be shown. @param now epoch milliseconds */
-export function outdatedDays(days: ReadonlySet<number> | undefined, now: number): number[] {
+export function outdatedDays(days: ReadonlySet<number> | undefined, now: EpochMillis): number[] {
   return [...(days ?? [])].filter((day) => day <= dayOf(now) - SHOWN_DAYS);
 }

@@ -1,5 +1,13 @@
 import { precedesEnd } from './access.ts';
-import { type Clock, capped, expiryOfExtension, isUnexpired, type Lifetimes } from './expiry.ts';
+import {
+  type Clock,
+  capped,
+  type EpochMillis,
+  type EpochSeconds,
+  expiryOfExtension,
+  isUnexpired,
+  type Lifetimes,
+} from './expiry.ts';
 import { type Credential, formatKeyId, parseCredential, publicId } from './identifiers.ts';
 import { isAllowedFrom, type KeyRejection, keyRejection } from './key-status.ts';
 import {
@@ -22,25 +30,21 @@ export interface CheckStore {
   read(credential: Credential, hash: string): Promise<CheckedRecords>;
   /**
    * Extends the expiry of a valid token to `until`. Never shortens it.
-   * @param until epoch seconds
-   * @param now epoch milliseconds
    * @param from client and address to record with the use
-   * @returns the token's `expiresAt` in epoch seconds: `until`, or a later time that another use has written; undefined
+   * @returns the token's `expiresAt`: `until`, or a later time that another use has written; undefined
    *   when the token has expired or does not exist
    */
   extend(
     credential: Credential,
     hash: string,
-    until: number,
-    now: number,
+    until: EpochSeconds,
+    now: EpochMillis,
     from: UseOrigin,
-  ): Promise<number | undefined>;
+  ): Promise<EpochSeconds | undefined>;
   /**
    * Records the use in the item of the token's key, unless a use later than `before` is already recorded.
-   * @param before epoch milliseconds
-   * @param now epoch milliseconds
    */
-  recordUse(credential: Credential, before: number, now: number, from: UseOrigin): Promise<void>;
+  recordUse(credential: Credential, before: EpochMillis, now: EpochMillis, from: UseOrigin): Promise<void>;
 }
 
 /** The current records of a presented token. */
@@ -58,10 +62,10 @@ export interface CheckedRecords extends TokenRecords {
   /**
    * Returns when the access of the temporary token's holder was ended. Uses one strongly consistent read, within the
    * check's time budget.
-   * @returns epoch milliseconds, `Infinity` for a blocked person or a malformed record; undefined if access was never
+   * @returns `Infinity` for a blocked person or a malformed record; undefined if access was never
    *   ended
    */
-  readEnd: (temporaryToken: CheckedTemporaryToken) => Promise<number | undefined>;
+  readEnd: (temporaryToken: CheckedTemporaryToken) => Promise<EpochMillis | undefined>;
 }
 
 /** The fields of a temporary token that a check needs. */
@@ -115,10 +119,9 @@ export interface Access {
   deploymentId: string;
   /** Scopes without the first one, `deployment:<id>`. */
   scopes: string[];
-  /** When the token was issued, in epoch seconds. */
-  issuedAt: number;
-  /** When the token expires unless it is used again, in epoch seconds. */
-  expiresAt: number;
+  issuedAt: EpochSeconds;
+  /** When the token expires unless it is used again. */
+  expiresAt: EpochSeconds;
 }
 
 export type Verdict = { allowed: true; access: Access } | Denial;
@@ -206,7 +209,7 @@ export function parseToken(presented: string): Credential | undefined {
 export async function evaluate(
   credential: Credential,
   records: CheckedRecords,
-  now: number,
+  now: EpochMillis,
   rules: CheckRules,
 ): Promise<Verdict> {
   return credential.kind === 'temporary'
@@ -218,7 +221,7 @@ export async function evaluate(
 export function evaluateAccessToken(
   credential: Credential,
   { deployment, key, token }: TokenRecords,
-  now: number,
+  now: EpochMillis,
   rules: CheckRules,
 ): Verdict {
   if (!token) return denied('unknown');
@@ -227,17 +230,20 @@ export function evaluateAccessToken(
   const rejection = keyRejection(key, { deployment, token, now, isIdle: false, from: 'anywhere' });
   if (rejection) return denied(rejection);
   const keyEndsAt = (key.validUntil ?? Infinity) / 1000;
-  const expiresAt = Math.min(capped(token.expiresAt, token.issuedAt, rules), keyEndsAt);
+  const expiresAt = Math.min(capped(token.expiresAt, token.issuedAt, rules), keyEndsAt) as EpochSeconds;
   if (!isUnexpired(expiresAt, now)) return denied('expired');
   const scopes = effectiveScopes(token.scopes, key.scopes, rules.scopes);
   const keyId = formatKeyId(credential.deploymentId, credential.ulid);
-  return allowed('api_key', keyId, credential, scopes, { ...token, expiresAt: Math.floor(expiresAt) });
+  return allowed('api_key', keyId, credential, scopes, {
+    ...token,
+    expiresAt: Math.floor(expiresAt) as EpochSeconds,
+  });
 }
 
 async function evaluateTemporaryToken(
   credential: Credential,
   { deployment, temporaryToken, readEnd }: CheckedRecords,
-  now: number,
+  now: EpochMillis,
   rules: CheckRules,
 ): Promise<Verdict> {
   if (!temporaryToken) return denied('unknown');

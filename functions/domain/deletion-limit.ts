@@ -1,9 +1,10 @@
 import type { DeletionLimit } from './deployments-source.ts';
+import type { EpochMillis } from './expiry.ts';
 
 /** Number of Deployments deleted within a period that begins with the first deletion. */
 export interface DeletionCount {
   /** When the period began, in epoch milliseconds. */
-  readonly startedAt: number;
+  readonly startedAt: EpochMillis;
   readonly deleted: number;
 }
 
@@ -20,7 +21,7 @@ export interface Deletions {
    * When the limit stopped a deletion, in epoch milliseconds. From then on, the service applies no deletions until a
    * person confirms them.
    */
-  readonly stoppedAt: number | undefined;
+  readonly stoppedAt: EpochMillis | undefined;
 }
 
 const HOUR = 60 * 60 * 1000;
@@ -37,7 +38,7 @@ const FEW = 3;
  */
 export function currentDeletions(
   stored: Deletions | undefined,
-  now: number,
+  now: EpochMillis,
 ): Omit<Deletions, 'present'> & { readonly present: number | undefined } {
   const none: DeletionCount = { startedAt: now, deleted: 0 };
   // A time in the future is treated as the current time, so that a wrong clock never allows more deletions.

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { EpochMillis } from './expiry.ts';
 import { DEPLOYMENT_ID, isDeploymentId } from './identifiers.ts';
 import { isPlainText, plainTextRule } from './text.ts';
 
@@ -137,7 +138,7 @@ const ULID_DIGITS = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
  * a sequence number has up to 40 digits (133 bits), and a ULID has 128 bits.
  * @param at epoch milliseconds
  */
-export function generationOf(id: string, sequence: string, at: number): string {
+export function generationOf(id: string, sequence: string, at: EpochMillis): string {
   const hash = createHash('sha256').update(`${id}\n${sequence}`).digest('hex').slice(0, 20);
   let rest = (BigInt(Math.floor(at)) << 80n) | BigInt(`0x${hash}`);
   let digits = '';

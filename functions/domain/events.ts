@@ -1,3 +1,4 @@
+import { type EpochMillis, type EpochSeconds, expiryAfter } from './expiry.ts';
 import { newUlid } from './mint.ts';
 import type { Actor } from './records.ts';
 
@@ -48,11 +49,11 @@ export interface ServiceEvent {
   generation: string;
   actor: Actor;
   /** Time of the event, in epoch milliseconds. */
-  createdAt: number;
+  createdAt: EpochMillis;
   /** The key ID, the changed fields, or counts, as a flat object without secrets. */
   data: Record<string, string | number | boolean | string[]>;
   /** When the event expires, in epoch seconds. This is the TTL attribute. */
-  expiresAt: number;
+  expiresAt: EpochSeconds;
 }
 
 /**
@@ -63,7 +64,7 @@ export function newEvent(
   type: EventType,
   { id, generation }: { id: string; generation: string },
   actor: Actor,
-  now: number,
+  now: EpochMillis,
   data: ServiceEvent['data'] = {},
 ): ServiceEvent {
   return {
@@ -74,6 +75,6 @@ export function newEvent(
     actor,
     createdAt: now,
     data,
-    expiresAt: Math.ceil(now / 1000) + EVENT_LIFETIME,
+    expiresAt: expiryAfter(now, EVENT_LIFETIME),
   };
 }

@@ -1,3 +1,4 @@
+import type { EpochMillis } from './expiry.ts';
 import type { Difference, ExaminedSubject, RuleDecision } from './subject-decision.ts';
 import type { TimeFault } from './subject-token.ts';
 import { bindingOf, type ClaimRule } from './trust.ts';
@@ -34,7 +35,7 @@ export interface Explanation {
 export function explanationOf(
   decisions: readonly RuleDecision[],
   { claims }: ExaminedSubject,
-  now: number,
+  now: EpochMillis,
 ): Explanation {
   const rules = decisions.map(({ rule: { issuer }, differences }, index) => ({
     index,
@@ -49,7 +50,7 @@ function explained(
   one: Difference,
   issuer: string,
   claims: ExaminedSubject['claims'] = {},
-  now: number,
+  now: EpochMillis,
 ): ExplainedDifference {
   switch (one.kind) {
     case 'signature':
@@ -155,7 +156,7 @@ const TIMES: Readonly<
 function explainedTime(
   fault: TimeFault,
   claims: Readonly<Record<string, unknown>>,
-  now: number,
+  now: EpochMillis,
 ): ExplainedDifference {
   const { claim, expected, detail } = TIMES[fault](timeText(now));
   const value = claims[claim];
@@ -172,7 +173,7 @@ function explainedTime(
 /** The last second that a Date can represent. */
 const LAST_SECOND = 8.64e12;
 
-const timeText = (ms: number) => new Date(ms).toISOString();
+const timeText = (at: EpochMillis) => new Date(at).toISOString();
 
 /** Formats a claim for an explanation: leaves text unchanged, and formats any other value as JSON. */
 function actual(value: unknown): { actual?: string } {

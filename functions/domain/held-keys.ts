@@ -1,4 +1,5 @@
 import { ERASED } from './erasure.ts';
+import type { EpochMillis } from './expiry.ts';
 import type { AccessRecord, ApiKey, HeldKey, MalformedKey } from './records.ts';
 import { activeSecrets, isWanted } from './rotation.ts';
 
@@ -8,7 +9,7 @@ import { activeSecrets, isWanted } from './rotation.ts';
  * @param now epoch milliseconds
  * @returns an empty list if the key does not belong to the person
  */
-export function reasonsToHold(key: ApiKey | MalformedKey, sub: string, now: number): HeldKey['reasons'] {
+export function reasonsToHold(key: ApiKey | MalformedKey, sub: string, now: EpochMillis): HeldKey['reasons'] {
   // The keys of erased people belong to no one.
   if (sub === ERASED) return [];
   const { createdBy, secrets = [], trustSetBy } = key;

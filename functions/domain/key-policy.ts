@@ -1,4 +1,5 @@
 import { ServiceError } from './errors.ts';
+import type { EpochMillis } from './expiry.ts';
 import { hasExpired } from './key-status.ts';
 import type { ApiKey } from './records.ts';
 
@@ -32,7 +33,7 @@ export function policyViolations(key: ApiKey, policy: KeyPolicy): PolicyViolatio
  * @param now epoch milliseconds
  * @throws ServiceError 409 `policy`
  */
-export function newKeyWithinPolicy(key: ApiKey, policy: KeyPolicy, now: number): ApiKey {
+export function newKeyWithinPolicy(key: ApiKey, policy: KeyPolicy, now: EpochMillis): ApiKey {
   if (policy.keysWithSecrets === false && key.secrets.length > 0) {
     throw forbidden('This service allows no keys with a secret. Create the key with trust rules.');
   }
@@ -49,10 +50,10 @@ export function newKeyWithinPolicy(key: ApiKey, policy: KeyPolicy, now: number):
  */
 export function expiryWithinPolicy(
   key: ApiKey,
-  wanted: number | undefined,
+  wanted: EpochMillis | undefined,
   policy: KeyPolicy,
-  now: number,
-): number | undefined {
+  now: EpochMillis,
+): EpochMillis | undefined {
   const latest = latestExpiry(key, policy);
   if (latest === undefined) return wanted;
   if (latest <= now) {
@@ -76,8 +77,8 @@ export function expiryAfterRotation(
   key: ApiKey,
   rotated: ApiKey,
   policy: KeyPolicy,
-  now: number,
-): number | undefined {
+  now: EpochMillis,
+): EpochMillis | undefined {
   const latest = latestExpiry(rotated, policy);
   const isChosen = key.validUntil !== undefined && key.validUntil !== latestExpiry(key, policy);
   if (latest === undefined || hasExpired(key, now)) return key.validUntil;
@@ -85,7 +86,7 @@ export function expiryAfterRotation(
 }
 
 /** Returns the latest expiry that the policy allows, in epoch milliseconds; undefined if the policy sets no limit. */
-function latestExpiry({ createdAt, secrets }: ApiKey, { maxKeyDays }: KeyPolicy): number | undefined {
+function latestExpiry({ createdAt, secrets }: ApiKey, { maxKeyDays }: KeyPolicy): EpochMillis | undefined {
   const rotatedAt = secrets.at(-1)?.createdAt ?? createdAt;
   return maxKeyDays === undefined ? undefined : Math.max(createdAt, rotatedAt) + maxKeyDays * DAY;
 }

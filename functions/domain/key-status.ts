@@ -1,3 +1,4 @@
+import type { EpochMillis } from './expiry.ts';
 import { isWithin } from './networks.ts';
 import type { ApiKey, Deployment, Token } from './records.ts';
 
@@ -34,7 +35,7 @@ export interface KeyUse {
   /** The presented access token; undefined if the client presented a secret or a subject token. */
   token?: Pick<Token, 'generation' | 'epoch'>;
   /** Current time in epoch milliseconds. */
-  now: number;
+  now: EpochMillis;
   /** Whether the key has been unused for too long: the result of `isIdle`. */
   isIdle: boolean;
   /** Source address of the call as API Gateway saw it; `anywhere` to ignore the allowed IP ranges. */
@@ -68,7 +69,7 @@ export function keyRejection(
  * Reports whether the key has expired.
  * @param now epoch milliseconds
  */
-export function hasExpired({ validUntil }: Pick<ApiKey, 'validUntil'>, now: number): boolean {
+export function hasExpired({ validUntil }: Pick<ApiKey, 'validUntil'>, now: EpochMillis): boolean {
   return validUntil !== undefined && validUntil <= now;
 }
 
@@ -89,7 +90,7 @@ export type KeyStatus = 'active' | 'leaked' | 'disabled' | 'expired' | 'idle';
  * Returns the status of a key, as people see it.
  * @param now epoch milliseconds
  */
-export function statusOf(key: ApiKey, now: number, maxIdleDays: number | undefined): KeyStatus {
+export function statusOf(key: ApiKey, now: EpochMillis, maxIdleDays: number | undefined): KeyStatus {
   if (key.leak) return 'leaked';
   if (!key.enabled) return 'disabled';
   if (hasExpired(key, now)) return 'expired';
@@ -102,12 +103,12 @@ export function statusOf(key: ApiKey, now: number, maxIdleDays: number | undefin
  * @param now epoch milliseconds
  * @param maxIdleDays undefined if keys never become idle
  */
-export function isIdle(key: ApiKey, now: number, maxIdleDays: number | undefined): boolean {
+export function isIdle(key: ApiKey, now: EpochMillis, maxIdleDays: number | undefined): boolean {
   return maxIdleDays !== undefined && now - activeAt(key) >= maxIdleDays * DAY;
 }
 
 /** Returns when the key was last used, created or reactivated, whichever is latest, in epoch milliseconds. */
-function activeAt({ createdAt, activeSince = 0, lastUsedAt = 0 }: ApiKey): number {
+function activeAt({ createdAt, activeSince = 0, lastUsedAt = 0 }: ApiKey): EpochMillis {
   return Math.max(createdAt, activeSince, lastUsedAt);
 }
 
@@ -119,9 +120,9 @@ function activeAt({ createdAt, activeSince = 0, lastUsedAt = 0 }: ApiKey): numbe
  */
 export function noticeOf(
   key: ApiKey,
-  now: number,
+  now: EpochMillis,
   maxIdleDays: number | undefined,
-): { type: 'expired' | 'idle' | 'expiring'; of: number } | undefined {
+): { type: 'expired' | 'idle' | 'expiring'; of: EpochMillis } | undefined {
   const { validUntil } = key;
   const status = statusOf(key, now, maxIdleDays);
   if (status === 'idle') return { type: status, of: activeAt(key) };

@@ -1,3 +1,4 @@
+import type { EpochMillis } from './expiry.ts';
 import { truncated } from './networks.ts';
 
 /** Source of a call, as API Gateway reports it. It is never taken from a header that a client could forge. */
@@ -19,8 +20,8 @@ export interface UseOrigin {
 
 /** A recorded use. */
 export interface LastUse extends UseOrigin {
-  /** Time of the use, in epoch milliseconds. */
-  at: number;
+  /** Time of the use. */
+  at: EpochMillis;
 }
 
 /** The key for which a token was issued, the request that issued the token, and the source of that request. */
@@ -52,7 +53,7 @@ export function originOf({ address = '', userAgent = '' }: CallSource, mode: Las
  * @param slideInterval seconds
  * @param now epoch milliseconds
  */
-export function recordedBefore(slideInterval: number, now: number): number {
+export function recordedBefore(slideInterval: number, now: EpochMillis): EpochMillis {
   return Math.min(now - slideInterval * 1000, now - (now % 1000) - 1);
 }
 
@@ -61,6 +62,6 @@ export function recordedBefore(slideInterval: number, now: number): number {
  * @param lastUsedAt the last recorded use, in epoch milliseconds
  * @param before the result of `recordedBefore`
  */
-export function isUseDue(lastUsedAt: number | undefined, before: number): boolean {
+export function isUseDue(lastUsedAt: EpochMillis | undefined, before: EpochMillis): boolean {
   return lastUsedAt === undefined || lastUsedAt <= before;
 }

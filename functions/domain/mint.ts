@@ -1,17 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import { decodeTime, encodeTime, ulid } from 'ulid';
+import type { EpochMillis } from './expiry.ts';
 import { base62, type CredentialKind, formatCredential, RANDOM_LENGTH } from './identifiers.ts';
 
 /**
  * Returns a new ULID for the given time.
  * @param now epoch milliseconds
  */
-export function newUlid(now: number): string {
+export function newUlid(now: EpochMillis): string {
   return ulid(now);
 }
 
 /** Returns the time of a ULID, in epoch milliseconds. */
-export function timeOfUlid(text: string): number {
+export function timeOfUlid(text: string): EpochMillis {
   return decodeTime(text);
 }
 
@@ -19,7 +20,7 @@ export function timeOfUlid(text: string): number {
  * Returns the prefix that all ULIDs from the given millisecond share. ULIDs from earlier times sort before this prefix.
  * @param at epoch milliseconds
  */
-export function ulidPrefix(at: number): string {
+export function ulidPrefix(at: EpochMillis): string {
   return encodeTime(Math.max(at, 0));
 }
 

@@ -1,3 +1,5 @@
+import type { EpochMillis } from './expiry.ts';
+
 /** Outcome of one step of a purge. Each outcome is logged as one line, and some are also recorded as metrics. */
 export type PurgeOutcome =
   | {
@@ -14,7 +16,7 @@ export type PurgeOutcome =
        */
       lag: number | undefined;
       /** When the purge finished, in epoch milliseconds. */
-      time: number;
+      time: EpochMillis;
     }
   /** The run reached its time limit. A later run deletes the remaining items. */
   | { type: 'deferred'; deploymentId: string; keyUlid: string | undefined; deleted: number }

@@ -1,4 +1,6 @@
+import type { EpochMillis, EpochSeconds } from './expiry.ts';
 import type { TrustRule } from './trust.ts';
+
 /** One generation of a Deployment. */
 export interface Deployment {
   id: string;
@@ -14,7 +16,7 @@ export interface Deployment {
    */
   revision?: number | undefined;
   /** When the Deployment was registered, in epoch milliseconds. */
-  createdAt: number;
+  createdAt: EpochMillis;
 }
 
 /** Identifies one generation of a Deployment. */
@@ -24,13 +26,13 @@ export type Generation = Pick<Deployment, 'id' | 'generation'>;
 export interface SecretHash {
   hash: string;
   /** When the secret was created, in epoch milliseconds. */
-  createdAt: number;
+  createdAt: EpochMillis;
   /** When the service starts to reject the secret, in epoch milliseconds. */
-  retiresAt?: number | undefined;
+  retiresAt?: EpochMillis | undefined;
   /** Whether the first use of the newer secret retires this secret. */
   retiresOnFirstUse?: boolean | undefined;
   /** When the last recorded exchange with this secret took place, in epoch milliseconds. */
-  lastUsedAt?: number | undefined;
+  lastUsedAt?: EpochMillis | undefined;
   /**
    * `sub` of the person, or ARN of the principal, who rotated the key and received this secret; undefined means the
    * key's creator.
@@ -41,7 +43,7 @@ export interface SecretHash {
 /** A report that one of the key's active secrets was exposed. */
 export interface Leak {
   /** When the leak was reported, in epoch milliseconds. */
-  reportedAt: number;
+  reportedAt: EpochMillis;
   /**
    * Whether the rotation that ends the leak re-enables the key. True if the key was enabled before the leak and no one
    * has disabled it since.
@@ -67,7 +69,7 @@ export interface ApiKey {
   /**
    * The key's own expiry, in epoch milliseconds. This is not the TTL attribute, because expired keys stay in the list.
    */
-  validUntil?: number | undefined;
+  validUntil?: EpochMillis | undefined;
   /** The key's epoch, which each token copies when it is issued. A token with a different epoch is revoked. */
   epoch: number;
   /** The generation of the Deployment to which the key belongs. */
@@ -75,13 +77,13 @@ export interface ApiKey {
   /** Revision of the key, which increases with each edit, so that neither of two concurrent edits is lost. */
   revision: number;
   /** When the key was created, in epoch milliseconds. */
-  createdAt: number;
+  createdAt: EpochMillis;
   /** Creator: the `sub` of a person, or the ARN of a role. */
   createdBy: string;
   /** Name of the creator; undefined if the stack stored no names, or if the creator's access token had none. */
   createdByName?: string | undefined;
   /** Time of the last recorded use, in epoch milliseconds. A use is recorded at most once per slideInterval. */
-  lastUsedAt?: number | undefined;
+  lastUsedAt?: EpochMillis | undefined;
   /** Source address of the last recorded use; '' if addresses are not recorded. */
   lastUsedAddress?: string | undefined;
   lastUsedClient?: string | undefined;
@@ -91,11 +93,11 @@ export interface ApiKey {
    */
   activeDays?: Set<number> | undefined;
   /** When the key was last reactivated after being idle, or last rotated, in epoch milliseconds. */
-  activeSince?: number | undefined;
+  activeSince?: EpochMillis | undefined;
   /** The last notice that people got about the key, and the time to which the notice refers, in epoch milliseconds. */
-  notice?: { type: string; of: number } | undefined;
+  notice?: { type: string; of: EpochMillis } | undefined;
   /** When the sweep reported that the key has trust rules that do not bind a tenant, in epoch milliseconds. */
-  unboundReportedAt?: number | undefined;
+  unboundReportedAt?: EpochMillis | undefined;
   /** Rules for the tokens that the key accepts instead of a secret. A key with trust rules has no secret. */
   trust?: TrustRule[] | undefined;
   /** `sub` of the person, or ARN of the principal, who last set the trust rules; undefined means the key's creator. */
@@ -104,7 +106,7 @@ export interface ApiKey {
    * When the key was last enabled, in epoch milliseconds, and the `sub` or ARN of the person or principal who enabled
    * it.
    */
-  lastEnabled?: { at: number; by: string } | undefined;
+  lastEnabled?: { at: EpochMillis; by: string } | undefined;
   /** Allowed IP ranges (CIDR); undefined means any address. */
   networks?: string[] | undefined;
 }
@@ -143,13 +145,13 @@ export interface Token {
   /** The token's own scopes, if the request narrowed them; undefined for a token that has its key's scopes. */
   scopes?: string[] | undefined;
   /** When the access token was issued, in epoch seconds. */
-  issuedAt: number;
+  issuedAt: EpochSeconds;
   /** Source address of the exchange; undefined if addresses are not recorded. */
   issuedAddress?: string | undefined;
   /** Client of the exchange; undefined if it is not recorded. */
   issuedClient?: string | undefined;
   /** When the item expires, in epoch seconds. This is the TTL attribute. */
-  expiresAt: number;
+  expiresAt: EpochSeconds;
 }
 
 /** A person's temporary token. */
@@ -164,12 +166,12 @@ export interface TemporaryToken {
   /** The person's name; undefined if the stack stored no names, or if the person's access token had none. */
   name?: string | undefined;
   /** When the person signed in, in epoch seconds; undefined for tokens that earlier versions issued. */
-  signedInAt?: number | undefined;
+  signedInAt?: EpochSeconds | undefined;
   scopes: string[];
   /** When the temporary token was issued, in epoch seconds. */
-  issuedAt: number;
+  issuedAt: EpochSeconds;
   /** When the item expires, in epoch seconds. This is the TTL attribute. */
-  expiresAt: number;
+  expiresAt: EpochSeconds;
 }
 
 /** A person's identity. A `sub` is unique only together with its issuer. */
@@ -184,7 +186,7 @@ export interface SignIn extends PersonId {
    * Time of the sign-in, in epoch seconds. A refreshed session keeps the time of the original sign-in if the issuer's
    * tokens have `auth_time`.
    */
-  at: number;
+  at: EpochSeconds;
 }
 
 /** What the job does with the keys of a person whose access was ended. */
@@ -200,7 +202,7 @@ export interface AccessJob {
   found: number;
   disabled: number;
   /** When the job finished, in epoch milliseconds. */
-  finishedAt?: number | undefined;
+  finishedAt?: EpochMillis | undefined;
 }
 
 /** The record of a person whose access was ended. */
@@ -209,7 +211,7 @@ export interface AccessRecord extends PersonId {
    * When access was ended, in epoch milliseconds. The service rejects sign-ins and temporary tokens up to this time,
    * which never decreases.
    */
-  endedAt: number;
+  endedAt: EpochMillis;
   /** Whether the service rejects all sign-ins until an administrator restores access. */
   blocked: boolean;
   /** Revision of the record, which increases with each change by an administrator. */
@@ -264,13 +266,13 @@ export interface IdempotencyRecord {
   /** The response to the call, without the secret. */
   answer: { status: number; location?: string | undefined; body: string };
   /** When the item expires, in epoch seconds. This is the TTL attribute. */
-  expiresAt: number;
+  expiresAt: EpochSeconds;
 }
 
 /** A management call that the service rejected with a 4xx status. */
 export interface RejectedCall {
   /** When the call was rejected, in epoch milliseconds. */
-  at: number;
+  at: EpochMillis;
   /** Route of the call, `METHOD /path/{parameter}`. */
   call: string;
   status: number;

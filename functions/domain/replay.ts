@@ -1,4 +1,5 @@
 import type { ServiceEvent } from './events.ts';
+import type { EpochMillis } from './expiry.ts';
 import { isUlid, parseKeyId } from './identifiers.ts';
 import { newUlid, timeOfUlid } from './mint.ts';
 import type { AccessRecord, ApiKey, Deployment, PersonId, SecretHash } from './records.ts';
@@ -29,7 +30,7 @@ export interface Since {
   /** The key as the service currently stores it; undefined if the key was deleted, or if only the backup is left. */
   today: ApiKey | undefined;
   /** Time of the backup, in epoch milliseconds. */
-  point: number;
+  point: EpochMillis;
 }
 
 /**
@@ -174,7 +175,7 @@ function enabled(key: ApiKey): ApiKey {
  * Returns the secret with a retirement time of `at` or earlier, whether or not its successor is used.
  * @param at epoch milliseconds
  */
-function retired(secret: SecretHash, at: number): SecretHash {
+function retired(secret: SecretHash, at: EpochMillis): SecretHash {
   return { ...secret, retiresAt: Math.min(secret.retiresAt ?? at, at), retiresOnFirstUse: undefined };
 }
 
@@ -184,7 +185,7 @@ function retired(secret: SecretHash, at: number): SecretHash {
  * causes an event only if it retires a secret.
  * @param at time of the rotation, in epoch milliseconds
  */
-function keptForCertain(key: ApiKey, at: number): SecretHash[] {
+function keptForCertain(key: ApiKey, at: EpochMillis): SecretHash[] {
   const [first, second, ...more] = activeSecrets(key, at);
   if (!first || more.length > 0) return [];
   if (!second) return [first];
@@ -198,7 +199,7 @@ function keptForCertain(key: ApiKey, at: number): SecretHash[] {
  */
 function rotatedSince(
   key: ApiKey,
-  createdAt: number,
+  createdAt: EpochMillis,
   retireOld: unknown,
   kept: readonly SecretHash[],
 ): ApiKey {
@@ -212,7 +213,11 @@ function rotatedSince(
  * @param createdAt creation time of the used secret, in epoch milliseconds
  * @param usedAt epoch milliseconds
  */
-function afterFirstUse(secrets: readonly SecretHash[], createdAt: number, usedAt: number): SecretHash[] {
+function afterFirstUse(
+  secrets: readonly SecretHash[],
+  createdAt: EpochMillis,
+  usedAt: EpochMillis,
+): SecretHash[] {
   return secrets.map((secret) => {
     if (secret.createdAt === createdAt)
       return { ...secret, lastUsedAt: Math.max(secret.lastUsedAt ?? 0, usedAt) };
@@ -223,7 +228,7 @@ function afterFirstUse(secrets: readonly SecretHash[], createdAt: number, usedAt
 /**
  * Reports whether, at the time of the backup, a secret was still due to be retired by the first use of its successor.
  */
-function isPending({ retiresOnFirstUse, retiresAt }: SecretHash, point: number): boolean {
+function isPending({ retiresOnFirstUse, retiresAt }: SecretHash, point: EpochMillis): boolean {
   return retiresOnFirstUse === true && (retiresAt === undefined || retiresAt > point);
 }
 
@@ -231,7 +236,7 @@ function isPending({ retiresOnFirstUse, retiresAt }: SecretHash, point: number):
  * Returns the secret as it is in the current key. If the current key does not have the secret, returns the secret as
  * retired. A retired secret stays in the list because a key without secrets cannot be rotated.
  */
-function asToday(secret: SecretHash, { secrets }: ApiKey, point: number): SecretHash {
+function asToday(secret: SecretHash, { secrets }: ApiKey, point: EpochMillis): SecretHash {
   const same = secrets.find(({ hash }) => hash === secret.hash);
   if (!same) return retired(secret, point);
   const retiresAt = Math.min(secret.retiresAt ?? Infinity, same.retiresAt ?? Infinity);
@@ -317,7 +322,7 @@ export function replayPerson(
   person: PersonId,
   record: AccessRecord | undefined,
   events: readonly ServiceEvent[],
-  now: number,
+  now: EpochMillis,
 ): AccessRecord | undefined {
   let endedAt = record?.endedAt;
   let isBlocked = record?.blocked ?? false;

@@ -1,4 +1,5 @@
 import { conflict } from './errors.ts';
+import type { EpochMillis } from './expiry.ts';
 import type { ApiKey, SecretHash } from './records.ts';
 
 const DAY = 24 * 60 * 60;
@@ -23,7 +24,7 @@ export type RetireOld = number | 'on_first_use' | 'now';
  * Returns those of a key's secrets that are currently accepted, oldest first. There are never more than two.
  * @param now epoch milliseconds
  */
-export function activeSecrets({ secrets }: Pick<ApiKey, 'secrets'>, now: number): SecretHash[] {
+export function activeSecrets({ secrets }: Pick<ApiKey, 'secrets'>, now: EpochMillis): SecretHash[] {
   return secrets.filter(({ retiresAt }) => retiresAt === undefined || now < retiresAt);
 }
 
@@ -38,7 +39,7 @@ export function rotated(
   key: ApiKey,
   hash: string,
   retireOld: RetireOld,
-  now: number,
+  now: EpochMillis,
   setBy?: string,
 ): ApiKey {
   if (key.secrets.length === 0) throw conflict('This key has no secret: it trusts an issuer.');
@@ -76,7 +77,7 @@ function keptSecret([first, second]: SecretHash[]): SecretHash | undefined {
 }
 
 /** Returns the secret with the time at which it retires. If the secret already retires earlier, that time stays. */
-function retiring(secret: SecretHash, retireOld: Exclude<RetireOld, 'now'>, now: number): SecretHash {
+function retiring(secret: SecretHash, retireOld: Exclude<RetireOld, 'now'>, now: EpochMillis): SecretHash {
   const isOnFirstUse = retireOld === 'on_first_use';
   const latest = now + (isOnFirstUse ? RETIRE_AFTER : retireOld) * 1000;
   return {
@@ -102,7 +103,7 @@ export function isFirstUse({ secrets }: Pick<ApiKey, 'secrets'>, { lastUsedAt }:
 export function retiringSince(
   { secrets }: Pick<ApiKey, 'secrets'>,
   { retiresAt = Number.POSITIVE_INFINITY }: SecretHash,
-): number {
+): EpochMillis {
   return Math.max(retiresAt - DAY * 1000, ...secrets.map(({ createdAt }) => createdAt));
 }
 
@@ -111,7 +112,7 @@ export function retiringSince(
  * @param used hash of the used secret
  * @param now epoch milliseconds
  */
-export function afterUse(key: Pick<ApiKey, 'secrets'>, used: string, now: number): SecretHash[] {
+export function afterUse(key: Pick<ApiKey, 'secrets'>, used: string, now: EpochMillis): SecretHash[] {
   const active = activeSecrets(key, now);
   const isNewest = active.at(-1)?.hash === used;
   return active

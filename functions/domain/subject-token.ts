@@ -1,3 +1,4 @@
+import type { EpochMillis, EpochSeconds } from './expiry.ts';
 import { hashOf } from './secrets.ts';
 
 /** The maximum length of a subject token, in characters. */
@@ -56,9 +57,9 @@ export interface UsedSubject {
   /** SHA-256 hash of the whole JWT, base64url. The previous release stores this hash. */
   previousHash: string;
   /**
-   * When the service can forget the token, in epoch seconds. By then, the token has expired even if the clocks differ.
+   * When the service can forget the token. By then, the token has expired even if the clocks differ.
    */
-  until: number;
+  until: EpochSeconds;
 }
 
 /**
@@ -97,7 +98,7 @@ function objectIn(part: string): Record<string, unknown> | undefined {
  * @param now epoch milliseconds
  * @returns undefined if the times are plausible for a CI job
  */
-export function timeFaultOf({ exp, iat }: VerifiedClaims, now: number): TimeFault | undefined {
+export function timeFaultOf({ exp, iat }: VerifiedClaims, now: EpochMillis): TimeFault | undefined {
   if (!Number.isSafeInteger(exp) || !(iat === undefined || typeof iat === 'number')) return 'malformed_time';
   const expiry = exp as number;
   if (iat !== undefined && expiry <= iat) return 'expires_before_issue';
@@ -115,6 +116,6 @@ export function usedSubjectOf(
   return {
     hash: hashOf(`${issuer}\0${signingInput}`),
     previousHash: hashOf(jwt),
-    until: (claims.exp as number) + REMEMBERED,
+    until: ((claims.exp as number) + REMEMBERED) as EpochSeconds,
   };
 }

@@ -1,5 +1,6 @@
 import type { APIGatewayProxyEventV2WithJWTAuthorizer } from 'aws-lambda';
 import { notSignedIn } from '../domain/errors.ts';
+import type { EpochSeconds } from '../domain/expiry.ts';
 import {
   isSub,
   MAX_PERSON_NAME_LENGTH,
@@ -49,12 +50,13 @@ const LATEST = 1e11;
  * Returns when the person signed in: `auth_time`, which a refreshed token keeps, or `iat` if there is no `auth_time`.
  * If both exist, the earlier time counts, because no one signs in after the token was issued, and because an issuer
  * might use milliseconds.
- * @returns epoch seconds; 0 if the token has no valid time, so that any end of the person's access rejects the token
+ * @returns 0 if the token has no valid time, so that any end of the person's access rejects the token
  */
-function signedInAt({ auth_time: authTime, iat }: Claims): number {
+function signedInAt({ auth_time: authTime, iat }: Claims): EpochSeconds {
   const times = [authTime, iat].filter((time) => time !== undefined);
   const areValid = times.every((time) => typeof time === 'number' && time >= 0 && time <= LATEST);
-  return areValid && times.length > 0 ? Math.floor(Math.min(...times.map(Number))) : 0;
+  const at = areValid && times.length > 0 ? Math.floor(Math.min(...times.map(Number))) : 0;
+  return at as EpochSeconds;
 }
 
 type Claims = Record<string, unknown>;

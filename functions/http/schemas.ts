@@ -2,6 +2,7 @@ import * as z from 'zod/mini';
 import { redactCredentials } from '../domain/credentials-in-text.ts';
 import { type FieldError, invalidFields } from '../domain/errors.ts';
 import { EVENT_TYPES } from '../domain/events.ts';
+import type { EpochMillis } from '../domain/expiry.ts';
 import { DEPLOYMENT_ID, parseKeyId } from '../domain/identifiers.ts';
 import { isNetwork, MAX_NETWORKS } from '../domain/networks.ts';
 import { isSub, MAX_SUB_LENGTH } from '../domain/people.ts';
@@ -54,7 +55,7 @@ const enabled = z.boolean('must be true or false');
  * Schema of a key's expiry, which becomes epoch milliseconds.
  * @param now epoch milliseconds
  */
-const expiresAt = (now: number) => {
+const expiresAt = (now: EpochMillis) => {
   const rule = 'must be an RFC 3339 time in the future, such as 2030-01-31T12:00:00Z';
   return z.pipe(
     z.iso.datetime({ offset: true, error: rule }),
@@ -146,7 +147,7 @@ const trust = (issuers: readonly TrustedIssuer[]) => {
 };
 
 /** POST …/api-keys */
-export const newKeyInput = (known: readonly string[], now: number, issuers: readonly TrustedIssuer[]) =>
+export const newKeyInput = (known: readonly string[], now: EpochMillis, issuers: readonly TrustedIssuer[]) =>
   z.strictObject({
     name: plainText(1, 100),
     description: z.optional(z.nullable(plainText(0, 500))),
@@ -157,7 +158,11 @@ export const newKeyInput = (known: readonly string[], now: number, issuers: read
   });
 
 /** Body of PATCH …/api-keys/{keyId}. null clears a field. */
-export const keyChangesInput = (known: readonly string[], now: number, issuers: readonly TrustedIssuer[]) =>
+export const keyChangesInput = (
+  known: readonly string[],
+  now: EpochMillis,
+  issuers: readonly TrustedIssuer[],
+) =>
   z.strictObject({
     name: z.optional(plainText(1, 100)),
     description: z.optional(z.nullable(plainText(0, 500))),

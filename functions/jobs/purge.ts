@@ -2,7 +2,7 @@ import type { DynamoDBBatchResponse, DynamoDBRecord, SQSBatchResponse, SQSRecord
 import { systemActor } from '../domain/actors.ts';
 import { causeOf } from '../domain/errors.ts';
 import { newEvent } from '../domain/events.ts';
-import type { Clock } from '../domain/expiry.ts';
+import type { Clock, EpochMillis } from '../domain/expiry.ts';
 import { isDeploymentId, isUlid } from '../domain/identifiers.ts';
 import type { PurgeOutcome } from '../domain/purge-outcome.ts';
 import {
@@ -35,7 +35,7 @@ export interface PurgeTask {
   /** Number of items that earlier runs deleted. */
   deleted?: number | undefined;
   /** When the Deployment or key was deleted, in epoch milliseconds; undefined if the time is unknown. */
-  since?: number | undefined;
+  since?: EpochMillis | undefined;
 }
 
 export interface PurgeDependencies {

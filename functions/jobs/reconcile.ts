@@ -1,4 +1,4 @@
-import type { Clock } from '../domain/expiry.ts';
+import type { Clock, EpochMillis } from '../domain/expiry.ts';
 import { readDeployment } from '../table/deployments.ts';
 import { beginPurge, type DeploymentGeneration } from '../table/purge.ts';
 import {
@@ -81,7 +81,7 @@ export async function reconcile(
 }
 
 /** Returns the position at which to continue: in the current pass, or at the start of the next pass if it is due. */
-function dueSlice(last: PassProgress | undefined, now: number): PassProgress | undefined {
+function dueSlice(last: PassProgress | undefined, now: EpochMillis): PassProgress | undefined {
   if (last?.after) return last;
   // A start time in the future counts as malformed.
   return last && Math.abs(now - last.startedAt) < INTERVAL ? undefined : { startedAt: now, after: undefined };
@@ -110,7 +110,7 @@ interface OrphanCandidate extends DeploymentGeneration {
 async function reconcilePage(
   found: ScannedItem[],
   table: Table,
-  now: number,
+  now: EpochMillis,
 ): Promise<{ orphans: number; dropped: number; listed: number }> {
   const deployments = new Map<string, ScannedItem>();
   const groupEntries: ScannedItem[] = [];
@@ -136,7 +136,7 @@ async function reconcilePage(
 }
 
 /** Writes a purge marker for each generation that is certainly deleted. Returns the number of markers. */
-async function markOrphans(candidates: OrphanCandidate[], table: Table, now: number): Promise<number> {
+async function markOrphans(candidates: OrphanCandidate[], table: Table, now: EpochMillis): Promise<number> {
   const present = await presentGenerations(table, [...new Set(candidates.map((it) => it.deploymentId))]);
   let orphans = 0;
   for (const { item, ...target } of candidates) {

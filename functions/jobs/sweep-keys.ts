@@ -1,7 +1,7 @@
 import { outdatedDays } from '../domain/active-days.ts';
 import { systemActor } from '../domain/actors.ts';
 import { type EventType, newEvent, type ServiceEvent } from '../domain/events.ts';
-import type { Clock } from '../domain/expiry.ts';
+import type { Clock, EpochMillis } from '../domain/expiry.ts';
 import { formatKeyId } from '../domain/identifiers.ts';
 import { noticeOf } from '../domain/key-status.ts';
 import type { ApiKey } from '../domain/records.ts';
@@ -101,7 +101,7 @@ interface Report {
  */
 function reportsOf(
   key: ApiKey,
-  now: number,
+  now: EpochMillis,
   { maxIdleDays, issuers }: Pick<Dependencies, 'maxIdleDays' | 'issuers'>,
 ): Report[] {
   const reports: Report[] = [];

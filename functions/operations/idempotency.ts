@@ -1,5 +1,11 @@
 import { conflict, ServiceError } from '../domain/errors.ts';
-import { type Clock, IDEMPOTENCY_LIFETIME, isUnexpired } from '../domain/expiry.ts';
+import {
+  type Clock,
+  type EpochMillis,
+  expiryAfter,
+  IDEMPOTENCY_LIFETIME,
+  isUnexpired,
+} from '../domain/expiry.ts';
 import type { Deployment, IdempotencyRecord } from '../domain/records.ts';
 import { hashOf } from '../domain/secrets.ts';
 import type { Answer } from '../http/answer.ts';
@@ -27,7 +33,7 @@ export interface IdempotentCall {
    * @param answer the response to a retry; must not contain a secret
    * @param now epoch milliseconds
    */
-  record: (answer: Answer, now: number) => IdempotencyRecord | undefined;
+  record: (answer: Answer, now: EpochMillis) => IdempotencyRecord | undefined;
   /**
    * Returns the response to the earlier call that made the transaction fail.
    * @throws ServiceError 409 if the record of that call cannot be read, 422 if the call had a different body
@@ -63,7 +69,7 @@ export function idempotentCall(
             ...claim,
             bodyHash,
             answer: { status, location: headers?.Location, body: JSON.stringify(body) },
-            expiresAt: Math.ceil(now / 1000) + IDEMPOTENCY_LIFETIME,
+            expiresAt: expiryAfter(now, IDEMPOTENCY_LIFETIME),
           },
     firstAnswer: async () => {
       const answer = await earlierAnswer();

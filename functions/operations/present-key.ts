@@ -1,4 +1,5 @@
 import { activeDates } from '../domain/active-days.ts';
+import type { EpochMillis } from '../domain/expiry.ts';
 import { formatKeyId } from '../domain/identifiers.ts';
 import { type KeyPolicy, policyViolations } from '../domain/key-policy.ts';
 import { type KeyStatus, statusOf } from '../domain/key-status.ts';
@@ -21,11 +22,11 @@ export interface KeyRules {
  * Returns a key in the API's format, without secrets or hashes.
  * @param now epoch milliseconds
  */
-export function shownKey(key: ApiKey | MalformedKey, now: number, rules: KeyRules) {
+export function shownKey(key: ApiKey | MalformedKey, now: EpochMillis, rules: KeyRules) {
   return 'malformed' in key ? shownMalformedKey(key) : shownWellFormedKey(key, now, rules);
 }
 
-function shownWellFormedKey(key: ApiKey, now: number, { maxIdleDays, policy, issuers }: KeyRules) {
+function shownWellFormedKey(key: ApiKey, now: EpochMillis, { maxIdleDays, policy, issuers }: KeyRules) {
   const unbound = unboundRules(key.trust, issuers);
   const broad = broadRules(key.trust, issuers);
   const violations = policyViolations(key, policy);
@@ -85,6 +86,6 @@ export function shownOrigin({ address, client }: Partial<UseOrigin>) {
   return address || client ? { address: address || undefined, client: client || undefined } : undefined;
 }
 
-function time(ms: number | undefined): string | undefined {
-  return ms === undefined ? undefined : new Date(ms).toISOString();
+function time(at: EpochMillis | undefined): string | undefined {
+  return at === undefined ? undefined : new Date(at).toISOString();
 }

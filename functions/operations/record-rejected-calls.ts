@@ -1,7 +1,7 @@
 import { systemActor } from '../domain/actors.ts';
 import type { ServiceError } from '../domain/errors.ts';
 import { newEvent, type ServiceEvent } from '../domain/events.ts';
-import type { Clock } from '../domain/expiry.ts';
+import type { Clock, EpochSeconds } from '../domain/expiry.ts';
 import { timeOfUlid } from '../domain/mint.ts';
 import type { RejectedCalls } from '../domain/records.ts';
 import type { ManagementRequest } from '../http/management.ts';
@@ -43,8 +43,8 @@ const MAX_CALLERS = 10;
 interface History {
   /** Current generation; '' if the Deployment no longer exists. */
   generation: string;
-  /** When the history expires, in epoch seconds; undefined if the Deployment exists. */
-  expiresAt?: number;
+  /** When the history expires; undefined if the Deployment exists. */
+  expiresAt?: EpochSeconds;
   callers: number;
   others: { calls: number; callers: number };
 }

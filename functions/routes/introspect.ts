@@ -6,7 +6,7 @@ import {
   parseToken,
   scopeOf,
 } from '../domain/check.ts';
-import type { Clock } from '../domain/expiry.ts';
+import { type Clock, toSeconds } from '../domain/expiry.ts';
 import type { LastUse, UseOrigin } from '../domain/last-use.ts';
 import type { Deployment } from '../domain/records.ts';
 import { hashOf } from '../domain/secrets.ts';
@@ -78,7 +78,7 @@ function described({ access, issuedFrom, lastUse }: ActiveToken, issuer: string)
     iss: issuer,
     deployment_id: deploymentId,
     issued_from: issuedFrom && shownOrigin(issuedFrom),
-    last_used_at: lastUse && Math.floor(lastUse.at / 1000),
+    last_used_at: lastUse && toSeconds(lastUse.at),
     last_used_from: lastUse && shownOrigin(lastUse),
   };
 }

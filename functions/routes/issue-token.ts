@@ -2,7 +2,13 @@ import { systemActor } from '../domain/actors.ts';
 import { type CheckRules, scopeOf } from '../domain/check.ts';
 import { ServiceError, unavailable } from '../domain/errors.ts';
 import { type EventType, newEvent, type ServiceEvent } from '../domain/events.ts';
-import { type Clock, expiryOfIssue } from '../domain/expiry.ts';
+import {
+  type Clock,
+  type EpochMillis,
+  type EpochSeconds,
+  expiryOfIssue,
+  toSeconds,
+} from '../domain/expiry.ts';
 import { formatKeyId } from '../domain/identifiers.ts';
 import { type Issue, isUseDue, originOf, recordedBefore, type UseOrigin } from '../domain/last-use.ts';
 import { mintCredential } from '../domain/mint.ts';
@@ -100,7 +106,7 @@ export function tokenRoute(table: Table, dependencies: Dependencies): OAuthRoute
         generation: deployment.generation,
         epoch: key.epoch,
         scopes,
-        issuedAt: Math.floor(now / 1000),
+        issuedAt: toSeconds(now),
         issuedAddress: from.address || undefined,
         issuedClient: from.client || undefined,
         expiresAt,
@@ -170,7 +176,7 @@ export function tokenRoute(table: Table, dependencies: Dependencies): OAuthRoute
 }
 
 /** The circumstances of an exchange: its time in epoch milliseconds, its source and its request ID. */
-type Use = UseOrigin & { now: number; requestId: string };
+type Use = UseOrigin & { now: EpochMillis; requestId: string };
 
 /**
  * Returns a key's secrets after one of them was used for the first time. Also returns an event if that use retires
@@ -229,8 +235,8 @@ function requestedScopes(scope: string | undefined, key: ApiKey, rules: CheckRul
 
 /** Returns the number of whole seconds until the token (if it is not used) or its key expires, whichever is earlier. */
 function lifetimeFrom(
-  now: number,
-  expiresAt: number,
+  now: EpochMillis,
+  expiresAt: EpochSeconds,
   { validUntil = Number.POSITIVE_INFINITY }: ApiKey,
 ): number {
   return Math.floor(Math.min(expiresAt - now / 1000, (validUntil - now) / 1000));

@@ -1,7 +1,7 @@
 import { type Access, type CheckRules, evaluateAccessToken, scopeOf } from '../domain/check.ts';
 import { notFound } from '../domain/errors.ts';
 import { newEvent } from '../domain/events.ts';
-import { type Clock, isoTime } from '../domain/expiry.ts';
+import { type Clock, type EpochMillis, isoTime } from '../domain/expiry.ts';
 import { formatKeyId, parseKeyId } from '../domain/identifiers.ts';
 import type { ApiKey, CheckedKey, Generation, MalformedKey, Token } from '../domain/records.ts';
 import { TOKEN_ID, tokenIdOf } from '../domain/secrets.ts';
@@ -93,7 +93,7 @@ export function accessTokenRoutes(
   function accessOf(
     { deployment, key, checked }: RequestedKey,
     token: Token,
-    now: number,
+    now: EpochMillis,
   ): Access | undefined {
     const { deploymentId, ulid } = key;
     const credential = { kind: 'token', deploymentId, ulid } as const;

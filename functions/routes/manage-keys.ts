@@ -1,7 +1,7 @@
 import type { z } from 'zod/mini';
 import { accessEnded, conflict, notFound } from '../domain/errors.ts';
 import { type EventType, newEvent } from '../domain/events.ts';
-import type { Clock } from '../domain/expiry.ts';
+import type { Clock, EpochMillis } from '../domain/expiry.ts';
 import { formatKeyId, parseKeyId } from '../domain/identifiers.ts';
 import {
   expiryAfterRotation,
@@ -151,7 +151,7 @@ export function keyRoutes(
     deployment: Generation,
     key: ApiKey,
     changes: Changes,
-    now: number,
+    now: EpochMillis,
   ): Promise<ApiKey | undefined> {
     const edited = withActor(withChanges(key, changes, now, rules), key, changes, {
       at: now,
@@ -205,7 +205,7 @@ export function keyRoutes(
 
   function afterRotation(
     key: ApiKey,
-    { hash, retireOld, now, setBy }: { hash: string; retireOld: RetireOld; now: number; setBy: string },
+    { hash, retireOld, now, setBy }: { hash: string; retireOld: RetireOld; now: EpochMillis; setBy: string },
   ): ApiKey {
     const next = rotated(key, hash, retireOld, now, setBy);
     return { ...next, validUntil: expiryAfterRotation(key, next, policy, now) };
@@ -253,7 +253,7 @@ export function keyRoutes(
     deployment: Generation,
     key: MalformedKey,
     changes: Changes,
-    now: number,
+    now: EpochMillis,
   ): Promise<Answer> {
     const isAllowed = changes.enabled === false && Object.keys(changes).length === 1;
     if (!isAllowed) throw conflict(MALFORMED);
@@ -282,7 +282,7 @@ function newKey(
     /** Scopes that a key gets if the call does not name any scopes. */
     scopes: readonly string[];
     deployment: Generation;
-    now: number;
+    now: EpochMillis;
   },
 ): ApiKey {
   return {
@@ -325,7 +325,12 @@ function requireAllowed(key: ApiKey, changes: Changes): void {
  * @param now epoch milliseconds
  * @throws ServiceError 409 if the policy forbids the new expiry
  */
-function withChanges(key: ApiKey, changes: Changes, now: number, { maxIdleDays, policy }: KeyRules): ApiKey {
+function withChanges(
+  key: ApiKey,
+  changes: Changes,
+  now: EpochMillis,
+  { maxIdleDays, policy }: KeyRules,
+): ApiKey {
   const { expiresAt = key.validUntil, description = key.description, ...rest } = changes;
   const { networks = key.networks ?? [] } = rest;
   const edited: ApiKey = {
@@ -353,7 +358,12 @@ function withChanges(key: ApiKey, changes: Changes, now: number, { maxIdleDays, 
 }
 
 /** Returns the edited key, and records in it who enabled it or set its trust rules. */
-function withActor(edited: ApiKey, key: ApiKey, changes: Changes, edit: { at: number; by: string }): ApiKey {
+function withActor(
+  edited: ApiKey,
+  key: ApiKey,
+  changes: Changes,
+  edit: { at: EpochMillis; by: string },
+): ApiKey {
   return {
     ...edited,
     ...(changes.enabled && (!isWanted(key) || isAwakened(key, edited)) && { lastEnabled: edit }),

@@ -2,7 +2,7 @@ import { OF_PEOPLE } from '../domain/access.ts';
 import { cloudEventOf } from '../domain/cloud-event.ts';
 import { accessEnded, conflict } from '../domain/errors.ts';
 import { newEvent } from '../domain/events.ts';
-import type { Clock } from '../domain/expiry.ts';
+import type { Clock, EpochMillis } from '../domain/expiry.ts';
 import { newUlid } from '../domain/mint.ts';
 import { requireAdministrator } from '../domain/people.ts';
 import type { AccessJob, AccessRecord, HeldKey, PersonId } from '../domain/records.ts';
@@ -128,7 +128,7 @@ export function peopleRoutes(
 }
 
 /** Returns a new job. If an earlier job that disables keys has not finished, the new job also disables keys. */
-function newJob(now: number, keys: AccessJob['keys'], earlier: AccessJob | undefined): AccessJob {
+function newJob(now: EpochMillis, keys: AccessJob['keys'], earlier: AccessJob | undefined): AccessJob {
   const isUnfinished = earlier?.keys === 'disable' && earlier.finishedAt === undefined;
   return { id: newUlid(now), keys: isUnfinished ? 'disable' : keys, found: 0, disabled: 0 };
 }

@@ -1,7 +1,13 @@
 import { scopeOf } from '../domain/check.ts';
 import { accessEnded, notFound } from '../domain/errors.ts';
 import { newEvent } from '../domain/events.ts';
-import { type Clock, expiryOfTemporaryToken, isoTime } from '../domain/expiry.ts';
+import {
+  type Clock,
+  type EpochMillis,
+  expiryOfTemporaryToken,
+  isoTime,
+  toSeconds,
+} from '../domain/expiry.ts';
 import { isUlid } from '../domain/identifiers.ts';
 import { mintCredential, newUlid } from '../domain/mint.ts';
 import { type Person, visibleTo } from '../domain/people.ts';
@@ -51,7 +57,7 @@ export function temporaryTokenRoutes(
         // Store the scopes as a check will return them: without duplicates, and in the order in which the stack defines
         // them.
         scopes: effectiveScopes(input.scopes, undefined, known),
-        issuedAt: Math.floor(now / 1000),
+        issuedAt: toSeconds(now),
         expiresAt: expiryOfTemporaryToken(now),
       };
       const { id, expiresAt, scope } = shown(temporaryToken, known);
@@ -125,7 +131,7 @@ export function temporaryTokenRoutes(
   async function temporaryTokenOf(
     { person, params }: ManagementRequest,
     deployment: Generation,
-    now: number,
+    now: EpochMillis,
   ) {
     const isId = isUlid(params.tokenId);
     const temporaryToken = isId

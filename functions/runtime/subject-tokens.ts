@@ -4,7 +4,7 @@ import { get as getSecure } from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTPayload, jwtVerify } from 'jose';
 import { ServiceError, unavailable } from '../domain/errors.ts';
-import type { Clock } from '../domain/expiry.ts';
+import type { Clock, EpochMillis } from '../domain/expiry.ts';
 import type { TimeFault, Verification } from '../domain/subject-token.ts';
 import { algorithmsOf, entryOf, findIssuer, type TrustedIssuer } from '../domain/trust.ts';
 import { isPublicAddress } from './public-address.ts';
@@ -44,13 +44,13 @@ export type Resolve = (
 interface CachedKeys {
   keys: JSONWebKeySet;
   /** Time at which the keys were fetched, in epoch milliseconds. */
-  at: number;
+  at: EpochMillis;
 }
 
 interface Failure {
   cause: unknown;
   /** Time of the failure, in epoch milliseconds. */
-  at: number;
+  at: EpochMillis;
 }
 
 /** The stack's settings for its issuers. */
@@ -74,7 +74,7 @@ export function openTokenVerifier(
   const cache = new Map<string, CachedKeys>();
   const failures = new Map<string, Failure>();
 
-  async function keysOf(issuer: string, oldest: number): Promise<CachedKeys> {
+  async function keysOf(issuer: string, oldest: EpochMillis): Promise<CachedKeys> {
     const inline = inlineKeys.get(issuer);
     if (inline) return { keys: inline, at: clock() };
     const entry = findIssuer(issuers, issuer);

@@ -1,6 +1,6 @@
 import { dayOf } from '../domain/active-days.ts';
 import type { CheckStore } from '../domain/check.ts';
-import { isUnexpired } from '../domain/expiry.ts';
+import { type EpochMillis, type EpochSeconds, isUnexpired } from '../domain/expiry.ts';
 import type { UseOrigin } from '../domain/last-use.ts';
 import type { ApiKey, PersonId } from '../domain/records.ts';
 import {
@@ -49,7 +49,7 @@ export function checkStore(table: Table, issuer: string): CheckStore {
       });
       if (outcome.kind === 'done') return until;
       // Another use has extended the token further, or the token was deleted.
-      const expiresAt = outcome.reasons[0]?.Item?.expiresAt as number;
+      const expiresAt = outcome.reasons[0]?.Item?.expiresAt as EpochSeconds;
       return Number.isSafeInteger(expiresAt) && isUnexpired(expiresAt, now) ? expiresAt : undefined;
     },
 
@@ -61,7 +61,7 @@ export function checkStore(table: Table, issuer: string): CheckStore {
  * Returns when a person's access was ended. Uses one strongly consistent read.
  * @returns epoch milliseconds; undefined if access was never ended
  */
-export async function readEnd(table: Table, person: PersonId): Promise<number | undefined> {
+export async function readEnd(table: Table, person: PersonId): Promise<EpochMillis | undefined> {
   const key = personKey(person);
   return fromEnd(table, (await readTogether(table, [key]))(key));
 }
@@ -74,8 +74,8 @@ export async function readEnd(table: Table, person: PersonId): Promise<number | 
 export async function recordUse(
   table: Table,
   { deploymentId, ulid }: Pick<ApiKey, 'deploymentId' | 'ulid'>,
-  before: number,
-  now: number,
+  before: EpochMillis,
+  now: EpochMillis,
   from: UseOrigin,
 ): Promise<void> {
   await updateItem(table, {
@@ -88,11 +88,11 @@ export async function recordUse(
 }
 
 /** Returns the values of `LAST_USE`. @param now epoch milliseconds */
-function lastUse(now: number, { address, client }: UseOrigin) {
+function lastUse(now: EpochMillis, { address, client }: UseOrigin) {
   return { ':at': now, ':ip': address, ':agent': client };
 }
 
 /** Returns the values of `LAST_USE` and `ADD_DAY`. @param now epoch milliseconds */
-export function keyUse(now: number, from: UseOrigin) {
+export function keyUse(now: EpochMillis, from: UseOrigin) {
   return { ...lastUse(now, from), ':day': new Set([dayOf(now)]) };
 }

@@ -1,4 +1,5 @@
 import type { Deletions } from '../domain/deletion-limit.ts';
+import type { EpochMillis } from '../domain/expiry.ts';
 import { newUlid } from '../domain/mint.ts';
 import { registrationsPage } from './registrations.ts';
 import { deletionsKey, fromDeletions, parse, toDeletions } from './schema.ts';
@@ -26,7 +27,7 @@ export async function readDeletions(table: Table): Promise<StoredDeletions | 'ma
 export function deletionsWrite(
   next: Deletions,
   read: StoredDeletions | undefined,
-  now: number,
+  now: EpochMillis,
 ): Required<Pick<Write, 'Put'>> {
   const Item = toDeletions({ ...next, revision: newUlid(now) });
   if (!read) return { Put: { Item, ConditionExpression: 'attribute_not_exists(pk)' } };

@@ -1,7 +1,7 @@
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import type { DynamoDBRecord } from 'aws-lambda';
 import { EVENT_LIFETIME, type ServiceEvent } from '../domain/events.ts';
-import { isUnexpired } from '../domain/expiry.ts';
+import { type EpochMillis, isUnexpired } from '../domain/expiry.ts';
 import { timeOfUlid, ulidPrefix } from '../domain/mint.ts';
 import * as PARTITION from './partition-keys.ts';
 import { eventKey, fromEvent, parse, toEvent } from './schema.ts';
@@ -30,7 +30,7 @@ interface EventsPage {
   /** Maximum number of events to return. */
   limit: number;
   /** Current time in epoch milliseconds. */
-  now: number;
+  now: EpochMillis;
   /** Selects the events of one generation. @default all */
   generation?: string | undefined;
   filter?: EventFilter;
@@ -76,7 +76,7 @@ export async function listEvents(
 }
 
 /** Returns an ID that sorts before all unexpired events of the generation, or of all generations. */
-function firstEventId(generation: string | undefined, now: number): string {
+function firstEventId(generation: string | undefined, now: EpochMillis): string {
   const oldest = now - (EVENT_LIFETIME + 1) * 1000;
   const registered = generation === undefined ? 0 : timeOfUlid(generation) - CLOCK_DIFFERENCE;
   return ulidPrefix(Math.max(oldest, registered));

@@ -1,3 +1,4 @@
+import { type EpochMillis, toSeconds } from '../domain/expiry.ts';
 import type { IdempotencyRecord } from '../domain/records.ts';
 import { fromIdempotencyRecord, idempotencyKey, parse, toIdempotencyRecord } from './schema.ts';
 import { type Part, readItem, type Table, type Write } from './table.ts';
@@ -20,7 +21,7 @@ export async function readIdempotencyRecord(
  * @param record undefined if the call has no Idempotency-Key; there is then nothing to write
  * @param now epoch milliseconds
  */
-export function recordWrites(record: IdempotencyRecord | undefined, now: number): Write[] {
+export function recordWrites(record: IdempotencyRecord | undefined, now: EpochMillis): Write[] {
   if (!record) return [];
   const isNew = 'attribute_not_exists(pk)';
   const hasExpired = 'expiresAt <= :now';
@@ -29,7 +30,7 @@ export function recordWrites(record: IdempotencyRecord | undefined, now: number)
       Put: {
         Item: toIdempotencyRecord(record),
         ConditionExpression: `${isNew} OR ${hasExpired}`,
-        ExpressionAttributeValues: { ':now': Math.floor(now / 1000) },
+        ExpressionAttributeValues: { ':now': toSeconds(now) },
       },
     },
   ];

@@ -1,6 +1,7 @@
 import { latestEnd } from '../domain/access.ts';
 import { ERASED } from '../domain/erasure.ts';
 import type { ServiceEvent } from '../domain/events.ts';
+import type { EpochMillis } from '../domain/expiry.ts';
 import type { AccessJob, AccessRecord, HeldKey, PersonId, SignIn } from '../domain/records.ts';
 import * as PARTITION from './partition-keys.ts';
 import {
@@ -109,7 +110,7 @@ export async function endAccess(
  * The condition that a person's record has not changed since it was read. Only a later end of access can replace a
  * malformed record.
  */
-function unchanged(read: AccessRecord | 'malformed' | undefined, endedAt: number) {
+function unchanged(read: AccessRecord | 'malformed' | undefined, endedAt: EpochMillis) {
   if (read === undefined) return { ConditionExpression: 'attribute_not_exists(pk)' };
   return read === 'malformed'
     ? {

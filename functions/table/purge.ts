@@ -1,4 +1,5 @@
 import type { ServiceEvent } from '../domain/events.ts';
+import type { EpochMillis } from '../domain/expiry.ts';
 import * as PARTITION from './partition-keys.ts';
 import {
   apiKeyKey,
@@ -162,7 +163,11 @@ export async function deleteItems(table: Table, keys: ItemKey[]): Promise<void> 
  * @param now epoch milliseconds
  * @returns whether the marker already existed, which means that an earlier purge has not finished
  */
-export async function beginPurge(table: Table, target: DeploymentGeneration, now: number): Promise<boolean> {
+export async function beginPurge(
+  table: Table,
+  target: DeploymentGeneration,
+  now: EpochMillis,
+): Promise<boolean> {
   const wasMarked = await leaveMarker(table, target, now);
   const { deploymentId: id, generation } = target;
   const key = directoryKey(id);
@@ -189,7 +194,7 @@ export async function beginPurge(table: Table, target: DeploymentGeneration, now
 export async function leaveMarker(
   table: Table,
   { deploymentId, generation }: DeploymentGeneration,
-  now: number,
+  now: EpochMillis,
 ): Promise<boolean> {
   const marked = await updateItem(table, {
     Key: purgeMarkerKey(deploymentId, generation),
@@ -222,9 +227,9 @@ export async function endPurge(
  */
 export async function* unfinishedPurges(
   table: Table,
-  now: number,
+  now: EpochMillis,
   age: number,
-): AsyncGenerator<DeploymentGeneration & { createdAt: number | undefined }> {
+): AsyncGenerator<DeploymentGeneration & { createdAt: EpochMillis | undefined }> {
   const old = {
     KeyConditionExpression: 'pk = :purges',
     FilterExpression: 'NOT createdAt BETWEEN :from AND :to',

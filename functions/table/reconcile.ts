@@ -1,3 +1,4 @@
+import type { EpochMillis } from '../domain/expiry.ts';
 import { isDeploymentId } from '../domain/identifiers.ts';
 import type { Deployment, Generation } from '../domain/records.ts';
 import { entryWrites, unchangedSince } from './deployments.ts';
@@ -33,7 +34,7 @@ const BATCH = 100;
 /** The progress of a pass over a whole table. */
 export interface PassProgress {
   /** When the pass started, in epoch milliseconds. */
-  startedAt: number;
+  startedAt: EpochMillis;
   /** Position at which to continue; undefined if the pass has finished. */
   after: Item | undefined;
 }

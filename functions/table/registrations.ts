@@ -1,3 +1,4 @@
+import { type EpochMillis, expiryAfter } from '../domain/expiry.ts';
 import type { Deployment } from '../domain/records.ts';
 import * as PARTITION from './partition-keys.ts';
 import {
@@ -83,10 +84,10 @@ export async function registrationsPage(
 export function registrationWrite(
   next: Registration,
   known: Registration | MalformedRegistration | undefined,
-  now: number,
+  now: EpochMillis,
 ): Required<Pick<Write, 'Put'>> {
   // The service remembers a deletion only for a limited time, but a Deployment for as long as it exists.
-  const expiresAt = next.isPresent ? undefined : Math.ceil(now / 1000) + MEMORY;
+  const expiresAt = next.isPresent ? undefined : expiryAfter(now, MEMORY);
   const Item = toRegistration(next, expiresAt);
   if (!known) return { Put: { Item, ConditionExpression: 'attribute_not_exists(pk)' } };
   return { Put: { Item, ...isAsRead('stored' in known ? known.stored : known) } };

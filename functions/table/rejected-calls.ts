@@ -1,4 +1,5 @@
 import type { ServiceEvent } from '../domain/events.ts';
+import { type EpochMillis, type EpochSeconds, expiryAfter } from '../domain/expiry.ts';
 import type { RejectedCall, RejectedCalls } from '../domain/records.ts';
 import { hashOf } from '../domain/secrets.ts';
 import * as PARTITION from './partition-keys.ts';
@@ -28,7 +29,7 @@ const keyOf = ({ type, principal }: Caller, hour: string) =>
   rejectedCallsKey(hashOf(JSON.stringify([type, principal])), hour);
 
 /** @param at epoch milliseconds */
-const hourOf = (at: number) => new Date(at).toISOString().slice(0, 13);
+const hourOf = (at: EpochMillis) => new Date(at).toISOString().slice(0, 13);
 
 const SET_COMMON = 'SET principal = :principal, principalType = :type, expiresAt = :expiresAt';
 
@@ -42,10 +43,11 @@ export async function countRejectedCall(
 ): Promise<void> {
   const Key = keyOf(caller, hourOf(call.at));
   const { count, last } = rejectedCallsAttributes(deploymentId);
+  const expiresAt: EpochSeconds = expiryAfter(call.at + HOUR, LIFETIME);
   const values = {
     ':principal': caller.principal,
     ':type': caller.type,
-    ':expiresAt': Math.ceil((call.at + HOUR) / 1000) + LIFETIME,
+    ':expiresAt': expiresAt,
     ':one': 1,
   };
   const isCounted = await isUpdated(
@@ -82,7 +84,7 @@ export async function countRejectedCall(
  * Returns the rejected calls of all past hours, but not of the current hour, because its items still change.
  * @param now epoch milliseconds
  */
-export async function* endedRejectedCalls(table: Table, now: number): AsyncGenerator<RejectedCalls> {
+export async function* endedRejectedCalls(table: Table, now: EpochMillis): AsyncGenerator<RejectedCalls> {
   const current = hourOf(now);
   for await (const { items } of queryPages(table, inPartition(PARTITION.rejectedCalls, ''))) {
     for (const item of items) {

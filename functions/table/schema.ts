@@ -9,6 +9,7 @@ import { typedActor } from '../domain/actors.ts';
 import type { CheckedTemporaryToken, TokenRecords } from '../domain/check.ts';
 import type { Deletions } from '../domain/deletion-limit.ts';
 import type { ServiceEvent } from '../domain/events.ts';
+import type { EpochMillis, EpochSeconds } from '../domain/expiry.ts';
 import { type Credential, isDeploymentId, isUlid } from '../domain/identifiers.ts';
 import type { LastUse, UseOrigin } from '../domain/last-use.ts';
 import type {
@@ -554,11 +555,14 @@ export function fromIdempotencyRecord(
 }
 
 /**
- * Returns when a person's access was ended, in epoch milliseconds. If the record is malformed, every temporary token is
+ * Returns when a person's access was ended. If the record is malformed, every temporary token is
  * rejected.
  * @returns undefined if there is no item
  */
-export function fromEnd(reader: { onMalformed: OnMalformed }, item: Item | undefined): number | undefined {
+export function fromEnd(
+  reader: { onMalformed: OnMalformed },
+  item: Item | undefined,
+): EpochMillis | undefined {
   return item && (parse(reader, item, endOf) ?? Infinity);
 }
 
@@ -684,8 +688,11 @@ export interface Registration {
   row: Record<string, unknown>;
 }
 
-/** @param expiresAt time until which a deletion is remembered, in epoch seconds */
-export function toRegistration({ id, ...attributes }: Registration, expiresAt: number | undefined): Item {
+/** @param expiresAt time until which a deletion is remembered */
+export function toRegistration(
+  { id, ...attributes }: Registration,
+  expiresAt: EpochSeconds | undefined,
+): Item {
   return { ...registrationKey(id), ...attributes, expiresAt };
 }
 
@@ -776,7 +783,7 @@ export function generationOfMarker(item: Item): { deploymentId: string; generati
 /** Returns the progress of a pass. `after` is a key of the table that the pass reads. */
 export function fromPassProgress(
   item: Item | undefined,
-): { startedAt: number; after: Record<string, unknown> | undefined } | undefined {
+): { startedAt: EpochMillis; after: Record<string, unknown> | undefined } | undefined {
   return parsed(item, (it) => ({
     startedAt: required(it.startedAt, is.whole),
     after: optional(it.after, isFields),
@@ -815,18 +822,18 @@ export function toDeletions({
 
 /** The progress of a restore, stored in the target table. */
 export interface RestoreRecord {
-  /** When the restore started, in epoch milliseconds. */
-  startedAt: number;
-  /** When the restore finished, in epoch milliseconds. */
-  finishedAt?: number | undefined;
+  /** When the restore started. */
+  startedAt: EpochMillis;
+  /** When the restore finished. */
+  finishedAt?: EpochMillis | undefined;
   /** Options of the restore; undefined for a restore by an earlier version. */
   options?: RestoreOptions | undefined;
 }
 
 /** The options that decide what a restore does with a backup. */
 export interface RestoreOptions {
-  /** Time of the backup, in epoch milliseconds. */
-  point: number;
+  /** Time of the backup. */
+  point: EpochMillis;
   /** Actors whose changes the restore does not reapply, sorted. */
   ignored: string[];
   disablesAll: boolean;
@@ -849,8 +856,8 @@ export function fromRestoreRecord(item: Item | undefined): RestoreRecord | undef
   }));
 }
 
-/** Returns when a Deployment was deleted, in epoch milliseconds. */
-export function fromMarker(item: Item | undefined): { createdAt: number } | undefined {
+/** Returns when a Deployment was deleted. */
+export function fromMarker(item: Item | undefined): { createdAt: EpochMillis } | undefined {
   const isMarker = item && generationOfMarker(item);
   return isMarker && parsed(item, (it) => ({ createdAt: required(it.createdAt, is.whole) }));
 }

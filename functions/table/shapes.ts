@@ -1,3 +1,4 @@
+import type { EpochSeconds } from '../domain/expiry.ts';
 import { isUlid } from '../domain/identifiers.ts';
 
 /**
@@ -14,6 +15,6 @@ export const flag = (value: unknown): value is boolean => typeof value === 'bool
 export const whole = (value: unknown): value is number =>
   Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 8.64e15;
 /** Reports whether a value is a time in epoch seconds. */
-export const seconds = (value: unknown): value is number => whole(value) && value <= 8.64e12;
+export const seconds = (value: unknown): value is EpochSeconds => whole(value) && value <= 8.64e12;
 export const texts = (value: unknown): value is string[] => Array.isArray(value) && value.every(text);
 export const ulid = (value: unknown): value is string => text(value) && isUlid(value);

@@ -8,6 +8,7 @@ import {
 import type { DynamoDBRecord } from 'aws-lambda';
 import { attributesOf, type DeploymentsSource, RejectedRow, type Row } from '../domain/deployments-source.ts';
 import { unavailable } from '../domain/errors.ts';
+import type { EpochMillis } from '../domain/expiry.ts';
 import { sdkFailure } from './sdk-transport.ts';
 import type { RetryPolicy } from './table.ts';
 
@@ -21,7 +22,7 @@ export interface RowChange {
   /** Sequence number from the stream, with up to 40 digits. */
   sequenceNumber: string | undefined;
   /** Time of the change in epoch milliseconds, with a resolution of one second. */
-  at: number;
+  at: EpochMillis;
   before: Row | undefined;
   after: Row | undefined;
 }

@@ -1,5 +1,5 @@
 import type { ServiceEvent } from '../domain/events.ts';
-import { isUnexpired } from '../domain/expiry.ts';
+import { type EpochMillis, isUnexpired } from '../domain/expiry.ts';
 import type { Deployment, Generation, IdempotencyRecord, SignIn, TemporaryToken } from '../domain/records.ts';
 import { isRepeated, recordWrites } from './idempotency.ts';
 import * as PARTITION from './partition-keys.ts';
@@ -21,7 +21,7 @@ interface Listing {
   /** ULID of the token to start after. */
   after: string | undefined;
   /** Current time in epoch milliseconds. The listing omits expired tokens even before TTL deletes them. */
-  now: number;
+  now: EpochMillis;
 }
 
 /** Maximum number of queries for one page: one query of the page's size, and one query of 1 MB. */
@@ -66,7 +66,7 @@ export async function readTemporaryToken(
   table: Table,
   { id, generation }: Generation,
   ulid: string,
-  now: number,
+  now: EpochMillis,
 ): Promise<TemporaryToken | MalformedTemporaryToken | undefined> {
   for await (const { items } of queryPages(
     table,

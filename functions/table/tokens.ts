@@ -1,5 +1,6 @@
 import type { TokenRecords } from '../domain/check.ts';
 import type { ServiceEvent } from '../domain/events.ts';
+import type { EpochMillis } from '../domain/expiry.ts';
 import type { Credential } from '../domain/identifiers.ts';
 import type { LastUse, UseOrigin } from '../domain/last-use.ts';
 import type { ApiKey, Generation, SecretHash, Token } from '../domain/records.ts';
@@ -100,7 +101,7 @@ export interface FirstUse {
    */
   event?: ServiceEvent | undefined;
   /** Current time in epoch milliseconds. */
-  now: number;
+  now: EpochMillis;
   from: UseOrigin;
 }
 
@@ -180,7 +181,7 @@ export async function recordSecretUse(
     now,
     from,
     event,
-  }: { before: number; now: number; from: UseOrigin; event?: ServiceEvent | undefined },
+  }: { before: EpochMillis; now: EpochMillis; from: UseOrigin; event?: ServiceEvent | undefined },
 ): Promise<void> {
   const isDue = '(attribute_not_exists(#lastUse) OR #lastUse <= :before)';
   const update = {

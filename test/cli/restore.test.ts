@@ -20,6 +20,7 @@ import { allEvents } from '../../functions/table/restore.ts';
 import { makeTable } from '../support/engine.ts';
 import { DAY, inProcess, must, partsOf, startTable } from '../support/in-process.ts';
 import { restoration, stoppingAfter } from '../support/interrupted.ts';
+import { seconds } from '../support/records.ts';
 import type { CreatedKey } from '../support/stack.ts';
 import type { TestTable } from '../support/store.ts';
 
@@ -222,7 +223,7 @@ describe('restore repairs a table after point-in-time recovery', () => {
         actor: { principal, type, address: '', requestId: '' },
         createdAt: POINT + sequence,
         data: { keyId: key.id, changed: ['enabled'] },
-        expiresAt: 0,
+        expiresAt: seconds(0),
       });
       const type = principal === 'anonymous' ? 'anonymous' : 'system';
       const events = [of('person', 1), of(type, 2)];

@@ -11,6 +11,7 @@ import {
 import { formatKeyId } from '../../functions/domain/identifiers.ts';
 import { mintCredential } from '../../functions/domain/mint.ts';
 import { hashOf } from '../../functions/domain/secrets.ts';
+import { seconds } from '../support/records.ts';
 
 const NOW = 1_800_000_000_000;
 const SECOND = NOW / 1000;
@@ -30,13 +31,18 @@ const RULES: CheckRules = {
 const deployment = { generation: ULID };
 const key = { generation: ULID, epoch: 3, enabled: true, scopes: ['airflow:read', 'code:deploy'] };
 /** A token that is not yet due for an extension. */
-const token = { generation: ULID, epoch: 3, issuedAt: SECOND - 60, expiresAt: SECOND + DAY };
+const token = {
+  generation: ULID,
+  epoch: 3,
+  issuedAt: seconds(SECOND - 60),
+  expiresAt: seconds(SECOND + DAY),
+};
 const temporaryToken = {
   generation: ULID,
   sub: 'ada',
   scopes: ['airflow:read'],
-  issuedAt: SECOND - 60,
-  expiresAt: SECOND + 1,
+  issuedAt: seconds(SECOND - 60),
+  expiresAt: seconds(SECOND + 1),
 };
 const GOOD: TokenRecords = { deployment, key, token };
 
@@ -63,8 +69,8 @@ describe('A check allows a call with a valid access token', () => {
         principalType: 'api_key',
         deploymentId: 'etl',
         scopes: ['code:deploy', 'airflow:read'],
-        issuedAt: SECOND - 60,
-        expiresAt: SECOND + DAY,
+        issuedAt: seconds(SECOND - 60),
+        expiresAt: seconds(SECOND + DAY),
       },
     });
     expect(store.read).toHaveBeenCalledExactlyOnceWith(OF_TOKEN, hashOf(TOKEN));
@@ -80,12 +86,12 @@ describe('A check allows a call with a valid access token', () => {
 
   it("a check returns the key's expiry, rounded to whole seconds, when the key expires before the token", async () => {
     const { use } = setUp({ ...GOOD, key: { ...key, validUntil: NOW + 60_500 } });
-    expect(await use()).toMatchObject({ allowed: true, access: { expiresAt: SECOND + 60 } });
+    expect(await use()).toMatchObject({ allowed: true, access: { expiresAt: seconds(SECOND + 60) } });
   });
 
   it('a check returns the end of the maximum token lifetime as the expiry if it is the earliest limit', async () => {
     const { use } = setUp(GOOD, { maxTokenLifetime: 100 });
-    expect(await use()).toMatchObject({ allowed: true, access: { expiresAt: SECOND + 40 } });
+    expect(await use()).toMatchObject({ allowed: true, access: { expiresAt: seconds(SECOND + 40) } });
   });
 });
 
@@ -101,8 +107,8 @@ describe('A check allows a call with a valid temporary token', () => {
         principalType: 'person',
         deploymentId: 'etl',
         scopes: ['airflow:read'],
-        issuedAt: SECOND - 60,
-        expiresAt: SECOND + 1,
+        issuedAt: seconds(SECOND - 60),
+        expiresAt: seconds(SECOND + 1),
       },
     });
     expect(store.extend).not.toHaveBeenCalled();
@@ -117,7 +123,11 @@ describe('A check allows a call with a valid temporary token', () => {
       'generation',
       { deployment: { generation: OTHER }, temporaryToken },
     ],
-    ['at its expiry', 'expired', { deployment, temporaryToken: { ...temporaryToken, expiresAt: SECOND } }],
+    [
+      'at its expiry',
+      'expired',
+      { deployment, temporaryToken: { ...temporaryToken, expiresAt: seconds(SECOND) } },
+    ],
   ])('denies a temporary token %s (reason: %s)', async (_, reason, these) => {
     expect(await setUp(these).use(TEMPORARY)).toStrictEqual(refused(reason, `dkx_etl_${ULID}`));
   });
@@ -146,7 +156,7 @@ describe('A check denies a call with an invalid access token', () => {
     ['of an earlier epoch', 'revoked', { deployment, key: { ...key, epoch: 4 }, token }],
     ['of a later epoch', 'revoked', { deployment, key: { ...key, epoch: 2 }, token }],
     ['whose key is disabled', 'disabled', { deployment, key: { ...key, enabled: false }, token }],
-    ['at its expiry', 'expired', { deployment, key, token: { ...token, expiresAt: SECOND } }],
+    ['at its expiry', 'expired', { deployment, key, token: { ...token, expiresAt: seconds(SECOND) } }],
     ['whose key has expired', 'expired', { deployment, key: { ...key, validUntil: NOW }, token }],
   ])('denies a token %s (reason: %s)', async (_, reason, records) => {
     const { store, use } = setUp(records);
@@ -180,7 +190,7 @@ describe('A check denies a call with an invalid access token', () => {
     const { store, use } = setUp({
       ...GOOD,
       key: { ...key, networks: ['192.0.2.0/24'] },
-      token: { ...token, expiresAt: SECOND + 60 },
+      token: { ...token, expiresAt: seconds(SECOND + 60) },
     });
     expect(await use(TOKEN, { scopes: [], address: '198.51.100.1' })).toStrictEqual(refused('network'));
     expect(await use(TOKEN, { scopes: [] })).toStrictEqual(refused('network'));
@@ -189,7 +199,7 @@ describe('A check denies a call with an invalid access token', () => {
   });
 
   it('denies a call whose token lacks one of the required scopes, without extending the token', async () => {
-    const { store, use } = setUp({ ...GOOD, token: { ...token, expiresAt: SECOND + 60 } });
+    const { store, use } = setUp({ ...GOOD, token: { ...token, expiresAt: seconds(SECOND + 60) } });
     expect(await use(TOKEN, { scopes: ['code:deploy', 'airflow:write'] })).toStrictEqual(refused('scope'));
     expect(store.extend).not.toHaveBeenCalled();
     expect(await use(TOKEN, { scopes: ['code:deploy', 'airflow:read'] })).toMatchObject({ allowed: true });
@@ -197,13 +207,13 @@ describe('A check denies a call with an invalid access token', () => {
 });
 
 describe('A check extends the access token and records the use', () => {
-  const due = { ...GOOD, token: { ...token, expiresAt: SECOND + 60 } };
+  const due = { ...GOOD, token: { ...token, expiresAt: seconds(SECOND + 60) } };
   const from = { address: '192.0.2.1', client: 'curl/8.5.0' };
   const demand = { scopes: [], address: '192.0.2.1', userAgent: 'curl/8.5.0 (linux)' };
 
   it('extends the access token and records the use on its key', async () => {
     const { store, use } = setUp(due);
-    expect(await use(TOKEN, demand)).toMatchObject({ access: { expiresAt: SECOND + DAY + 300 } });
+    expect(await use(TOKEN, demand)).toMatchObject({ access: { expiresAt: seconds(SECOND + DAY + 300) } });
     expect(store.extend).toHaveBeenCalledExactlyOnceWith(
       OF_TOKEN,
       hashOf(TOKEN),
@@ -228,8 +238,8 @@ describe('A check extends the access token and records the use', () => {
 
   it('returns the later expiry if a concurrent check has already extended the token', async () => {
     const { store, use } = setUp(due);
-    store.extend.mockResolvedValue(SECOND + 2 * DAY);
-    expect(await use()).toMatchObject({ access: { expiresAt: SECOND + 2 * DAY } });
+    store.extend.mockResolvedValue(seconds(SECOND + 2 * DAY));
+    expect(await use()).toMatchObject({ access: { expiresAt: seconds(SECOND + 2 * DAY) } });
   });
 
   it('denies a call when its token is deleted between the read and the write', async () => {
@@ -251,7 +261,7 @@ describe('A check extends the access token and records the use', () => {
   });
 
   it('a check waits until the use is recorded on the key, even if extending the token fails', async () => {
-    for (const end of [async () => SECOND + 60, async () => Promise.reject(new Error('down'))]) {
+    for (const end of [async () => seconds(SECOND + 60), async () => Promise.reject(new Error('down'))]) {
       const { store, use } = setUp(due);
       let isNoted = false;
       store.extend.mockImplementation(end);

@@ -1,17 +1,32 @@
 import fc from 'fast-check';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import {
+  type EpochMillis,
+  type EpochSeconds,
+  expiryAfter,
   expiryOfExtension,
   expiryOfIssue,
   expiryOfTemporaryToken,
   IDEMPOTENCY_LIFETIME,
   isUnexpired,
   type Lifetimes,
+  toMillis,
+  toSeconds,
 } from '../../functions/domain/expiry.ts';
+import { toRegistration } from '../../functions/table/schema.ts';
+import { seconds as isSeconds, whole } from '../../functions/table/shapes.ts';
+import { apiKey, event, GENERATION, record, seconds, temporaryToken, token } from '../support/records.ts';
 
 const NOW = 1_800_000_000_000;
 const DAY = 24 * 60 * 60;
 const standard: Lifetimes = { tokenLifetime: DAY, slideInterval: 300 };
+const REGISTRATION = {
+  id: 'etl',
+  lastChange: '1'.padStart(40, '0'),
+  generation: GENERATION,
+  isPresent: false,
+  row: { id: { S: 'etl' } },
+};
 const exact: Lifetimes = { tokenLifetime: DAY, slideInterval: 0 };
 
 const moments = fc.integer({ min: NOW, max: NOW + 1000 * DAY * 1000 });
@@ -21,7 +36,7 @@ const lifetimes: fc.Arbitrary<Lifetimes> = fc.record({
 });
 
 it('a token is valid before the second of its expiry, and expired from that second on', () => {
-  const expiresAt = NOW / 1000;
+  const expiresAt = seconds(NOW / 1000);
   expect(isUnexpired(expiresAt, NOW - 1)).toBe(true);
   expect(isUnexpired(expiresAt, NOW)).toBe(false);
   expect(isUnexpired(expiresAt, NOW + 1)).toBe(false);
@@ -33,20 +48,20 @@ it('a new token is valid for the configured token lifetime, rounded up to the se
 });
 
 it('a use extends a token from the second after its issue on', () => {
-  const token = { issuedAt: NOW / 1000, expiresAt: expiryOfIssue(NOW, standard) };
+  const token = { issuedAt: seconds(NOW / 1000), expiresAt: expiryOfIssue(NOW, standard) };
   expect(expiryOfExtension(token, NOW, standard)).toBeUndefined();
   expect(expiryOfExtension(token, NOW + 1000, standard)).toBe(NOW / 1000 + 1 + DAY + 300);
 });
 
 it('several uses within one slide interval extend a token only once', () => {
-  const token = { issuedAt: NOW / 1000, expiresAt: NOW / 1000 + DAY + 300 };
+  const token = { issuedAt: seconds(NOW / 1000), expiresAt: seconds(NOW / 1000 + DAY + 300) };
   expect(expiryOfExtension(token, NOW, standard)).toBeUndefined();
   expect(expiryOfExtension(token, NOW + 300_000, standard)).toBeUndefined();
   expect(expiryOfExtension(token, NOW + 300_001, standard)).toBe(NOW / 1000 + 301 + DAY + 300);
 });
 
 it('with a slide interval of 0, each use extends a token to exactly one lifetime later, rounded up', () => {
-  const token = { issuedAt: NOW / 1000, expiresAt: NOW / 1000 + DAY };
+  const token = { issuedAt: seconds(NOW / 1000), expiresAt: seconds(NOW / 1000 + DAY) };
   expect(expiryOfExtension(token, NOW + 1, exact)).toBe(NOW / 1000 + DAY + 1);
   expect(expiryOfExtension(token, NOW + 1000, exact)).toBe(NOW / 1000 + DAY + 1);
 });
@@ -55,7 +70,7 @@ it('a used token stays valid for one lifetime, or at most one slide interval and
   fc.assert(
     fc.property(lifetimes, moments, fc.nat(100 * DAY * 1000), (rules, issue, later) => {
       const use = issue + later;
-      const token = { issuedAt: Math.floor(issue / 1000), expiresAt: expiryOfIssue(issue, rules) };
+      const token = { issuedAt: toSeconds(issue), expiresAt: expiryOfIssue(issue, rules) };
       fc.pre(isUnexpired(token.expiresAt, use));
       const expiresAt = expiryOfExtension(token, use, rules) ?? token.expiresAt;
       expect(expiresAt * 1000).toBeGreaterThanOrEqual(use + rules.tokenLifetime * 1000);
@@ -67,10 +82,14 @@ it('a used token stays valid for one lifetime, or at most one slide interval and
 
 it('no use extends a token beyond the maximum token lifetime', () => {
   const capped: Lifetimes = { ...standard, maxTokenLifetime: 2 * DAY };
-  const issuedAt = NOW / 1000;
+  const issuedAt = seconds(NOW / 1000);
   const near = NOW + 1.5 * DAY * 1000;
-  expect(expiryOfExtension({ issuedAt, expiresAt: near / 1000 + 60 }, near, capped)).toBe(issuedAt + 2 * DAY);
-  expect(expiryOfExtension({ issuedAt, expiresAt: issuedAt + 2 * DAY }, near, capped)).toBeUndefined();
+  expect(expiryOfExtension({ issuedAt, expiresAt: seconds(near / 1000 + 60) }, near, capped)).toBe(
+    issuedAt + 2 * DAY,
+  );
+  expect(
+    expiryOfExtension({ issuedAt, expiresAt: seconds(issuedAt + 2 * DAY) }, near, capped),
+  ).toBeUndefined();
   expect(expiryOfIssue(NOW, { ...standard, maxTokenLifetime: 60 })).toBe(issuedAt + 60);
 });
 
@@ -81,4 +100,45 @@ it("a temporary token is valid for 24 hours, regardless of the stack's lifetimes
 
 it('the service remembers an Idempotency-Key for 24 hours', () => {
   expect(IDEMPOTENCY_LIFETIME).toBe(DAY);
+});
+
+describe('the types of times', () => {
+  const now: EpochMillis = NOW;
+  const expiresAt: EpochSeconds = expiryAfter(now, DAY);
+
+  // The compiler checks these cases: it reports an error if the line after an @ts-expect-error is valid.
+  it('a TTL attribute does not accept milliseconds, nor a number whose unit is unknown', () => {
+    const milliseconds = NOW + DAY * 1000;
+    // @ts-expect-error: milliseconds
+    expect(token({ expiresAt: now })).toBeDefined();
+    // @ts-expect-error: a plain number
+    expect(token({ expiresAt: milliseconds })).toBeDefined();
+    // @ts-expect-error: milliseconds
+    expect(temporaryToken({ expiresAt: now })).toBeDefined();
+    // @ts-expect-error: milliseconds
+    expect(record({ expiresAt: now })).toBeDefined();
+    // @ts-expect-error: milliseconds
+    expect(event({ expiresAt: now })).toBeDefined();
+    // @ts-expect-error: milliseconds
+    expect(toRegistration(REGISTRATION, now)).toBeDefined();
+    expect(token({ expiresAt }).expiresAt).toBe(NOW / 1000 + DAY);
+  });
+
+  it('the time of a key and the current time do not accept seconds', () => {
+    // @ts-expect-error: seconds
+    expect(apiKey({ validUntil: expiresAt })).toBeDefined();
+    // @ts-expect-error: seconds
+    expect(isUnexpired(expiresAt, expiresAt)).toBe(true);
+    // @ts-expect-error: the arguments are in the wrong order
+    expect(isUnexpired(now, expiresAt)).toBe(true);
+    expect(apiKey({ validUntil: toMillis(expiresAt) }).validUntil).toBe(NOW + DAY * 1000);
+  });
+
+  it('attributes that were read from the table have the type that their check proves', () => {
+    const value: unknown = NOW / 1000;
+    // @ts-expect-error: this check does not prove that the value is in seconds
+    const unproven: EpochSeconds | undefined = whole(value) ? value : undefined;
+    const proven: EpochSeconds | undefined = isSeconds(value) ? value : undefined;
+    expect([unproven, proven]).toStrictEqual([value, value]);
+  });
 });

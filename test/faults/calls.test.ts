@@ -1,6 +1,7 @@
 import { BatchWriteCommand, GetCommand } from '@aws-sdk/lib-dynamodb';
 import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ServiceError } from '../../functions/domain/errors.ts';
+import { expiryAfter, toSeconds } from '../../functions/domain/expiry.ts';
 import { formatKeyId } from '../../functions/domain/identifiers.ts';
 import { mintCredential, newUlid } from '../../functions/domain/mint.ts';
 import { hashOf, tokenIdOf } from '../../functions/domain/secrets.ts';
@@ -404,7 +405,7 @@ function nextWorld(): World {
 /** The partition of a Deployment with two keys, a token and a temporary token. */
 function itemsOf({ id, key, trusting, token, temporary, temporaryId, generation }: World): Item[] {
   const of = { deploymentId: id, generation, createdAt: early };
-  const times = { issuedAt: Math.floor(early / 1000), expiresAt: Math.ceil(early / 1000) + DAY };
+  const times = { issuedAt: toSeconds(early), expiresAt: expiryAfter(early, DAY) };
   const ulid = key.id.slice(-26);
   const secrets = [{ hash: hashOf(key.secret), createdAt: early }];
   const rules = [{ issuer: ISSUER, claims: { sub: 'pipeline' }, singleUse: true }];

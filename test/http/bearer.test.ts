@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { bearerToken } from '../../functions/http/bearer.ts';
 import { contextOf } from '../../functions/http/context.ts';
+import { seconds } from '../support/records.ts';
 
 it.each([
   ['Bearer abc', 'abc'],
@@ -39,8 +40,8 @@ it('the authorizer passes details about the caller to the API as flat strings', 
     principalType: 'api_key' as const,
     deploymentId: 'etl',
     scopes: ['code:deploy'],
-    issuedAt: 1_800_000_000,
-    expiresAt: 1_800_086_400,
+    issuedAt: seconds(1_800_000_000),
+    expiresAt: seconds(1_800_086_400),
   };
   expect(contextOf(access)).toStrictEqual({
     principalId: 'dk_etl_X',

@@ -1,5 +1,6 @@
 import type { APIGatewayProxyEvent, APIGatewayProxyEventV2WithLambdaAuthorizer } from 'aws-lambda';
 import { describe, expect, it } from 'vitest';
+import { expiryAfter, toSeconds } from '../../functions/domain/expiry.ts';
 import { mintCredential } from '../../functions/domain/mint.ts';
 import { authorizer } from '../../functions/routes/authorize.ts';
 import { callerOf } from '../../infra/example/handlers/caller.ts';
@@ -29,7 +30,7 @@ const authorize = authorizer({
     read: async () => ({
       deployment: { generation: ULID },
       key: { generation: ULID, epoch: 0, enabled: true, scopes: ['code:deploy'] },
-      token: { generation: ULID, epoch: 0, issuedAt: NOW / 1000, expiresAt: NOW / 1000 + 86_400 },
+      token: { generation: ULID, epoch: 0, issuedAt: toSeconds(NOW), expiresAt: expiryAfter(NOW, 86_400) },
       readEnd: async () => undefined,
     }),
     extend: async (_credential, _hash, until) => until,

@@ -8,6 +8,7 @@ import type { AuthorizerEvent } from '../../functions/http/authorizer-event.ts';
 import { authorizer } from '../../functions/routes/authorize.ts';
 import { httpEvent, restEvent, tokenEvent } from '../support/events.ts';
 import { mistyped } from '../support/mistyped.ts';
+import { seconds } from '../support/records.ts';
 
 const NOW = Date.parse('2027-01-15T08:00:00Z');
 const ULID = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
@@ -45,11 +46,16 @@ const SIMPLE_REFUSAL = { isAuthorized: false, context: {} };
 const GOOD: TokenRecords = {
   deployment: { generation: ULID },
   key: { generation: ULID, epoch: 0, enabled: true, scopes: ['code:deploy'] },
-  token: { generation: ULID, epoch: 0, issuedAt: NOW / 1000 - 3600, expiresAt: NOW / 1000 + 60 },
+  token: {
+    generation: ULID,
+    epoch: 0,
+    issuedAt: seconds(NOW / 1000 - 3600),
+    expiresAt: seconds(NOW / 1000 + 60),
+  },
 };
 const EXPIRED: TokenRecords = {
   ...GOOD,
-  token: { generation: ULID, epoch: 0, issuedAt: NOW / 1000 - 3600, expiresAt: NOW / 1000 },
+  token: { generation: ULID, epoch: 0, issuedAt: seconds(NOW / 1000 - 3600), expiresAt: seconds(NOW / 1000) },
 };
 
 function setUp(records: TokenRecords = GOOD) {

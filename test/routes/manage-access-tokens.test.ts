@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { BatchWriteCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { expiryAfter, toSeconds } from '../../functions/domain/expiry.ts';
 import { mintCredential, newUlid } from '../../functions/domain/mint.ts';
 import { hashOf } from '../../functions/domain/secrets.ts';
 import { toToken } from '../../functions/table/schema.ts';
@@ -82,7 +83,7 @@ async function seed({ id, key }: World, count: number, attributes: object): Prom
   const all = Array.from({ length: count }, () => {
     const hash = hashOf(mintCredential('token', id, ulid));
     const generation = String(deployment?.generation);
-    const times = { issuedAt: Math.floor(NOON / 1000), expiresAt: Math.ceil(NOON / 1000) + DAY };
+    const times = { issuedAt: toSeconds(NOON), expiresAt: expiryAfter(NOON, DAY) };
     return toToken(
       records.token({ deploymentId: id, ulid, hash, generation, epoch: 0, ...times, ...attributes }),
     );

@@ -10,6 +10,7 @@ import { assemblyOf } from '../support/assembly.ts';
 import { startCiIssuer } from '../support/ci-issuer.ts';
 import { type Engine, startEngine } from '../support/engine.ts';
 import { type Bill, startMeter } from '../support/meter.ts';
+import { seconds } from '../support/records.ts';
 import { callAs, exchange, partition } from '../support/service.ts';
 import { type CreatedKey, call, swap, use } from '../support/stack.ts';
 
@@ -227,8 +228,8 @@ async function seedTokens(deploymentId: string, generation: string, count: numbe
       hash: hashOf(mintCredential('token', deploymentId, ulid)),
       generation,
       epoch: 0,
-      issuedAt: NOON / 1000,
-      expiresAt: (NOON + DAY) / 1000,
+      issuedAt: seconds(NOON / 1000),
+      expiresAt: seconds((NOON + DAY) / 1000),
     }),
   );
   for (let at = 0; at < count; at += 25) {

@@ -1,4 +1,5 @@
 import { BatchWriteCommand } from '@aws-sdk/lib-dynamodb';
+import { expiryAfter, toSeconds } from '../../functions/domain/expiry.ts';
 import { newUlid } from '../../functions/domain/mint.ts';
 import { type Item, toApiKey, toToken } from '../../functions/table/schema.ts';
 import type { TestTable } from './store.ts';
@@ -31,15 +32,14 @@ export async function fill(
     for (let n = 0; n < life.tokens; n++) {
       const hash = `${String(n).padStart(10, '0')}${'h'.repeat(33)}`;
       const ulid = ulids[n % ulids.length] ?? '';
-      const seconds = NOW / 1000;
       yield toToken({
         deploymentId,
         ulid,
         hash,
         generation,
         epoch: 0,
-        issuedAt: seconds,
-        expiresAt: seconds + 86_400,
+        issuedAt: toSeconds(NOW),
+        expiresAt: expiryAfter(NOW, 86_400),
       });
     }
   }

@@ -1,4 +1,5 @@
 import type { ServiceEvent } from '../../functions/domain/events.ts';
+import type { EpochSeconds } from '../../functions/domain/expiry.ts';
 import type {
   ApiKey,
   Deployment,
@@ -13,6 +14,9 @@ export const GENERATION = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
 export const KEY_ULID = '01BX5ZZKBKACTAV9WEVGEMMVRZ';
 /** Creation time of the records, in epoch milliseconds. */
 export const MADE_AT = 1_800_000_000_000;
+
+/** Returns a number of epoch seconds as a time. */
+export const seconds = (value: number) => value as EpochSeconds;
 
 export function deployment(change: Partial<Deployment> = {}): Deployment {
   return {
@@ -50,8 +54,8 @@ export function token(change: Partial<Token> = {}): Token {
     hash: 't'.repeat(43),
     generation: GENERATION,
     epoch: 0,
-    issuedAt: MADE_AT / 1000,
-    expiresAt: MADE_AT / 1000 + 86_400,
+    issuedAt: seconds(MADE_AT / 1000),
+    expiresAt: seconds(MADE_AT / 1000 + 86_400),
     ...change,
   };
 }
@@ -64,8 +68,8 @@ export function temporaryToken(change: Partial<TemporaryToken> = {}): TemporaryT
     generation: GENERATION,
     sub: 'ada',
     scopes: ['code:deploy'],
-    issuedAt: MADE_AT / 1000,
-    expiresAt: MADE_AT / 1000 + 86_400,
+    issuedAt: seconds(MADE_AT / 1000),
+    expiresAt: seconds(MADE_AT / 1000 + 86_400),
     ...change,
   };
 }
@@ -79,7 +83,7 @@ export function event(change: Partial<ServiceEvent> = {}): ServiceEvent {
     actor: { principal: 'ada', type: 'person', address: '192.0.2.1', requestId: 'r-1' },
     createdAt: MADE_AT,
     data: {},
-    expiresAt: MADE_AT / 1000 + 90 * 86_400,
+    expiresAt: seconds(MADE_AT / 1000 + 90 * 86_400),
     ...change,
   };
 }
@@ -92,7 +96,7 @@ export function record(change: Partial<IdempotencyRecord> = {}): IdempotencyReco
     hash: 'i'.repeat(43),
     bodyHash: 'b'.repeat(43),
     answer: { status: 201, location: '/a', body: '{}' },
-    expiresAt: MADE_AT / 1000 + 86_400,
+    expiresAt: seconds(MADE_AT / 1000 + 86_400),
     ...change,
   };
 }

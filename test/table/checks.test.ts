@@ -18,6 +18,7 @@ import {
   GENERATION,
   KEY_ULID,
   MADE_AT,
+  seconds,
   temporaryToken,
   token,
 } from '../support/records.ts';
@@ -132,7 +133,7 @@ describe.each(stores)('The check store calls DynamoDB %s', (_, check) => {
   });
 
   describe('extend', () => {
-    const extend = (until: number, now: number) => check.extend(OF_TOKEN, HASH, until, now, FROM);
+    const extend = (until: number, now: number) => check.extend(OF_TOKEN, HASH, seconds(until), now, FROM);
 
     it("the check store extends a valid token and records the token's use", async () => {
       await store.put(toToken(token()));
@@ -147,7 +148,7 @@ describe.each(stores)('The check store calls DynamoDB %s', (_, check) => {
     it('the check store can extend a temporary token', async () => {
       await store.put(toTemporaryToken(temporaryToken()));
       const { hash, expiresAt } = temporaryToken();
-      expect(await check.extend(OF_GRANT, hash, expiresAt + 1, MADE_AT, FROM)).toBe(expiresAt + 1);
+      expect(await check.extend(OF_GRANT, hash, seconds(expiresAt + 1), MADE_AT, FROM)).toBe(expiresAt + 1);
     });
 
     it("the check store never shortens a token's expiry, and returns a later expiry if one is stored", async () => {

@@ -3,13 +3,14 @@ import type { DynamoDBRecord } from 'aws-lambda';
 import fc from 'fast-check';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import type { ServiceEvent } from '../../functions/domain/events.ts';
+import { expiryAfter } from '../../functions/domain/expiry.ts';
 import { newUlid } from '../../functions/domain/mint.ts';
 import { listEvents, putEvent, recordedEvent } from '../../functions/table/events.ts';
 import { readIdempotencyRecord } from '../../functions/table/idempotency.ts';
 import { removalOf } from '../../functions/table/removed.ts';
 import { toEvent, toIdempotencyRecord } from '../../functions/table/schema.ts';
 import { sample } from '../support/generated.ts';
-import { event, GENERATION, KEY_ULID, MADE_AT, record } from '../support/records.ts';
+import { event, GENERATION, KEY_ULID, MADE_AT, record, seconds } from '../support/records.ts';
 import { startStore } from '../support/store.ts';
 
 const store = await startStore();
@@ -27,7 +28,7 @@ describe("A Deployment's events are listed newest first", () => {
   const changes: Partial<ServiceEvent>[] = [
     {},
     { generation: CURRENT },
-    { expiresAt: MADE_AT / 1000 },
+    { expiresAt: seconds(MADE_AT / 1000) },
     {},
     {},
   ];
@@ -67,7 +68,7 @@ describe("A Deployment's events are listed newest first", () => {
     const dated = (at: number) => ({
       id: newUlid(at),
       createdAt: at,
-      expiresAt: Math.ceil(at / 1000) + (90 * DAY) / 1000,
+      expiresAt: expiryAfter(at, (90 * DAY) / 1000),
     });
     const earlier = Array.from({ length: 1500 }, (_, n) => event(dated(REGISTERED_AT - 2000 - n)));
     const registered = event({ ...dated(REGISTERED_AT), generation: CURRENT });
@@ -137,7 +138,7 @@ describe("A Deployment's events are listed newest first", () => {
           event({
             id: newUlid(at),
             generation: isCurrent ? CURRENT : GENERATION,
-            ...(isExpired && { expiresAt: MADE_AT / 1000 }),
+            ...(isExpired && { expiresAt: seconds(MADE_AT / 1000) }),
           }),
         );
         await store.put(...stored.map(toEvent));
@@ -244,7 +245,7 @@ describe('The stream reports new events and removed items', () => {
 describe('A record is stored for each Idempotency-Key', () => {
   it("reads an Idempotency-Key's record with a strongly consistent read, even if it has expired", async () => {
     expect(await readIdempotencyRecord(table, record())).toBeUndefined();
-    await store.put(toIdempotencyRecord(record({ expiresAt: 1 })));
+    await store.put(toIdempotencyRecord(record({ expiresAt: seconds(1) })));
     const { bodyHash, answer } = record();
     expect(await readIdempotencyRecord(table, record())).toEqual({ bodyHash, answer, expiresAt: 1 });
     expect(store.sent.every(({ input }) => input.ConsistentRead === true)).toBe(true);

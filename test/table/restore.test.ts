@@ -31,6 +31,7 @@ import {
   event,
   GENERATION,
   KEY_ULID,
+  seconds,
   temporaryToken,
   token,
 } from '../support/records.ts';
@@ -230,7 +231,7 @@ it('a restore does not put back a Deployment whose registration has changed sinc
   const next = { ...registration, isPresent: true };
   const known = { ...registration, isPresent: false };
   await store.clear('SOURCES');
-  await store.put(toRegistration({ ...known, lastChange: '2'.padStart(40, '0') }, 1));
+  await store.put(toRegistration({ ...known, lastChange: '2'.padStart(40, '0') }, seconds(1)));
   const write = { restoreId: 'r', registration: registrationWrite(next, known, 0) };
   await expect(putBackDeployment(table, deployment(), write, event())).rejects.toThrow(
     'the registration of etl was changed at the same time; run it again',

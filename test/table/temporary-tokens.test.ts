@@ -16,6 +16,7 @@ import {
   KEY_ULID,
   MADE_AT,
   record,
+  seconds,
   temporaryToken,
 } from '../support/records.ts';
 import { startStore } from '../support/store.ts';
@@ -116,7 +117,7 @@ describe("A Deployment's temporary tokens are listed in pages", () => {
     {},
     { sub: 'eve' },
     { generation: OTHER },
-    { expiresAt: MADE_AT / 1000 },
+    { expiresAt: seconds(MADE_AT / 1000) },
     {},
     {},
   ];

@@ -10,6 +10,7 @@ import {
   GENERATION,
   KEY_ULID,
   MADE_AT,
+  seconds,
   temporaryToken,
   token,
 } from '../support/records.ts';
@@ -262,9 +263,9 @@ describe('Using an API key records the use', () => {
 });
 
 it('a single-use subject token can be exchanged for an access token only once', async () => {
-  expect(await tokens.putTokenOfSubject(table, token(), { hash: 's', previousHash: 'p', until: 99 })).toBe(
-    true,
-  );
+  expect(
+    await tokens.putTokenOfSubject(table, token(), { hash: 's', previousHash: 'p', until: seconds(99) }),
+  ).toBe(true);
   for (const used of [
     { pk: 'SUBJECT#s', sk: 'SUBJECT', expiresAt: 99 },
     { pk, sk: 'SUBJECT#p', generation: GENERATION, expiresAt: 99 },
@@ -272,12 +273,12 @@ it('a single-use subject token can be exchanged for an access token only once', 
     expect(await store.get(used)).toEqual(used);
   }
   expect(await store.get(ofToken)).toBeDefined();
-  const again = token({ hash: 'u'.repeat(43), issuedAt: MADE_AT });
+  const again = token({ hash: 'u'.repeat(43), issuedAt: seconds(MADE_AT / 1000) });
   for (const used of [
     { hash: 's', previousHash: 'q' },
     { hash: 'r', previousHash: 'p' },
   ]) {
-    expect(await tokens.putTokenOfSubject(table, again, { ...used, until: 100 })).toBe(false);
+    expect(await tokens.putTokenOfSubject(table, again, { ...used, until: seconds(100) })).toBe(false);
   }
   expect(await store.partition(pk)).toHaveLength(2);
 });
