@@ -54,7 +54,7 @@ function section(type: string, { when, fields, visibleTo }: EventHelp): string {
   const example = Object.entries(fields).map(([name, field]) => [name, field.example]);
   const json = JSON.stringify(Object.fromEntries(example), null, 1).replaceAll(/\n */g, ' ');
   const shown = rows.length === 0 ? '' : `\n\`\`\`json\n${json}\n\`\`\`\n`;
-  return `## ${type}\n\n${when}\n\n${table}Visible to ${visibleTo}.\n${shown}`;
+  return `## \`${type}\`\n\n${when}\n\n${table}Visible to ${visibleTo}.\n${shown}`;
 }
 
 function exampleOf(type: EventType) {

@@ -18,9 +18,9 @@ it('docs/events.md matches the help for events (`npm run openapi` updates it)', 
 
 it('docs/events.md has one section for each type of event, which says when it happens and who can see it', () => {
   const [, ...sections] = page.split(/^## /m).slice(1);
-  expect(sections.map((section) => section.split('\n')[0]).toSorted()).toStrictEqual([...EVENT_TYPES].sort());
+  expect(sections.map((section) => section.split('`')[1]).toSorted()).toStrictEqual([...EVENT_TYPES].sort());
   for (const section of sections) {
-    expect(section).toMatch(/^[\w.]+\n\n\S.*\.\n\n/);
+    expect(section).toMatch(/^`[\w.]+`\n\n\S.*\.\n\n/);
     expect(section).toMatch(/^Visible to (members and )?administrators\.$/m);
   }
 });

@@ -257,7 +257,7 @@ describe('A changed setting affects existing tokens and keys as docs/settings.md
 
   it('every row of the table in docs/settings.md has a test in this file', () => {
     const own = readFileSync(new URL(import.meta.url), 'utf8');
-    const titles = [...own.matchAll(/^ {2}it\('(.*)',/gm)].map(([, title]) => title);
+    const titles = [...own.matchAll(/^ {2}it\((['"])(.*)\1,/gm)].map(([, , title]) => title);
     const [, table = ''] = page.split(/^#+ (?:What a change does to what already exists|End tokens).*$/m);
     const rows = [...table.matchAll(/^\| (`.*?) \|/gm)].map(([, cell = '']) => cell);
     expect(rows.length).toBeGreaterThan(10);

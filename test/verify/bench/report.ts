@@ -382,7 +382,7 @@ export function report(figures: Figures): { markdown: string; svg: string } {
   const smallest = growth(figures)[0]?.rates.median ?? Number.NaN;
   const markdown = `# Performance
 
-What does a check cost, in milliseconds and dollars, cold and warm?
+With this page, you can see what a check costs, in milliseconds and dollars, cold and warm.
 
 ${answer(figures)}
 
