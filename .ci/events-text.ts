@@ -72,6 +72,5 @@ function exampleOf(type: EventType) {
     },
     createdAt: Date.parse('2030-01-01T12:00:00.500Z'),
     data: Object.fromEntries(fields),
-    expiresAt: 0,
   });
 }

@@ -9,7 +9,15 @@ export const EVENT_SOURCE = 'deployment-api-keys';
  * Converts an event to CloudEvents 1.0, the format in which it is sent. The result never contains a secret or a
  * complete hash.
  */
-export function cloudEventOf({ id, type, deploymentId, generation, actor, createdAt, data }: ServiceEvent) {
+export function cloudEventOf({
+  id,
+  type,
+  deploymentId,
+  generation,
+  actor,
+  createdAt,
+  data,
+}: Omit<ServiceEvent, 'expiresAt'>) {
   return {
     specversion: '1.0',
     // Use the ID of the stored event, so that every delivery of the event has the same ID.
