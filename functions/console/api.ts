@@ -24,6 +24,12 @@ interface Page<T> {
   nextCursor?: string;
 }
 
+/** An error response of the API: RFC 9457, or a body of the gateway, which has none of these fields. */
+interface Problem {
+  detail?: string;
+  errors?: FieldFault[];
+}
+
 /** An error with a human-readable message. */
 export class ApiError extends Error {
   /** HTTP status; 0 if there was no response. */
@@ -180,9 +186,12 @@ export class Api {
     } catch {
       throw new ApiError(0, 'The service cannot be reached. Check your connection and try again.');
     }
-    if (response.status === 401) this.#session.end();
-    if (!response.ok) throw await errorOf(response);
-    return (response.status === 204 ? undefined : await response.json()) as T;
+    if (response.ok) return (response.status === 204 ? undefined : await response.json()) as T;
+    const { detail, errors }: Problem = await response.json().catch(() => ({}));
+    // The gateway rejects an expired token without a detail. The service says why it rejects a valid one.
+    if (response.status === 401) this.#session.end(detail);
+    const message = WORDS[response.status] ?? detail ?? 'Something went wrong. Try again in a moment.';
+    throw new ApiError(response.status, message, errors);
   }
 }
 
@@ -192,9 +201,3 @@ const WORDS: Record<number, string> = {
   429: 'Too many requests. Wait a moment and try again.',
   503: 'The service is busy. Try again in a moment.',
 };
-
-async function errorOf(response: Response): Promise<ApiError> {
-  const { detail, errors = [] } = await response.json().catch(() => ({}));
-  const message = WORDS[response.status] ?? detail ?? 'Something went wrong. Try again in a moment.';
-  return new ApiError(response.status, message, errors);
-}

@@ -10,7 +10,7 @@ import { Failure, Heading, Icon, Skeleton } from './parts.tsx';
 import { paths, type View, viewOf } from './paths.ts';
 import type { NamedPerson, Person } from './person.ts';
 import type { NewKey } from './resources.ts';
-import { Session } from './session.ts';
+import { Session, type SignInState } from './session.ts';
 import { type Tools, ToolsContext, useAction, useDropWhenHidden } from './state.ts';
 import { type Toast, Toasts } from './toasts.tsx';
 
@@ -26,18 +26,18 @@ function App() {
   if (state.name === 'out') {
     return <SignInPage session={session} isSignedOut={view.page === 'signed-out'} />;
   }
-  return <SignedIn session={session} person={state.person} hasEnded={state.name === 'ended'} view={view} />;
+  return <SignedIn session={session} state={state} view={view} />;
 }
 
 interface SignedInProps {
   session: Session;
-  person: Person;
-  hasEnded: boolean;
+  state: Exclude<SignInState, { name: 'out' }>;
   view: View;
 }
 
 /** Shows the pages for a signed-in person, together with the parts that all pages share. */
-function SignedIn({ session, person, hasEnded, view }: SignedInProps) {
+function SignedIn({ session, state, view }: SignedInProps) {
+  const { person } = state;
   const [made, setMade] = useState<NewKey>();
   const [changed, setChanged] = useState<string>();
   const [chosenPerson, choosePerson] = useState<NamedPerson>();
@@ -68,7 +68,9 @@ function SignedIn({ session, person, hasEnded, view }: SignedInProps) {
       <Header session={session} person={person} view={view} />
       <LazyPage view={view} />
       <Toasts toast={toast} onDrop={() => setToast(undefined)} />
-      {hasEnded && <SignInEnded session={session} drafts={still.drafts} />}
+      {state.name === 'ended' && (
+        <SignInEnded session={session} drafts={still.drafts} reason={state.reason} />
+      )}
     </ToolsContext.Provider>
   );
 }
@@ -220,8 +222,18 @@ function Welcome({ session, returnTo, failure, children }: WelcomeProps) {
   );
 }
 
-/** Asks the person to sign in again after the session has expired. Form input is kept. */
-function SignInEnded({ session, drafts }: { session: Session; drafts: Drafts }) {
+interface SignInEndedProps {
+  session: Session;
+  drafts: Drafts;
+  /** Why the service rejected the sign-in; undefined if it has expired. */
+  reason: string | undefined;
+}
+
+/**
+ * Asks the person to sign in again after the session has ended. Form input is kept. If an administrator has ended the
+ * person's access, the dialog says so, because another sign-in might not help.
+ */
+function SignInEnded({ session, drafts, reason }: SignInEndedProps) {
   const { isBusy, error, run } = useAction();
   const again = () =>
     run(() => {
@@ -230,10 +242,17 @@ function SignInEnded({ session, drafts }: { session: Session; drafts: Drafts }) 
       return session.begin(here());
     });
   return (
-    <Dialog title="Your session has expired" isDismissible={false} onClose={again}>
-      <p>Sign in again to continue. You will return to this page, and your input is kept.</p>
+    <Dialog
+      title={reason ? 'The service rejected your sign-in' : 'Your session has expired'}
+      isDismissible={false}
+      onClose={again}
+    >
+      <p>{reason ?? 'Sign in again to continue. You will return to this page, and your input is kept.'}</p>
       {error !== undefined && <Failure error={error} />}
       <footer>
+        <button type="button" onClick={() => session.signOut()} disabled={isBusy}>
+          Sign out
+        </button>
         <button type="button" class="primary" onClick={again} disabled={isBusy}>
           Sign in again
         </button>

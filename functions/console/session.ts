@@ -14,8 +14,11 @@ interface SignedIn {
 export type SignInState =
   | { name: 'out' }
   | { name: 'in'; person: Person }
-  /** Thrown when the person was signed in, but the issuer or the service no longer accepts the session. */
-  | { name: 'ended'; person: Person };
+  /**
+   * The person was signed in, but the issuer or the service no longer accepts the session. The service can give a
+   * reason, for example that an administrator has ended the person's access.
+   */
+  | { name: 'ended'; person: Person; reason: string | undefined };
 
 /** The state that sessionStorage holds during the redirect to the issuer. It is removed when the person returns. */
 interface Crossing {
@@ -198,11 +201,14 @@ export class Session {
     }
   }
 
-  /** Ends the session after the service has rejected the access token and the token could not be renewed. */
-  end(): void {
+  /**
+   * Ends the session after the service has rejected the access token and the token could not be renewed.
+   * @param reason the service's explanation, as a sentence; undefined if the token has expired
+   */
+  end(reason: string | undefined): void {
     if (this.state.name !== 'in') return;
     this.#signedIn = undefined;
-    this.#become({ name: 'ended', person: this.state.person });
+    this.#become({ name: 'ended', person: this.state.person, reason });
   }
 
   /** Discards the tokens, and then ends the session at the issuer if the issuer supports that. */
