@@ -115,7 +115,15 @@ export function BulkDialog({ deploymentId, bulk: { action, keys }, onClose, onDo
           </Notice>
         )}
         {action === 'delete' && (
-          <ConfirmField label={`Type ${deploymentId} to delete them`} value={typed} onInput={setTyped} />
+          <ConfirmField
+            label={
+              <>
+                Type <code>{deploymentId}</code> to delete them
+              </>
+            }
+            value={typed}
+            onInput={setTyped}
+          />
         )}
         <footer>
           {!isBusy && <CancelButton />}

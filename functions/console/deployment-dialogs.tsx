@@ -4,7 +4,7 @@ import { ApiError } from './api.ts';
 import { CancelButton, Dialog } from './dialog.tsx';
 import { faultOf } from './key-fields.ts';
 import { ConfirmField, Failure, Field, Notice } from './parts.tsx';
-import { DEPLOYMENT_ID, paths } from './paths.ts';
+import { DEPLOYMENT_ID, DEPLOYMENT_ID_RULE, paths } from './paths.ts';
 import type { Deployment } from './resources.ts';
 import { useAction, useTools } from './state.ts';
 import { counted } from './words.ts';
@@ -48,6 +48,7 @@ export function RegisterDeployment({ onClose }: { onClose: () => void }) {
               required
               maxLength={64}
               pattern={DEPLOYMENT_ID}
+              title={DEPLOYMENT_ID_RULE}
               autoComplete="off"
               autoCapitalize="off"
               spellcheck={false}
@@ -161,13 +162,21 @@ export function DeleteDeployment({
       <form onSubmit={submit}>
         <Notice kind="error">
           <p>
-            {keyCount === undefined ? 'All API keys' : `Its ${counted(keyCount, 'API key')}`} and all tokens
-            of <strong class="name">{name}</strong> stop working immediately and are deleted permanently. This
+            {keyCount === undefined ? 'All API keys' : counted(keyCount, 'API key')} and all tokens of{' '}
+            <strong class="name">{name}</strong> stop working immediately and are deleted permanently. This
             can’t be undone.
           </p>
         </Notice>
         {error !== undefined && <Failure error={error} />}
-        <ConfirmField label={`Type ${id} to delete the Deployment`} value={typed} onInput={setTyped} />
+        <ConfirmField
+          label={
+            <>
+              Type <code>{id}</code> to delete the Deployment
+            </>
+          }
+          value={typed}
+          onInput={setTyped}
+        />
         <footer>
           <CancelButton />
           <button type="submit" class="danger" disabled={!isConfirmed || isBusy}>
@@ -220,7 +229,7 @@ function NameAndGroups({
         label="Groups"
         hint={
           'One group per line, up to 20. Their members can manage the keys of this Deployment. Use the names in the claim ' +
-          `${config.people.groupsClaim} of your issuer${exampleOf(person.groups)}.`
+          `${config.people.groupsClaim} of your issuer${exampleOf(person.groups, config.people.adminGroup)}.`
         }
         error={faultOf(faults, 'groups', 'line')}
       >
@@ -238,11 +247,16 @@ function NameAndGroups({
   );
 }
 
-const exampleOf = ([group]: readonly string[]) => (group === undefined ? '' : `, such as ${group}`);
+/** Names one of the person's own groups as an example, except the group of the administrators. */
+function exampleOf(groups: readonly string[], adminGroup: string | undefined): string {
+  const group = groups.find((one) => one !== adminGroup);
+  return group === undefined ? '' : `, such as ${group}`;
+}
 
-/** Splits text into lines and trims each line. */
-const linesOf = (text: string): string[] =>
-  text.split('\n').flatMap((line) => (line.trim() === '' ? [] : line.trim()));
+/** Splits text into lines, trims each line, and omits empty and repeated lines. */
+const linesOf = (text: string): string[] => [
+  ...new Set(text.split('\n').flatMap((line) => (line.trim() === '' ? [] : line.trim()))),
+];
 
 /** Reports whether the requested resource exists. @throws ApiError for any error except 404 */
 async function exists(find: () => Promise<unknown>): Promise<boolean> {

@@ -3,7 +3,7 @@ import { useLocation } from 'preact-iso';
 import { RegisterDeployment } from './deployment-dialogs.tsx';
 import { useDeployments } from './deployments.ts';
 import { Empty, Failure, Field, Heading, Pages, Search, Skeleton, Time } from './parts.tsx';
-import { DEPLOYMENT_ID, paths, type View } from './paths.ts';
+import { DEPLOYMENT_ID, DEPLOYMENT_ID_RULE, paths, type View } from './paths.ts';
 import type { Deployment } from './resources.ts';
 import { useClose, useTools } from './state.ts';
 import { counted } from './words.ts';
@@ -188,6 +188,7 @@ function DeletedDeployment() {
                 required
                 maxLength={64}
                 pattern={DEPLOYMENT_ID}
+                title={DEPLOYMENT_ID_RULE}
                 autoComplete="off"
                 spellcheck={false}
                 value={id}

@@ -59,6 +59,7 @@ export function KeyForm({ path, initial, apiKey, action, ...on }: KeyFormProps) 
   };
   const faults = error instanceof ApiError ? error.fields : [];
   const isShown = SHOWN.some((field) => faultOf(faults, field) !== undefined);
+  const scopesFault = faultOf(faults, 'scopes');
   const { expiresAt, status } = apiKey ?? {};
   const kept = expiresAt ? [{ value: 'kept', label: `On ${dayOf(expiresAt)} (unchanged)` }] : [];
   const [issuer] = config.trustedIssuers;
@@ -134,7 +135,7 @@ export function KeyForm({ path, initial, apiKey, action, ...on }: KeyFormProps) 
       <ScopeChoice
         known={config.scopes}
         chosen={fields.scopes}
-        error={lacksScope ? 'must include at least one' : faultOf(faults, 'scopes')}
+        error={lacksScope ? 'Select at least one scope' : scopesFault && `Scopes ${scopesFault}`}
         onChange={(scopes) => {
           setLacksScope(false);
           set({ scopes });

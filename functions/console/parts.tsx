@@ -253,7 +253,7 @@ export function Scopes({ scopes }: { scopes: readonly string[] }) {
 }
 
 interface FieldProps {
-  label: string;
+  label: ComponentChildren;
   hint?: string | undefined;
   error?: string | undefined;
   children: (attributes: {
@@ -264,11 +264,20 @@ interface FieldProps {
 }
 
 /** A form control with its label, hint and error message. */
-export function Field({ label, hint, error, children }: FieldProps) {
+export function Field({ label, hint, error: rejected, children }: FieldProps) {
   const id = useId();
+  const [invalid, setInvalid] = useState<string>();
+  // The browser's own message covers the hint, disappears after a few seconds, and does not name the rule.
+  const onInvalid = (event: Event) => {
+    event.preventDefault();
+    const control = event.target as HTMLInputElement;
+    setInvalid(invalidity(control));
+    if (control.form?.querySelector(':is(input, select, textarea):invalid') === control) control.focus();
+  };
+  const error = invalid ?? rejected;
   const described = [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(' ');
   return (
-    <div class="field">
+    <div class="field" onInvalidCapture={onInvalid} onInput={() => setInvalid(undefined)}>
       <label for={id}>{label}</label>
       {children({
         id,
@@ -289,8 +298,15 @@ export function Field({ label, hint, error, children }: FieldProps) {
   );
 }
 
+/** Says which rule the content of a form control violates, as the continuation of the control's label. */
+function invalidity({ type, title, validity, validationMessage }: HTMLInputElement): string {
+  if (validity.valueMissing) return type === 'date' ? 'needs a date' : 'is required';
+  if (validity.patternMismatch && title) return `has the wrong format. ${title}.`;
+  return `is invalid. ${validationMessage}`;
+}
+
 interface ConfirmFieldProps {
-  label: string;
+  label: ComponentChildren;
   value: string;
   onInput: (value: string) => void;
 }
@@ -349,7 +365,7 @@ export function ScopeChoice({ known, chosen, error, onChange }: ScopeChoiceProps
       </div>
       {error && (
         <p class="field-error" id={id}>
-          Scopes {error}
+          {error}
         </p>
       )}
     </fieldset>
@@ -449,6 +465,15 @@ export function Tabs({
     setChosen(tabs[next]?.id);
     list.current?.querySelectorAll('button')[next]?.focus();
   };
+  const [only] = tabs;
+  if (only && tabs.length === 1) {
+    return (
+      <section class="tabs">
+        <h3>{only.label}</h3>
+        {only.body}
+      </section>
+    );
+  }
   return (
     <div class="tabs">
       <div role="tablist" aria-label={label} ref={list} onKeyDown={onKeyDown}>

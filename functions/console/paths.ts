@@ -35,6 +35,9 @@ export type OneKeyDialog = (typeof ONE_KEY_DIALOGS)[number];
  * `pattern` attribute, where a hyphen in a character class must be escaped.
  */
 export const DEPLOYMENT_ID = '[A-Za-z0-9][A-Za-z0-9_\\-]{0,63}';
+/** What `DEPLOYMENT_ID` allows. */
+export const DEPLOYMENT_ID_RULE =
+  'Use letters, digits, hyphens and underscores, and begin with a letter or a digit';
 
 /** Reports whether text looks like a Deployment ID or the beginning of one. */
 export const isDeploymentId = (text: string): boolean => match(DEPLOYMENT_ID, text) !== undefined;

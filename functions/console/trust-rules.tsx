@@ -171,7 +171,9 @@ function Rule({ number, rule, issuers, faults, onChange, onRemove }: RuleProps) 
           />
           <span>Accept each token only once</span>
         </label>
-        <p class="hint">Do not use this for GitLab, where all steps of a job share one token.</p>
+        <p class="hint">
+          Only if each step of a job requests its own token. On GitLab, all steps of a job share one token.
+        </p>
       </details>
     </fieldset>
   );
@@ -299,7 +301,7 @@ function PresetFields({ preset, rule, isWrong, onChange }: ClaimsProps & { prese
           {(attributes) => (
             <input
               {...attributes}
-              aria-invalid={(isWrong && field.isRequired) || undefined}
+              aria-invalid={attributes['aria-invalid'] ?? ((isWrong && field.isRequired) || undefined)}
               required={field.isRequired}
               pattern={field.pattern?.[0]}
               title={field.pattern?.[1]}

@@ -1,5 +1,13 @@
 import { expect, it } from 'vitest';
-import { describeInBrowser, expectCraft, PHONE, rowOf, signIn, traces } from '../support/browser.ts';
+import {
+  describeInBrowser,
+  expectCraft,
+  expectCraftInEachSize,
+  PHONE,
+  rowOf,
+  signIn,
+  traces,
+} from '../support/browser.ts';
 import { callAs } from '../support/service.ts';
 import { makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
 
@@ -22,18 +30,18 @@ describeInBrowser('an administrator after the first deployment of the stack', (o
     const dialog = page.getByRole('dialog');
     await signIn(page, stack, 'admin');
     await page.getByRole('heading', { name: 'Register your first Deployment' }).waitFor();
-    await expectCraft(page);
+    await expectCraftInEachSize(page);
     await page.getByRole('link', { name: 'Register Deployment' }).click();
     const register = dialog.getByRole('button', { name: 'Register Deployment' });
     await dialog.getByLabel('ID').fill('not an ID');
     await register.click();
-    // The browser rejects the malformed ID before the console makes a call.
-    expect(
-      await dialog.getByLabel('ID').evaluate('document.querySelector("dialog input:invalid") !== null'),
-    ).toBe(true);
+    // The console rejects the malformed ID before it makes a call, and says what is wrong next to the field.
+    await dialog.getByText('ID has the wrong format. Use letters, digits, hyphens and underscores').waitFor();
+    expect(await dialog.getByLabel('ID').and(page.locator(':focus')).count()).toBe(1);
+    await expectCraftInEachSize(page);
     await dialog.getByLabel('ID').fill('etl-1');
     await dialog.getByLabel('Name').fill(' Nightly ETL ');
-    await dialog.getByLabel('Groups').fill('data-eng\n\n ml ');
+    await dialog.getByLabel('Groups').fill('data-eng\n\n ml \ndata-eng');
     await expectCraft(page);
     await register.click();
     await page.getByText('Deployment “Nightly ETL” registered').waitFor();
@@ -46,7 +54,7 @@ describeInBrowser('an administrator after the first deployment of the stack', (o
     await dialog.getByLabel('Name').fill('first');
     // If no scope is selected, the form shows an error and makes no call.
     await dialog.getByRole('button', { name: 'Create API key' }).click();
-    await dialog.getByText('Scopes must include at least one').waitFor();
+    await dialog.getByText('Select at least one scope').waitFor();
     await dialog.getByLabel('code:deploy').check();
     await dialog.getByRole('button', { name: 'Create API key' }).click();
     await dialog.getByRole('button', { name: 'I have saved the secret' }).click();
@@ -81,7 +89,7 @@ describeInBrowser('an administrator after the first deployment of the stack', (o
     await dialog.getByLabel('Type etl-1 to delete the Deployment').fill('ETL');
     expect(await remove.isDisabled()).toBe(true);
     await dialog.getByLabel('Type etl-1 to delete the Deployment').fill('etl-1');
-    await expectCraft(page);
+    await expectCraftInEachSize(page);
     await remove.click();
     await page.getByRole('heading', { name: 'Register your first Deployment' }).waitFor();
     expect((await callAs(stack, 'admin', 'GET', '/deployments/etl-1')).status).toBe(404);
@@ -125,7 +133,7 @@ describeInBrowser('156 Deployments in the console', (open) => {
     const { page } = await open();
     await signIn(page, stack, 'member', '/console');
     await page.getByText('157 Deployments').waitFor();
-    await expectCraft(page);
+    await expectCraftInEachSize(page);
     await page.getByRole('searchbox').fill('many-155');
     await page.getByText('1 of 157 Deployments').waitFor();
     await rowOf(page, 'Team 155').getByRole('link').click();
@@ -248,7 +256,7 @@ describeInBrowser('the end of a person’s access in the console', (open) => {
     await dialog.getByText('1 key found, 1 disabled').waitFor();
     await dialog.getByText('Blocked').waitFor();
     await dialog.getByText('The person created it and received an active secret.').waitFor();
-    await expectCraft(page);
+    await expectCraftInEachSize(page);
     expect(
       (await readKeys()).map(({ name, enabled }: { name: string; enabled: boolean }) => [name, enabled]),
     ).toStrictEqual([
@@ -263,7 +271,7 @@ describeInBrowser('the end of a person’s access in the console', (open) => {
     await page.getByRole('link', { name: 'People' }).click();
     await rowOf(page, 'member-2f41').getByText('1 key found, 1 disabled').waitFor();
     await page.getByText('Access of member-2f41 ended, and new sign-ins blocked').waitFor();
-    await expectCraft(page);
+    await expectCraftInEachSize(page);
     stack.clock.advance(60);
     expect((await callAs(stack, 'member', 'GET', keys)).status).toBe(401);
     await page.getByLabel('ID of a person').fill('member-2f41');
