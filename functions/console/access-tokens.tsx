@@ -86,7 +86,8 @@ export function AccessTokens({ apiKey, deploymentId, listing }: CardProps) {
 
 /** Shows when a token was last used, and from where. */
 function LastUse({ token: { lastUsedAt, lastUsedFrom } }: { token: AccessToken }) {
-  if (!lastUsedAt) return <p class="quiet">Never used</p>;
+  // The service does not record a use within the first minutes after the token was issued.
+  if (!lastUsedAt) return <p class="quiet">No use recorded since it was issued</p>;
   return (
     <p class="quiet">
       Last used <Time of={lastUsedAt} /> {lastUsedFrom && <CameFrom origin={lastUsedFrom} />}

@@ -48,7 +48,11 @@ export function DeploymentFrame({ deploymentId, deployment, tab, action, childre
           <Heading title={`${title} of ${name}`}>
             <bdi>{name}</bdi>
           </Heading>
-          {data && data.groups.length > 0 && <bdi class="quiet">{data.groups.join(', ')}</bdi>}
+          {data && data.groups.length > 0 && (
+            <span class="quiet">
+              {data.groups.length === 1 ? 'Group' : 'Groups'}: <bdi>{data.groups.join(', ')}</bdi>
+            </span>
+          )}
         </div>
         {!isAbsent && (
           <div class="buttons">
@@ -102,20 +106,32 @@ export function Breadcrumb({ deploymentId, here }: { deploymentId: string; here?
 /**
  * The page for a Deployment or key that does not exist, or that the person is not allowed to see. Both cases must look
  * the same.
+ * @param keyId ID of the key; undefined for a Deployment
  */
-export function NotFound({ deploymentId, words }: { deploymentId: string; words?: string }) {
+export function NotFound({ deploymentId, keyId }: { deploymentId: string; keyId?: string }) {
   const { person } = useTools();
+  const subject = keyId ? 'API key' : 'Deployment';
   return (
     <main>
+      {keyId && <Breadcrumb deploymentId={deploymentId} here="API key" />}
       <div class="head">
-        <Heading title="Not found">
-          <span class="mono">{deploymentId}</span>
-        </Heading>
+        <Heading title="Not found">{subject} not found</Heading>
       </div>
-      <Failure error={new ApiError(404, words ?? 'Not found, or you don’t have access.')} />
+      <p class="lead">
+        <code>{keyId ?? deploymentId}</code> does not exist, was deleted, or you don’t have access.
+      </p>
       <p class="actions">
-        <a href={paths.deployments()}>All Deployments</a>
-        {person.isAdministrator && <a href={paths.events(deploymentId)}>Events of this ID</a>}
+        {keyId ? (
+          <>
+            <a href={paths.keys(deploymentId)}>API keys of this Deployment</a>
+            <a href={paths.events(deploymentId, { keyId })}>Events of this key</a>
+          </>
+        ) : (
+          <>
+            <a href={paths.deployments()}>All Deployments</a>
+            {person.isAdministrator && <a href={paths.events(deploymentId)}>Events of this ID</a>}
+          </>
+        )}
       </p>
     </main>
   );

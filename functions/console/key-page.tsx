@@ -35,7 +35,9 @@ export default function KeyPage({ view: { deploymentId, keyId, dialog } }: { vie
   const { data: key, error, reload } = useLoad(`key ${keyId}`, () => api.key(deploymentId, keyId));
   const changes = useKeyChanges(deploymentId);
   const close = useClose(paths.key(deploymentId, keyId), dialog !== undefined);
-  if (error instanceof ApiError && error.status === 404) return <NotFound deploymentId={deploymentId} />;
+  if (error instanceof ApiError && error.status === 404) {
+    return <NotFound deploymentId={deploymentId} keyId={keyId} />;
+  }
   return (
     <main>
       <Breadcrumb deploymentId={deploymentId} here="API key" />
@@ -122,6 +124,7 @@ function Actions(props: ContentProps) {
 /** Explains why the service rejects a key, and how to make the key usable again. */
 function StatusNotice({ apiKey, deploymentId }: ContentProps) {
   const { id, status, leakedAt, malformed, enabled } = apiKey;
+  const { enable } = useKeyActions({ apiKey, deploymentId });
   const link = (dialog: 'edit' | 'leaked' | 'disable' | 'delete', words: string) => (
     <a href={paths.keyDialog(deploymentId, id, dialog)}>{words}</a>
   );
@@ -158,15 +161,16 @@ function StatusNotice({ apiKey, deploymentId }: ContentProps) {
     ),
     idle: (
       <>
-        The service rejects this key because it has not been used for too long. Reactivate it from the menu.
+        The service rejects this key because it has not been used for too long. Reactivate it to use it again.
       </>
     ),
-    disabled: <>This key is disabled. Enable it from the menu. Existing tokens stay revoked.</>,
+    disabled: <>This key is disabled. Existing tokens stay revoked even if you enable it again.</>,
     active: undefined,
   }[status];
   return words ? (
     <Notice kind="warning">
       <p>{words}</p>
+      {enable}
     </Notice>
   ) : null;
 }
@@ -267,16 +271,6 @@ function Details({ apiKey }: { apiKey: ApiKey }) {
         </dd>
         <dt>{status === 'expired' ? 'Expired' : 'Expires'}</dt>
         <dd>{expiresAt ? <Time of={expiresAt} isExact /> : 'never'}</dd>
-        <dt>Last used</dt>
-        {/* The height of three lines, so that the lines below stay in place when the first use is loaded. */}
-        <dd class="three-lines">
-          {lastUsedAt ? <Time of={lastUsedAt} isExact /> : 'never'}
-          {lastUsedFrom && (
-            <span class="line">
-              <CameFrom origin={lastUsedFrom} />
-            </span>
-          )}
-        </dd>
         <dt>Allowed IP ranges</dt>
         <dd>
           {networks.length === 0
@@ -288,6 +282,16 @@ function Details({ apiKey }: { apiKey: ApiKey }) {
               ))}
         </dd>
         <Created apiKey={apiKey} />
+        <dt>Last used</dt>
+        {/* Last, and as tall as three lines, so that nothing moves when the first use is loaded. */}
+        <dd class="three-lines">
+          {lastUsedAt ? <Time of={lastUsedAt} isExact /> : 'never'}
+          {lastUsedFrom && (
+            <span class="line">
+              <CameFrom origin={lastUsedFrom} />
+            </span>
+          )}
+        </dd>
       </dl>
     </section>
   );

@@ -198,7 +198,8 @@ describeInBrowser('a member in the console', (open) => {
       [id, '/temporary-tokens'],
     ]) {
       await page.goto(`${stack.url}/console/deployments/${target}${rest}`);
-      await page.getByText('Not found, or you don’t have access.').first().waitFor();
+      await page.getByRole('heading', { name: 'Deployment not found' }).waitFor();
+      await page.getByText(`${target} does not exist, was deleted, or you don’t have access.`).waitFor();
       expect(await page.content()).not.toContain('not yours');
     }
     await expectCraft(page);

@@ -116,7 +116,9 @@ describeInBrowser('an API key in the console', (open) => {
 
     // The most recently used token comes first.
     await rows.first().getByText('from 127.0.0.1 by node').waitFor();
-    expect(await rows.nth(1).innerText()).toMatch(/Never used\s+airflow:read\s+Revoke$/);
+    expect(await rows.nth(1).innerText()).toMatch(
+      /No use recorded since it was issued\s+airflow:read\s+Revoke$/,
+    );
     await tokens.getByRole('heading', { name: 'Active tokens 2' }).waitFor();
     await expectCraft(page);
     await rows
