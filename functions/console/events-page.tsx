@@ -1,3 +1,4 @@
+import { useEffect, useRef } from 'preact/hooks';
 import { DeploymentFrame, useDeployment } from './deployment-frame.tsx';
 import { EventItem } from './events.tsx';
 import { Empty, ExactTimes, Failure, Skeleton } from './parts.tsx';
@@ -65,7 +66,7 @@ export default function EventsPage({ view }: { view: EventsView }) {
           </button>
         </span>
       </div>
-      <EventList deploymentId={deploymentId} listing={listing} shown={shown} />
+      <EventList key={`${type} ${keyId}`} deploymentId={deploymentId} listing={listing} shown={shown} />
     </DeploymentFrame>
   );
 }
@@ -81,6 +82,9 @@ function save(deploymentId: string, events: readonly ServiceEvent[]): void {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
+/** Maximum number of further pages to load automatically while no event matches the filter. */
+const SEARCHED = 10;
+
 interface ListProps {
   deploymentId: string;
   listing: Pages<ServiceEvent>;
@@ -90,6 +94,11 @@ interface ListProps {
 function EventList({ deploymentId, listing, shown }: ListProps) {
   const { isBusy, error, run } = useAction();
   const { data } = listing;
+  const isSearching = data?.nextCursor !== undefined && shown.length === 0;
+  const searched = useRef(0);
+  useEffect(() => {
+    if (isSearching && searched.current++ < SEARCHED) run(listing.more);
+  }, [isSearching, data?.nextCursor]);
   if (!data && listing.error !== undefined) return <Failure error={listing.error} retry={listing.reload} />;
   if (!data) return <Skeleton rows={8} label="Loading the events" isTable />;
   const { nextCursor } = data;
@@ -106,6 +115,7 @@ function EventList({ deploymentId, listing, shown }: ListProps) {
       {listing.error !== undefined && <Failure error={listing.error} retry={listing.reload} />}
       {shown.length === 0 && (
         <p class="nothing">
+          {isBusy && 'Searching… '}
           {nextCursor
             ? `None of the latest ${counted(data.items.length, 'event')} matches.`
             : 'No event of the last 90 days matches.'}
@@ -120,9 +130,11 @@ function EventList({ deploymentId, listing, shown }: ListProps) {
       )}
       {error !== undefined && <Failure error={error} />}
       {nextCursor && (
-        <button type="button" onClick={() => run(listing.more)} disabled={isBusy}>
-          {isBusy ? 'Loading…' : 'Show more'}
-        </button>
+        <p class="pages">
+          <button type="button" onClick={() => run(listing.more)} disabled={isBusy}>
+            {isBusy ? 'Loading…' : 'Show more'}
+          </button>
+        </p>
       )}
     </>
   );
