@@ -2,7 +2,7 @@ import type { ComponentChildren } from 'preact';
 import { useRef, useState } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
 import { Dialog } from './dialog.tsx';
-import { DialogFooter, type OneKeyDialogProps } from './key-actions.tsx';
+import { DialogFooter, KeyFacts, type OneKeyDialogProps } from './key-actions.tsx';
 import { Failure, Field, Notice, Time } from './parts.tsx';
 import { paths } from './paths.ts';
 import type { RetireOld } from './resources.ts';
@@ -53,9 +53,8 @@ export function Rotate(props: Props) {
       retireOld={choice?.retireOld ?? 7 * DAY}
       action="Rotate secret"
     >
-      <p>
-        <strong class="name">{apiKey.name}</strong> gets a new secret, which is shown only once.
-      </p>
+      <p>The key gets a new secret, which is shown only once.</p>
+      <KeyFacts apiKey={apiKey} />
       <GivesWay {...props} />
       <Field label="Retire the old secret" hint={choice?.hint}>
         {(attributes) => (
@@ -100,7 +99,7 @@ function GivesWay({ apiKey: { credentials } }: Props) {
 
 /** Replaces the secret of a leaked key, and revokes all its existing secrets and tokens. */
 export function ReportLeak(props: Props) {
-  const { name, status, leakedAt } = props.apiKey;
+  const { status, leakedAt } = props.apiKey;
   return (
     <NewSecret
       {...props}
@@ -111,17 +110,17 @@ export function ReportLeak(props: Props) {
     >
       {status === 'leaked' && (
         <p>
-          <strong class="name">{name}</strong> was reported as leaked {leakedAt && <Time of={leakedAt} />} and
-          disabled. A new secret enables it again if it was enabled before.
+          This key was reported as leaked {leakedAt && <Time of={leakedAt} />} and disabled. A new secret
+          enables it again if it was enabled before.
         </p>
       )}
       <Notice kind="warning">
         <p>
-          <strong>All existing secrets and tokens of this key stop working.</strong> Anything using{' '}
-          <span class="name">{name}</span> loses access immediately, until it has the new secret. This can’t
-          be undone.
+          <strong>All existing secrets and tokens of this key stop working.</strong> Anything using the key
+          loses access immediately, until it has the new secret. This can’t be undone.
         </p>
       </Notice>
+      <KeyFacts apiKey={props.apiKey} />
     </NewSecret>
   );
 }
