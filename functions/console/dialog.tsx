@@ -64,7 +64,10 @@ function Discard({ onKeep, onDiscard }: { onKeep: () => void; onDiscard: () => v
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
   useLayoutEffect(() => {
-    dialog.current?.showModal();
+    const element = dialog.current;
+    element?.showModal();
+    // Closing the dialog before it is removed returns the focus to the field that had it.
+    return () => element?.close();
   }, []);
   return (
     <dialog ref={dialog} class="small" role="alertdialog" aria-labelledby={id} {...onEscape(onKeep)}>
@@ -123,9 +126,10 @@ const onEscape = (close: () => void) => ({
 function useOpen(dialog: { current: HTMLDialogElement | null }): void {
   useLayoutEffect(() => {
     const element = dialog.current;
-    const from = document.activeElement;
+    // A button that was disabled when it was pressed has lost the focus.
+    const from = document.activeElement === document.body ? lastFocused : document.activeElement;
     // When one dialog replaces another, the focus returns to the element that opened the first dialog.
-    if (from instanceof HTMLElement && from !== document.body && !from.closest('dialog')) opener = from;
+    if (from instanceof HTMLElement && !from.closest('dialog')) opener = from;
     element?.showModal();
     return () => {
       element?.close();
@@ -136,6 +140,12 @@ function useOpen(dialog: { current: HTMLDialogElement | null }): void {
 
 /** The element that had the focus before the first dialog opened. */
 let opener: HTMLElement | undefined;
+
+/** The element that received the focus last. */
+let lastFocused: EventTarget | null = null;
+addEventListener('focusin', ({ target }) => {
+  lastFocused = target;
+});
 
 function giveFocusBack(): void {
   if (document.querySelector('dialog[open]') || document.activeElement !== document.body) return;

@@ -127,6 +127,7 @@ function KeyTable({ deploymentId, keys, progress, query, onQuery }: TableProps) 
         <span class="count" role="status">
           {countWords(view, keys.length, progress, query)}
         </span>
+        {keys.length > 0 && <SortChoice deploymentId={deploymentId} query={query} />}
         <ExactTimes />
       </div>
       <Filters deploymentId={deploymentId} query={query} view={isComplete ? view : undefined} />
@@ -266,6 +267,47 @@ function Selection({ view: { selected, matching }, isComplete, query, onSelect, 
         Delete
       </button>
     </section>
+  );
+}
+
+/** The orders that the sort field offers: label, column, and whether the order is descending. */
+const ORDERS: readonly (readonly [label: string, column: Column, isDescending: boolean])[] = [
+  ['Newest first', 'created', true],
+  ['Oldest first', 'created', false],
+  ['Name', 'name', false],
+  ['Name, Z to A', 'name', true],
+  ['Status', 'status', false],
+  ['Status, reversed', 'status', true],
+  ['Recently used', 'used', true],
+  ['Not used for longest', 'used', false],
+  ['Expires first', 'expires', false],
+  ['Expires last', 'expires', true],
+];
+
+/** A field that sorts the table, for windows that are too narrow for all headings. */
+function SortChoice({ deploymentId, query }: Pick<HeadProps, 'deploymentId' | 'query'>) {
+  const { route } = useLocation();
+  const current = ORDERS.findIndex(
+    ([, column, isDescending]) => column === query.column && isDescending === query.isDescending,
+  );
+  const sort = (index: number) => {
+    const [, column = EMPTY_QUERY.column, isDescending = true] = ORDERS[index] ?? [];
+    route(paths.keys(deploymentId, { ...query, column, isDescending, number: 1 }));
+  };
+  return (
+    <span class="sort">
+      <select
+        aria-label="Sort by"
+        value={current}
+        onChange={(event) => sort(Number(event.currentTarget.value))}
+      >
+        {ORDERS.map(([label], index) => (
+          <option key={label} value={index}>
+            {label}
+          </option>
+        ))}
+      </select>
+    </span>
   );
 }
 

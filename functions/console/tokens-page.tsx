@@ -130,24 +130,26 @@ function NewToken({ deploymentId, onIssued }: { deploymentId: string; onIssued: 
       onIssued();
     });
   return (
-    <section class="card" aria-label="Create a temporary token">
+    <>
       {token?.access_token && <IssuedTokenDialog token={token} onClose={() => setToken(undefined)} />}
-      {token && !token.access_token && (
-        <Notice kind="error">
-          <p>
-            The token was created, but the response was lost. Create another one. The lost token expires in 24
-            hours.
-          </p>
-        </Notice>
-      )}
-      {error !== undefined && <Failure error={error} />}
-      <ScopeChoice known={config.scopes} chosen={scopes} onChange={setScopes} />
-      <div class="actions">
-        <button type="button" class="primary" onClick={create} disabled={isBusy || scopes.length === 0}>
-          {isBusy ? 'Creating the token…' : 'Create temporary token'}
-        </button>
-      </div>
-    </section>
+      <section class="card" aria-label="Create a temporary token">
+        {token && !token.access_token && (
+          <Notice kind="error">
+            <p>
+              The token was created, but the response was lost. Create another one. The lost token expires in
+              24 hours.
+            </p>
+          </Notice>
+        )}
+        {error !== undefined && <Failure error={error} />}
+        <ScopeChoice known={config.scopes} chosen={scopes} onChange={setScopes} />
+        <div class="actions">
+          <button type="button" class="primary" onClick={create} disabled={isBusy || scopes.length === 0}>
+            {isBusy ? 'Creating the token…' : 'Create temporary token'}
+          </button>
+        </div>
+      </section>
+    </>
   );
 }
 
@@ -158,7 +160,7 @@ function IssuedTokenDialog({ token, onClose }: { token: IssuedToken; onClose: ()
       <Notice kind="warning">
         <p>
           <strong>This is the only time that the token is shown.</strong> It expires{' '}
-          <Time of={token.expiresAt} /> ({exactTime(token.expiresAt)}).
+          {exactTime(token.expiresAt)}, 24 hours after issue.
         </p>
       </Notice>
       <LabelledValue label="Token" text={token.access_token ?? ''} />

@@ -125,7 +125,7 @@ const RULES = { dark: { runOnly: ['color-contrast'] }, light: {} };
 
 /**
  * Asserts that axe finds no violation of WCAG 2.2 AA or of axe's best practices, that the contrast is sufficient in
- * both colour schemes, and that the page does not scroll sideways.
+ * both colour schemes, and that neither the page nor an open dialog scrolls sideways.
  */
 export async function expectCraft(page: Page): Promise<void> {
   // The emulated colour scheme applies until the browser leaves the page. The page has no frames, so no other frame
@@ -142,6 +142,25 @@ export async function expectCraft(page: Page): Promise<void> {
     'document.documentElement.scrollWidth - document.documentElement.clientWidth',
   );
   expect(overflow, `sideways scrolling at ${page.url()}`).toBe(0);
+  const wide = await page.evaluate(
+    '[...document.querySelectorAll("dialog[open]")].map((dialog) => dialog.scrollWidth - dialog.clientWidth)',
+  );
+  expect(wide, `sideways scrolling in a dialog at ${page.url()}`).toStrictEqual(
+    (wide as number[]).map(() => 0),
+  );
+}
+
+/** The sizes of a phone, a tablet, a small laptop and a desktop window. */
+const SIZES = [PHONE, TABLET, LAPTOP, DESKTOP];
+
+/** Asserts the same as `expectCraft`, in each of the four window sizes, and keeps the size of the window. */
+export async function expectCraftInEachSize(page: Page): Promise<void> {
+  const before = page.viewportSize();
+  for (const size of SIZES) {
+    await page.setViewportSize(size);
+    await expectCraft(page);
+  }
+  if (before) await page.setViewportSize(before);
 }
 
 /** A layout shift that no user input caused. */

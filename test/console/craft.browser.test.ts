@@ -1,0 +1,252 @@
+import type { Locator, Page } from 'playwright-core';
+import { beforeAll, expect, it } from 'vitest';
+import {
+  act,
+  DESKTOP,
+  describeInBrowser,
+  expectCraft,
+  expectCraftInEachSize,
+  PHONE,
+  rowOf,
+  signIn,
+  TABLET,
+} from '../support/browser.ts';
+import { callAs } from '../support/service.ts';
+import { makeDeployment, makeKey, runStack } from '../support/stack.ts';
+
+const stack = await runStack({ context: { nameClaim: 'name' } });
+
+beforeAll(async () => {
+  await makeDeployment(stack, 'etl', { name: 'Nightly ETL', groups: ['data-eng', 'ml'] });
+  for (let index = 0; index < 40; index++) {
+    await makeKey(stack, 'etl', { name: `pipeline ${index}`, scopes: ['code:deploy', 'airflow:read'] });
+  }
+}, 60_000);
+
+const hasFocus = (page: Page, element: Locator) =>
+  expect.poll(() => element.and(page.locator(':focus')).count()).toBe(1);
+
+/** Reports whether another element covers the whole focused element. */
+const isCovered = (page: Page): Promise<boolean> =>
+  page.evaluate(`(() => {
+    const it = document.activeElement;
+    const { left, right, top, bottom } = it.getBoundingClientRect();
+    const at = [top + 2, (top + bottom) / 2, bottom - 2].map((y) => document.elementFromPoint((left + right) / 2, y));
+    return !at.some((found) => found && (it.contains(found) || found.contains(it) || it.labels?.[0]?.contains(found)));
+  })()`);
+
+describeInBrowser('the craft of the console', (open) => {
+  it('a person can copy the hardened script of each CI system, on a desktop and on a phone', async () => {
+    const { page } = await open();
+    const dialog = page.getByRole('dialog');
+    await signIn(page, stack, 'member', '/console/deployments/etl/add-key');
+    await dialog.getByLabel('Name').fill('scripts');
+    await dialog.getByLabel('code:deploy').check();
+    await dialog.getByRole('button', { name: 'Create API key' }).click();
+    for (const name of ['GitHub Actions', 'GitLab CI', 'CircleCI', 'curl']) {
+      await dialog.getByRole('tab', { name }).click();
+      // The script stays open when the person chooses another tab.
+      if (name === 'GitHub Actions') await dialog.getByText('Hardened shell script').click();
+      for (const size of [PHONE, DESKTOP]) {
+        await page.setViewportSize(size);
+        await expectCraft(page);
+        await dialog.getByRole('button', { name: `Copy hardened ${name} script` }).click();
+        await dialog.getByText(`hardened ${name} script copied`).waitFor({ state: 'attached' });
+        // The button that closes the dialog stays in sight, however long the script is.
+        const button = await dialog.getByRole('button', { name: 'I have saved the secret' }).boundingBox();
+        expect((button?.y ?? Number.POSITIVE_INFINITY) + (button?.height ?? 0)).toBeLessThan(size.height);
+      }
+      expect(await page.evaluate('navigator.clipboard.readText()')).toContain('client_credentials');
+    }
+  });
+
+  it('neither the buttons of a dialog nor the bar of the selection covers the focused element', async () => {
+    const { page } = await open({ viewport: { width: 720, height: 450 } });
+    await signIn(page, stack, 'member', '/console/deployments/etl/add-key');
+    await page.getByRole('dialog').getByLabel('OIDC token from CI').check();
+    for (let press = 0; press < 24; press++) {
+      expect(await isCovered(page), `after Tab ${press}`).toBe(false);
+      await page.keyboard.press('Tab');
+    }
+    for (const size of [PHONE, TABLET, DESKTOP]) {
+      await page.setViewportSize(size);
+      await page.goto(`${stack.url}/console/deployments/etl`);
+      await page.getByLabel('Select all API keys on this page').check();
+      await page.getByRole('button', { name: 'Actions for pipeline 5', exact: true }).focus();
+      for (let press = 0; press < 40; press++) {
+        expect(await isCovered(page), `after Shift+Tab ${press} at ${size.width} pixels`).toBe(false);
+        await page.keyboard.press('Shift+Tab');
+      }
+    }
+  });
+
+  it('a form says next to the field what is missing or has the wrong format', async () => {
+    const { page } = await open();
+    const dialog = page.getByRole('dialog');
+    await signIn(page, stack, 'member', '/console/deployments/etl/add-key');
+    const create = dialog.getByRole('button', { name: 'Create API key' });
+    await create.click();
+    const name = dialog.getByLabel('Name', { exact: true });
+    await dialog.getByText('Name is required', { exact: true }).waitFor();
+    await hasFocus(page, name);
+    expect(await name.getAttribute('aria-invalid')).toBe('true');
+    await name.fill('trusting');
+    expect(await dialog.getByText('Name is required').count()).toBe(0);
+    await dialog.getByLabel('OIDC token from CI').check();
+    const number = dialog.getByLabel('Repository ID');
+    await number.fill('acme/etl');
+    await dialog.getByLabel('Expires').selectOption('On a date…');
+    await create.click();
+    await dialog.getByText('Repository ID has the wrong format. Digits only.', { exact: true }).waitFor();
+    await dialog.getByText('Expires needs a date', { exact: true }).waitFor();
+    await hasFocus(page, number);
+    await expectCraftInEachSize(page);
+  });
+
+  it('the focus returns to the button that created a temporary token', async () => {
+    const { page } = await open();
+    await signIn(page, stack, 'member', '/token?deployment=etl');
+    const create = page.getByRole('button', { name: 'Create temporary token' });
+    await create.focus();
+    await page.keyboard.press('Enter');
+    await page.getByText('This is the only time that the token is shown.').waitFor();
+    await expectCraftInEachSize(page);
+    await page.getByRole('button', { name: 'Done' }).focus();
+    await page.keyboard.press('Enter');
+    await hasFocus(page, create);
+    await page.getByRole('button', { name: /^Revoke the token issued/ }).waitFor();
+    await expectCraftInEachSize(page);
+  });
+
+  it('at a width of 768 pixels, the table can be sorted by the time of creation', async () => {
+    const { page } = await open({ viewport: TABLET });
+    await signIn(page, stack, 'member', '/console/deployments/etl');
+    await page.getByRole('columnheader', { name: 'Name' }).getByRole('link').click();
+    await expect.poll(() => page.getByLabel('Sort by').inputValue()).toBe('2');
+    await page.getByLabel('Sort by').selectOption('Oldest first');
+    await expect.poll(() => page.locator('tbody .main-cell a').first().innerText()).toBe('pipeline 0');
+    expect(new URL(page.url()).search).toBe('?sort=created');
+    await page.goBack();
+    await expect.poll(() => page.getByLabel('Sort by').inputValue()).toBe('2');
+  });
+
+  it('exact times neither break words nor make the rows of the table higher', async () => {
+    const { page } = await open();
+    await signIn(page, stack, 'member', '/console/deployments/etl');
+    await rowOf(page, 'pipeline 1').first().waitFor();
+    await page.getByRole('button', { name: 'Exact times' }).click();
+    await rowOf(page, 'UTC').first().waitFor();
+    const heights = (await page.evaluate(
+      '[...document.querySelectorAll("tbody tr")].map((row) => row.getBoundingClientRect().height)',
+    )) as number[];
+    expect(Math.max(...heights)).toBeLessThanOrEqual(48);
+    await expectCraftInEachSize(page);
+  });
+
+  it('in forced colours, the current page, tab and filter and a pressed button look different from the others', async () => {
+    const { page } = await open({ forcedColors: 'active' });
+    await signIn(page, stack, 'member', '/console/deployments/etl');
+    await page.getByRole('link', { name: /^Never used/ }).waitFor();
+    const border = (selector: string) =>
+      page.evaluate(`getComputedStyle(document.querySelector('${selector}')).borderBottomColor`);
+    for (const link of ['.top nav a', '.sections a', '.chip']) {
+      expect(await border(`${link}[aria-current]`)).not.toBe(await border(`${link}:not([aria-current])`));
+    }
+    const before = await border('[aria-pressed]');
+    await page.getByRole('button', { name: 'Exact times' }).click();
+    await expect.poll(() => border('[aria-pressed=true]')).not.toBe(before);
+  });
+
+  it('the console shows the names of people, and "you" for the person who is signed in', async () => {
+    await makeDeployment(stack, 'named');
+    const json = { name: 'of the member', scopes: ['code:deploy'] };
+    await callAs(stack, 'member', 'POST', '/deployments/named/api-keys', { json });
+    await makeKey(stack, 'named', { name: 'of the administrator' });
+    const { page } = await open();
+    await signIn(page, stack, 'member', '/console/deployments/named');
+    await rowOf(page, 'of the administrator').getByText('by Ada Admin').waitFor();
+    await rowOf(page, 'of the member').getByText('by you').waitFor();
+    await page.getByRole('link', { name: 'Events', exact: true }).click();
+    await page
+      .getByText(/ by user Ada Admin from /)
+      .first()
+      .waitFor();
+    await page.getByText(/ by you from /).waitFor();
+    await expectCraftInEachSize(page);
+  });
+
+  it('the page of a deleted key says that the key was not found, and leads to its events', async () => {
+    const { id } = await makeKey(stack, 'etl', { name: 'short-lived' });
+    await callAs(stack, 'admin', 'DELETE', `/deployments/etl/api-keys/${id}`);
+    const { page } = await open();
+    await signIn(page, stack, 'member', `/console/deployments/etl/keys/${id}`);
+    await page.getByRole('heading', { name: 'API key not found' }).waitFor();
+    await page.getByText(`${id} does not exist, was deleted, or you don’t have access.`).waitFor();
+    await expectCraftInEachSize(page);
+    await page.getByRole('link', { name: 'Events of this key' }).click();
+    await page.getByText('API key “short-lived” deleted').waitFor();
+  });
+
+  it('a disabled key can be enabled from the notice on its page', async () => {
+    const { id } = await makeKey(stack, 'etl', { name: 'paused' });
+    await callAs(stack, 'admin', 'PATCH', `/deployments/etl/api-keys/${id}`, { json: { enabled: false } });
+    const { page } = await open();
+    await signIn(page, stack, 'member', `/console/deployments/etl/keys/${id}`);
+    await page.getByText('This key is disabled.').waitFor();
+    await expectCraftInEachSize(page);
+    await page.getByRole('note').getByRole('button', { name: 'Enable' }).click();
+    await page.getByText('“paused” enabled', { exact: true }).waitFor();
+    expect((await callAs(stack, 'admin', 'GET', `/deployments/etl/api-keys/${id}`)).json.enabled).toBe(true);
+  });
+
+  it('the dialogs that rotate, replace, disable and delete show which key they change', async () => {
+    const { id } = await makeKey(stack, 'etl', { name: 'twin' });
+    await makeKey(stack, 'etl', { name: 'twin' });
+    const { page } = await open();
+    const dialog = page.getByRole('dialog');
+    await signIn(page, stack, 'member', `/console/deployments/etl/keys/${id}`);
+    await page.getByRole('heading', { name: 'Active tokens' }).waitFor();
+    await page.getByRole('link', { name: 'Rotate secret' }).click();
+    await dialog.getByText(id).waitFor();
+    await expectCraftInEachSize(page);
+    await page.keyboard.press('Escape');
+    for (const action of ['Report a leak', 'Revoke all tokens', 'Disable', 'Delete']) {
+      await act(page, 'twin', action);
+      await dialog.getByText(id).waitFor();
+      await page.keyboard.press('Escape');
+      await dialog.waitFor({ state: 'detached' });
+    }
+  });
+
+  it('a filter finds an event that is not among the latest 100', async () => {
+    await makeDeployment(stack, 'busy');
+    const { id } = await makeKey(stack, 'busy', { name: 'changing' });
+    for (let index = 0; index < 110; index++) {
+      await callAs(stack, 'admin', 'PATCH', `/deployments/busy/api-keys/${id}`, {
+        json: { description: `Change ${index}` },
+      });
+    }
+    const { page } = await open();
+    await signIn(page, stack, 'member', '/console/deployments/busy/events');
+    await page.getByRole('link', { name: 'Deployment', exact: true }).click();
+    await page.getByText('Deployment registered').waitFor();
+    expect(await page.locator('.event').count()).toBe(1);
+    await expectCraftInEachSize(page);
+  });
+
+  it('the console says that a person’s access was ended, and lets them sign out', async () => {
+    const { page } = await open();
+    const dialog = page.getByRole('dialog');
+    await signIn(page, stack, 'member', '/console/deployments/etl');
+    await callAs(stack, 'admin', 'POST', '/people/end-access', {
+      json: { sub: 'member-2f41', block: true },
+    });
+    await page.getByRole('link', { name: 'Events', exact: true }).click();
+    await dialog.getByRole('heading', { name: 'The service rejected your sign-in' }).waitFor();
+    await dialog.getByText('Your access was ended. Sign in again, or ask an administrator.').waitFor();
+    await expectCraftInEachSize(page);
+    await dialog.getByRole('button', { name: 'Sign out' }).click();
+    await page.getByText('You are signed out.').waitFor();
+    await callAs(stack, 'admin', 'POST', '/people/restore-access', { json: { sub: 'member-2f41' } });
+  });
+});
