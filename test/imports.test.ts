@@ -203,7 +203,7 @@ describe('The import check finds every kind of import', () => {
     ['infra/stack.ts', '../functions/authorize.ts'],
     ['local/main.ts', '../../functions/runtime/config.ts'],
     ['infra/stack.ts', '../test/support/template.ts'],
-  ])('the import check rejects an import in %s of %s', async (from, to) => {
+  ])('the import check does not let %s import %s', async (from, to) => {
     expect(await found(from, `import '${to}';`)).toHaveLength(1);
   });
 });

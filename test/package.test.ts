@@ -50,8 +50,8 @@ for (const peer of [...PEERS, ...FRAMEWORKS])
 
 const authorizer = snippet('authorizer.md', 'ts');
 /**
- * The source files of the apps. They are an app with the service, the documented examples without changes, and an
- * example from which a required property is removed.
+ * Source files of CDK apps: an app with the service, the documented examples without changes, and an example without a
+ * required property.
  */
 const sources = {
   'service.ts': `import { App, Stack } from 'aws-cdk-lib';
@@ -147,7 +147,7 @@ for (const [file, source] of Object.entries(userFiles)) {
   writeFileSync(join(initialised, file), source);
 }
 
-/** Runs a test runner in the app that `cdk init` would create, and returns its output. */
+// Runs a test runner in the app that `cdk init` would create, and returns its output.
 async function runTests(args: string[]): Promise<string> {
   const env = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^(VITEST|NODE_ENV|TEST$|NODE_OPTIONS)/.test(name)),
@@ -157,7 +157,7 @@ async function runTests(args: string[]): Promise<string> {
   return stdout + stderr;
 }
 
-/** Returns the compiler's errors, each with its file. */
+// Returns the compiler's errors, each with its file.
 async function compile(): Promise<string[]> {
   const compilerOptions = {
     strict: true,
@@ -173,10 +173,7 @@ async function compile(): Promise<string[]> {
   return stdout.split('\n').filter((line: string) => /^\S/.test(line));
 }
 
-/**
- * Runs an app as `cdk synth` does, and asserts that there are no warnings.
- * @returns the template of the stack
- */
+// Runs an app as `cdk synth` does, asserts that there are no warnings, and returns the template of the stack.
 async function synthesise(file: keyof typeof sources, stack: string): Promise<Json> {
   const env = { ...process.env, CDK_OUTDIR: 'cdk.out', CDK_VALIDATION: 'true' };
   const { stderr } = await run(process.execPath, [file], { cwd: app, env });

@@ -211,7 +211,7 @@ describe('A check extends the access token and records the use', () => {
   const from = { address: '192.0.2.1', client: 'curl/8.5.0' };
   const demand = { scopes: [], address: '192.0.2.1', userAgent: 'curl/8.5.0 (linux)' };
 
-  it('extends the access token and records the use on its key', async () => {
+  it("a check extends the access token and records the use on the token's key", async () => {
     const { store, use } = setUp(due);
     expect(await use(TOKEN, demand)).toMatchObject({ access: { expiresAt: seconds(SECOND + DAY + 300) } });
     expect(store.extend).toHaveBeenCalledExactlyOnceWith(

@@ -11,7 +11,7 @@ import type { DeletionLimit } from '../../functions/domain/deployments-source.ts
 const HOUR = 60 * 60_000;
 const none = { startedAt: 1000, deleted: 0 };
 
-/** Returns how many Deployments the limit allows a table to delete at the same moment. */
+/** Returns how many Deployments can be deleted at once under the limit. */
 function allowed(present: number, limit: DeletionLimit): number {
   let deletions: Deletions = { hour: none, day: none, present, stoppedAt: undefined };
   while (

@@ -47,7 +47,7 @@ it('a new token is valid for the configured token lifetime, rounded up to the se
   expect(expiryOfIssue(NOW + 1, standard)).toBe(NOW / 1000 + DAY + 1);
 });
 
-it('a use extends a token from the second after its issue on', () => {
+it("a use extends a token only from the second after the token's issue", () => {
   const token = { issuedAt: seconds(NOW / 1000), expiresAt: expiryOfIssue(NOW, standard) };
   expect(expiryOfExtension(token, NOW, standard)).toBeUndefined();
   expect(expiryOfExtension(token, NOW + 1000, standard)).toBe(NOW / 1000 + 1 + DAY + 300);

@@ -28,7 +28,7 @@ describe('statusOf', () => {
     expect(statusOf(of(change), NOW, undefined)).toBe(status);
   });
 
-  it('returns the status idle for a key that was not used for as long as maxIdleDays allows', () => {
+  it('returns the status idle for a key that has not been used for maxIdleDays', () => {
     expect(statusOf(of({}), NOW, 30)).toBe('idle');
     expect(statusOf(of({}), NOW - 1, 30)).toBe('active');
     expect(statusOf(of({}), NOW, undefined)).toBe('active');
@@ -114,7 +114,7 @@ describe('keyRejection', () => {
     ['network', {}, { from: {} }],
   ];
 
-  it('accepts an active key, with and without a token', () => {
+  it('accepts any valid use of an active key, with or without a token', () => {
     expect(keyRejection(key, use)).toBeUndefined();
     expect(keyRejection(key, { ...use, token })).toBeUndefined();
     expect(keyRejection({ ...key, validUntil: undefined }, use)).toBeUndefined();
@@ -123,7 +123,7 @@ describe('keyRejection', () => {
   });
 
   it.each(FAULTS)(
-    'rejects a key with the reason %s: a key with %j, used with %j',
+    'returns the reason %s for rejecting a key with %j that is used with %j',
     (reason, keyFault, useFault) => {
       expect(keyRejection({ ...key, ...keyFault }, { ...use, ...useFault })).toBe(reason);
     },

@@ -38,7 +38,7 @@ describe('isNetwork', () => {
     ['with two slashes', '10.0.0.0/8/8'],
     ['that is a word', 'everywhere'],
     ['that is empty', ''],
-  ])('rejects an IP range %s: %s', (_, text) => expect(isNetwork(text)).toBe(false));
+  ])('rejects an invalid IP range, such as one %s: %s', (_, text) => expect(isNetwork(text)).toBe(false));
 });
 
 const addresses = fc.oneof(fc.ipV4(), fc.ipV6());

@@ -43,7 +43,7 @@ describe('Replaying events onto a key from a backup applies changes made after t
     expect(replayed(leaked, since('api_key.leaked'))).toEqual({ key: leaked, doubts: [] });
   });
 
-  it('a restore replays that a key was disabled and later enabled again', () => {
+  it('a restore enables a key that was disabled and enabled again after the backup', () => {
     const disabled = since('api_key.disabled');
     expect(replayed(key, disabled)).toEqual({ key: apiKey({ enabled: false }), doubts: [] });
     expect(replayed(key, disabled, since('api_key.enabled', {}, LATER + 1))).toEqual({
@@ -210,7 +210,7 @@ describe('A restore compares the key from the backup with the current key', () =
     expect(replayedWith(today, { today: key })).toEqual({ key: today, doubts: [] });
   });
 
-  it('#45: a restore keeps the leak mark of the current key, and reports the key', () => {
+  it('#45: a restore keeps a key that is currently marked as leaked in this state, and reports the key', () => {
     for (const wasEnabled of [true, false]) {
       const today = apiKey({ enabled: false, leak: { reportedAt: LATER, wasEnabled } });
       expect(replayedWith(key, { today })).toEqual({ key: today, doubts: [disabledToday] });
@@ -238,7 +238,7 @@ describe('A restore compares the key from the backup with the current key', () =
     },
   );
 
-  it('a restore does not compare the order of the claims in trust rules', () => {
+  it('a restore ignores the order of the claims in trust rules', () => {
     const trusts = apiKey({ trust: [{ issuer: 'a', claims: { b: 'c', d: 'e' } }] });
     const today = apiKey({ trust: [{ claims: { d: 'e', b: 'c' }, issuer: 'a' }] });
     expect(replayedWith(trusts, { today })).toEqual({ key: trusts, doubts: [] });

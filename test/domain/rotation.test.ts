@@ -32,7 +32,7 @@ it('an old secret is accepted until it retires', () => {
   expect(activeSecrets({ secrets }, NOW).map(({ hash }) => hash)).toEqual(['b', 'c']);
 });
 
-it('retiringSince returns one day before a secret retires, but no time before the last rotation', () => {
+it('retiringSince returns one day before a secret retires, or the last rotation if that is later', () => {
   const at = (retiresAt: number | undefined) => {
     const old = secret('old', { retiresAt });
     return retiringSince({ secrets: [old, fresh] }, old);
@@ -145,7 +145,7 @@ describe('rotated', () => {
     }
   });
 
-  it('a rotation throws a 409 error for a key without a secret, and for a leaked key unless it is immediate', () => {
+  it('a key without a secret cannot be rotated, and a leaked key can only be rotated immediately', () => {
     const leaked = apiKey({ leak: { reportedAt: NOW - 1, wasEnabled: true } });
     for (const retireOld of [60, 'on_first_use'] as const) {
       expect(() => rotated(leaked, 'new', retireOld, NOW)).toThrow(
@@ -177,7 +177,7 @@ it('a rotation that clears a leak does not enable a key that a person disabled',
 });
 
 describe('isFirstUse', () => {
-  it('isFirstUse returns true for an unused secret if the key also has an older one', () => {
+  it('isFirstUse returns true for an unused secret if the key also has an older secret', () => {
     const [old, retired] = [secret('a'), secret('a', { retiresAt: NOW })];
     for (const other of [old, retired]) {
       expect(isFirstUse({ secrets: [other, secret('b')] }, secret('b'))).toBe(true);
@@ -189,7 +189,7 @@ describe('isFirstUse', () => {
 });
 
 describe('afterUse', () => {
-  it("a secret's first use is recorded only on that secret", () => {
+  it('the first use of a secret is recorded on that secret only', () => {
     const secrets = [secret('a', { retiresAt: NOW + DAY }), secret('b')];
     expect(afterUse({ secrets }, 'b', NOW)).toEqual([secrets[0], secret('b', { lastUsedAt: NOW })]);
     expect(afterUse({ secrets }, 'a', NOW)).toEqual([

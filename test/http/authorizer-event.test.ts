@@ -87,7 +87,7 @@ describe('parseAuthorizerEvent', () => {
     expect(parse({ type: { a: 1 }, version: 2 })).toThrow(named('object', 'number'));
   });
 
-  it("includes an event's type and version in an error message only if they are short words", () => {
+  it("an error message contains an event's type or version only if that is a short word", () => {
     for (const type of ['x'.repeat(17), 'a b', 'a\n', '', 'é', ' a'])
       expect(parse({ type, version: '2.0' })).toThrow(`; type is string, version 2.0.`);
     expect(parse({ type: 'x'.repeat(16) })).toThrow(`; type is ${'x'.repeat(16)}, version undefined.`);
@@ -168,7 +168,7 @@ describe('requirementsOf', () => {
   const demand = (change: Partial<AuthorizerCall>) =>
     requirementsOf({ route, stageVariables: {}, ...change } as AuthorizerCall);
 
-  it('without stage variables, the authorizer requires only the Deployment in the path and no scopes', () => {
+  it('without stage variables, the authorizer checks the Deployment in the path but requires no scopes', () => {
     expect(demand({})).toStrictEqual({ deploymentId: 'etl', scopes: [] });
     expect(demand({ route: { method: 'GET', template: '/x', parameters: {} } })).toStrictEqual({
       deploymentId: undefined,

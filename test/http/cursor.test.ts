@@ -8,7 +8,7 @@ const forged = expect.objectContaining({
   errors: [{ field: 'cursor', rule: 'must be the nextCursor of an earlier page of this listing' }],
 });
 
-it('a cursor is decoded to the encoded position if the listing and caller match', () => {
+it('a pagination cursor is decoded to its position if the listing and caller match', () => {
   fc.assert(
     fc.property(fc.array(fc.string()), fc.string({ minLength: 1, unit: 'grapheme' }), (listing, position) => {
       const cursor = toCursor(listing, position);

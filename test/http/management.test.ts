@@ -195,7 +195,7 @@ describe('The management API validates the Idempotency-Key header', () => {
 });
 
 describe('The management API records rejected calls', () => {
-  it('records a rejected call before sending the response', async () => {
+  it('the management API records a rejected call before sending the response', async () => {
     route.mockRejectedValue(notFound('API key'));
     let isRecorded = false;
     onRejected.mockImplementation(async () => {

@@ -226,7 +226,7 @@ describe("An OAuth endpoint reads the request's parameters from the body", () =>
     );
   });
 
-  it('rejects a parameter that is repeated in an OAuth request, in the body or across body and query', async () => {
+  it('rejects a repeated parameter of an OAuth request, even if it is once in the body and once in the query', async () => {
     expect(await send({ body: `${POST}&x=1`, query: 'x=1' })).toMatchObject(
       badRequest('Parameters belong in the body, not in the query.'),
     );

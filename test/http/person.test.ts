@@ -27,7 +27,7 @@ const refused = (message: string) =>
   });
 const notAnAccessToken = refused('Send an access token, not an ID token.');
 
-describe("A person's access token gives their name, groups and rights", () => {
+describe("A person's access token determines their name, groups and rights", () => {
   it("takes a signed-in person's sub and groups from their access token", () => {
     expect(signedIn({ sub: 'ada', groups: ['a', 'x admins', 7, null] })).toStrictEqual({
       sub: 'ada',

@@ -36,7 +36,7 @@ const rotated = (n: number) => ({ status: 200, body: keyOf(n) });
 const seen = (n: number) => ({ status: 200, body: { ...keyOf(n), secret: undefined } });
 const replayed = (status: number, n: number) => ({ status, body: { ...keyOf(n), secret: undefined } });
 
-/** Handles one request of CloudFormation. The service returns the given responses, one for each call. */
+/** Handles a request from CloudFormation. The service returns the given responses, one for each call. */
 async function ask(change: object, answers: Answer[], { puts = [] as (Error | undefined)[] } = {}) {
   const calls: PlatformCall[] = [];
   const written: string[] = [];

@@ -137,7 +137,8 @@ describe('A purge task for a generation deletes its items', () => {
           expect(reports.at(-1)).toEqual({ type: 'malformed', deploymentId: 'etl' });
           expect(store.malformed).toEqual([ofDeployment]);
 
-          // The next run of the job finishes the purge after someone has repaired the item with a different generation.
+          // Once someone has repaired the item, with a different generation, the next run of the job finishes the
+          // purge.
           const repaired = toDeployment(deployment({ generation: purged === OTHER ? GENERATION : OTHER }));
           await store.put(repaired);
           deferred.length = 0;

@@ -128,8 +128,8 @@ describe('Reconciliation compares the rows of a followed table with the Deployme
     const lost = await platform.records();
     expect((await rows()).counts).toMatchObject({ registered: 1 });
     const generation = await generationOf('a');
-    // A stream record that arrives after the reconciliation is still recognised as older, or as the change that was
-    // reconciled.
+    // Stream records that arrive after the reconciliation change nothing, whether they are older or describe the
+    // reconciled change.
     await sync([insert, removal, ...lost]);
     expect(await generationOf('a')).toBe(generation);
     await platform.remove('a');

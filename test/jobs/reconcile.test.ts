@@ -161,7 +161,7 @@ describe('Reconciliation does not purge items of current generations', () => {
     expect(await sortKeys('PURGES')).toEqual([]);
   };
 
-  it('reconciliation purges nothing from Deployments with valid, used or expired keys and tokens', async () => {
+  it('reconciliation purges no items of a current generation, whether they are valid, used or expired', async () => {
     const { token } = await deploymentWithToken('living');
     await service.call('POST', '/deployments/living/temporary-tokens', { ...admin, json: {} });
     await service.call('POST', '/deployments/living/api-keys', {
@@ -226,7 +226,7 @@ describe('Reconciliation does not purge items of current generations', () => {
   });
 });
 
-describe('A Deployment can be registered again while reconciliation marks its earlier generation', () => {
+describe('A Deployment can be registered again while reconciliation handles its earlier generation', () => {
   it.each(['BatchGetItem', 'GetItem', 'UpdateItem'])(
     'a Deployment keeps its items if it is registered again during reconciliation, after the call %s',
     async (name) => {

@@ -452,7 +452,7 @@ const damagesOf = (item: Record<string, unknown>) =>
     .flatMap((name) => DAMAGES.map((value) => ({ name, value })));
 const rewrite = (Item: object) => service.table.client.send(new PutCommand({ TableName: 'keys', Item }));
 
-describe('The stream of a followed table repairs damaged items', { timeout: 300_000 }, () => {
+describe('The stream of a followed table is applied even if items are damaged', { timeout: 300_000 }, () => {
   it('edits and deletes a Deployment with its row, even if any attribute of its registration is malformed', async () => {
     await platform.put(rowOf(id));
     await follow();
@@ -634,7 +634,7 @@ describe('#66: A limit protects against a followed table that loses its rows', {
     expect(await stillThere(ids)).toEqual([back]);
   });
 
-  it('#66: adds up deletions that are spread over a day', async () => {
+  it('#66: the limit adds up deletions that are spread over a day', async () => {
     const ids = await several(12);
     for (const one of ids) {
       await limited(await lose([one]));
@@ -684,7 +684,7 @@ describe('#66: A limit protects against a followed table that loses its rows', {
     const ids = await several(12);
     const records = await lose(ids);
     const left = records.map((record) => [record]);
-    // Lambda delivers the records again whose deletions the service could not count at the first attempt.
+    // Lambda redelivers records with deletions that the service could not count at the first attempt.
     for (let time = 0; time < 12; time++) await Promise.all(left.map((shard) => limited(shard)));
     expect(await stillThere(ids)).toHaveLength(9);
     expect(await count()).toMatchObject({ dayDeleted: 3, stoppedAt: service.time.now });
@@ -745,7 +745,7 @@ describe('#66: A limit protects against a followed table that loses its rows', {
     );
     const records = await lose(ids.slice(2, 3));
     for (const { name, value } of damagesOf({ ...good, stoppedAt: 1 })) {
-      // A plausible value is not damage, because it is only a different count.
+      // Skips values that are valid, because they only stand for a different count.
       if (typeof value === 'number' && Number.isInteger(value) && value >= 0) continue;
       if (name === 'revision' && isUlid(String(value))) continue;
       if (name === 'stoppedAt' && value === undefined) continue;

@@ -77,7 +77,7 @@ interface TemporaryToken {
  */
 export interface Real {
   service: InProcess;
-  /** The policy for keys. Changing this object has the effect of a deployment with other settings. */
+  /** The policy for keys. Changing this object has the same effect as deploying the stack with new settings. */
   policy: KeyPolicy;
   records: DynamoDBRecord[];
   /** Throws before or after the given call to the table, as if the function crashed there. */
@@ -512,7 +512,7 @@ const STEPS: Step[] = [
       const was = latestExpiry(key, real.policy);
       const latest = latestExpiry({ secretAt: now }, real.policy);
       if (latest !== undefined && !hasExpired(key, now)) {
-        // A rotation extends only a key that has no expiry of its own.
+        // A rotation extends only keys whose expiry was set by the policy.
         const hasOwn = key.validUntil !== undefined && key.validUntil !== was;
         key.validUntil = hasOwn ? Math.min(Number(key.validUntil), latest) : latest;
       }

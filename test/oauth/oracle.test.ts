@@ -14,7 +14,7 @@ await makeDeployment(stack, 'etl');
 const key = await makeKey(stack, 'etl');
 const otherKey = await makeKey(stack, 'etl', { name: 'other' });
 
-/** A server, with the clients and credentials that the rows need. */
+/** A server, with the clients and credentials that the tests need. */
 interface Server {
   readonly url: string;
   readonly paths: { readonly token: string; readonly introspect: string; readonly revoke: string };

@@ -135,7 +135,7 @@ describe('POST /oauth/token', () => {
     expect(whole(await token({ basic, form: { ...secret, client_id: key.id } }))).toStrictEqual(twice);
   });
 
-  it('6: a client_id in the body gets 400 if it differs from the Basic credentials', async () => {
+  it('6: a client_id in the body gets 400 if it differs from the client ID in the Basic credentials', async () => {
     const differs = invalidRequest('client_id in the body differs from the one in the Authorization header.');
     expect(whole(await token({ basic, form: { ...grant, client_id: narrow.id } }))).toStrictEqual(differs);
     expect(whole(await token({ basic, form: { ...grant, client_id: key.id } }))).toStrictEqual(issued(ALL));
@@ -569,7 +569,7 @@ describe('POST /oauth/introspect', () => {
   });
 });
 
-describe('POST /oauth/introspect and POST /oauth/revoke', () => {
+describe('POST /oauth/introspect and POST /oauth/revoke accept the same parameters', () => {
   it.each(['/oauth/introspect', '/oauth/revoke'])(
     '24: %s without a token gets 400 invalid_request (RFC 7662, section 2.1; RFC 7009, section 2.1)',
     async (path) => {
@@ -639,7 +639,7 @@ describe('POST /oauth/revoke', () => {
       expect(whole(await revoke(live))).toStrictEqual(busy);
       expect(whole(await introspect(live))).toStrictEqual(busy);
       expect(whole(await token({ basic, form: grant }))).toStrictEqual(busy);
-      // A call that the service rejects without reading the table gets its usual response.
+      // A call gets its usual response if the service rejects the call without reading the table.
       expect(whole(await revoke(live, { ...key, secret: 'x' }))).toStrictEqual(invalidClient);
     }
     engine.fault = undefined;

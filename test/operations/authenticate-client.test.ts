@@ -76,7 +76,7 @@ const retired = [
 ];
 const wrong = mintCredential('secret', 'etl', ULID);
 
-describe('Client authentication reveals nothing about a key by its duration', () => {
+describe('The duration of client authentication reveals nothing about a key', () => {
   it.each<[string, string, Item[], ClientRejection]>([
     ['a wrong secret', wrong, [deploymentItem, keyItem], 'wrong_secret'],
     ['an unknown key', wrong, [deploymentItem], 'unknown_key'],

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { withName } from '../../functions/routes/add-name.ts';
 
-/** The event that Cognito sends for a sign-in on its page (event version 2). */
+/** The event, of version 2, that Cognito sends when a person signs in on the sign-in page. */
 const eventOf = (userAttributes: Record<string, string>, groups: string[] = ['administrators']) => ({
   version: '2',
   triggerSource: 'TokenGeneration_HostedAuth' as const,
@@ -18,7 +18,7 @@ const eventOf = (userAttributes: Record<string, string>, groups: string[] = ['ad
   response: { claimsAndScopeOverrideDetails: {} },
 });
 
-it("Cognito gets the person's email address as a claim of the access token, and the groups unchanged", () => {
+it("the trigger adds the person's email address to the access token, and does not change the groups", () => {
   const event = eventOf({ sub: '7d0c3f7e', email: 'ada@example.com', name: 'Ada' });
   expect(withName(event, 'email')).toStrictEqual({
     ...eventOf({ sub: '7d0c3f7e', email: 'ada@example.com', name: 'Ada' }),
@@ -35,7 +35,7 @@ it("Cognito gets the person's email address as a claim of the access token, and 
   });
 });
 
-it('a person without the attribute signs in without a name', () => {
+it('the trigger adds no claim to the access token of a person without a name', () => {
   expect(withName(eventOf({ sub: '7d0c3f7e' }), 'name').response).toStrictEqual({
     claimsAndScopeOverrideDetails: {
       groupOverrideDetails: {
@@ -47,7 +47,7 @@ it('a person without the attribute signs in without a name', () => {
   });
 });
 
-it("no name of a person changes the groups or another claim of the person's access token", () => {
+it("no name can change the groups or other claims of a person's access token", () => {
   fc.assert(
     fc.property(fc.string({ minLength: 1 }), fc.array(fc.string()), (name, groups) => {
       const { claimsAndScopeOverrideDetails: details } = withName(

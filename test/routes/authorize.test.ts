@@ -75,7 +75,7 @@ function setUp(records: TokenRecords = GOOD) {
   return { store, report, handler };
 }
 
-/** Authorizer events of each kind with the given Authorization header. */
+// Authorizer events of each kind with the given Authorization header.
 const http = (authorization: string, change: Parameters<typeof httpEvent>[0] = {}) =>
   httpEvent({ headers: { authorization }, ...change });
 const iam = (authorization: string, change: Parameters<typeof httpEvent>[0] = {}) =>
@@ -136,7 +136,7 @@ describe('The authorizer denies a call with an invalid token', () => {
     ],
   ];
 
-  /** Returns the key ID that the report names. A report about a malformed token names none. */
+  // Returns the key ID that the report names. A report about a malformed token names none.
   const idFor = (reason: string) => (reason === 'malformed' ? undefined : CONTEXT.principalId);
 
   it.each(cases)(
@@ -188,7 +188,7 @@ describe('The authorizer denies a call with an invalid token', () => {
   });
 });
 
-/** Returns calls of a route with the given stage variables, for each kind of API that can return 403. */
+// Returns calls of a route with the given stage variables, for each kind of API that can return 403.
 const ofRoute = (
   template: string,
   path: string,
@@ -283,7 +283,7 @@ describe('The authorizer denies a path that the API could read differently', () 
       { deploymentId: 'etl', [name]: proxy },
       {},
     );
-  /** Generates a character and encodings that a server may decode to this character. */
+  // Generates a character and encodings that a server may decode to this character.
   const encoded = (text: string) =>
     fc.constantFrom(
       text,

@@ -66,7 +66,7 @@ describe('Interleaved exchanges with an old secret write one event', () => {
   );
 });
 
-it('an issuer whose inline keys are missing causes 503 only for exchanges with its own tokens', async () => {
+it('exchanges return 503 only for tokens of an issuer whose inline keys are missing', async () => {
   const [sound, faulty] = [await startCiIssuer(), await startCiIssuer()];
   const issuers = [sound, faulty].map(({ url }) => ({ issuer: url, hasInlineKeys: true }));
   const inlineKeys = new Map([[sound.url, { keys: [sound.jwk] }]]);

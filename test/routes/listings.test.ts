@@ -33,7 +33,7 @@ describe('GET /deployments can select Deployments by a prefix', async () => {
   for (const id of ['etl', 'etl-1', 'etl-2', 'etl-3', 'ETL-4', 'et', 'report']) await service.register(id);
   await service.register('etl-hidden', { groups: ['others'] });
 
-  it('a prefix selects the Deployments whose IDs start with it, if the caller may see them', async () => {
+  it('a prefix selects Deployments by the start of their IDs from those that the caller may see', async () => {
     expect(await all('/deployments?prefix=etl-')).toStrictEqual(['etl-1', 'etl-2', 'etl-3', 'etl-hidden']);
     expect(await all('/deployments?prefix=etl-', 'member')).toStrictEqual(['etl-1', 'etl-2', 'etl-3']);
     expect(await all('/deployments?prefix=etl-2')).toStrictEqual(['etl-2']);

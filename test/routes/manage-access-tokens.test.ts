@@ -216,7 +216,7 @@ describe("A key's access tokens can be listed", () => {
     },
   );
 
-  it('lists an access token whose last use is malformed, but no item whose sort key is malformed', async () => {
+  it('lists an access token even if its last use is malformed, but not if its sort key is malformed', async () => {
     const world = await newWorld();
     const token = await service.swap(world.key);
     await set(itemOf(world, token), 'lastUsedAt', 'x');
@@ -234,7 +234,7 @@ describe("A key's access tokens can be listed", () => {
 });
 
 describe('An access token can be revoked by its ID', () => {
-  it('revoking an access token denies its next check and affects nothing else', async () => {
+  it('revoking an access token takes effect at the next check and does not affect other tokens', async () => {
     const world = await newWorld();
     const [one, other] = [await service.swap(world.key), await service.swap(world.key)];
     const reply = await remove(`${world.path}/${idOf(one)}`);

@@ -211,8 +211,8 @@ describe("Log lines contain metrics in CloudWatch's embedded metric format", () 
   });
 });
 
-describe('the log line for a stopped deletion', () => {
-  it('the metric of a stopped deletion has the time of its own log line, not of the start of the function', () => {
+describe('A stopped deletion writes a log line with a metric', () => {
+  it("the metric of a stopped deletion has the time of the log line, not of the function's start", () => {
     const error = vi.fn();
     const onOutcome = changeReport({ info: vi.fn(), error }, { STACK_NAME: 'keys' });
     vi.setSystemTime(NOW.getTime() + 3_600_000);

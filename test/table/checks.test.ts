@@ -81,7 +81,7 @@ describe.each(stores)('The check store calls DynamoDB %s', (_, check) => {
       });
     });
 
-    it("a check reads the end of a person's access with one more strongly consistent read", async () => {
+    it("a check reads the time when a person's access ended with a second strongly consistent read", async () => {
       const { readEnd } = await check.read(OF_GRANT, 'g'.repeat(43));
       const endOf = async (attributes?: object) => {
         if (attributes) await store.put({ ...ofPerson, blocked: false, ...attributes });

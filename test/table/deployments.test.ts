@@ -25,7 +25,7 @@ const OTHER = newUlid(0);
 const events = async () => (await store.partition('EVENTS#etl')).map(({ type }) => type);
 const all = { after: undefined, limit: 100 };
 
-describe('A Deployment is stored as one item', () => {
+describe('DynamoDB stores a Deployment as one item', () => {
   it('stores a new Deployment with its directory entry and event', async () => {
     expect(await registerDeployment(table, etl, event({ type: 'deployment.registered' }))).toBe(true);
     expect(await store.get(ofEtl)).toEqual({ ...ofEtl, ...listed, keyCount });

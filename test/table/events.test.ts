@@ -106,7 +106,7 @@ describe("A Deployment's events are listed newest first", () => {
     expect(queries().length).toBeLessThanOrEqual(2);
   }, 120_000);
 
-  it('#56: a page of events ends after two queries even if they found no event, and the next page continues there', async () => {
+  it('#56: a page of events ends after two queries, even if it is empty, and the next page continues from there', async () => {
     const data = { scopes: Array.from({ length: 24 }, () => 's'.repeat(64)) };
     const others = Array.from({ length: 900 }, (_, n) => event({ id: newUlid(REGISTERED_AT + n + 1), data }));
     const registered = event({ id: newUlid(REGISTERED_AT), generation: CURRENT });

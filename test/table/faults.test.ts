@@ -23,7 +23,7 @@ import { apiKeyKey, deploymentKey, type Item, tokenKey } from '../../functions/t
 import { CHECK_RETRIES, transact } from '../../functions/table/table.ts';
 import { tableOn } from '../support/store.ts';
 
-/** These tests simulate the client, because they need faults that a database engine cannot be made to produce. */
+/** These tests simulate the client, because they need faults that the database engine cannot produce on demand. */
 const dynamodb = mockClient(DynamoDBDocumentClient);
 const onMalformed = vi.fn();
 const table = tableOn(dynamodb, { onMalformed, retryPolicy: CHECK_RETRIES });
@@ -249,7 +249,7 @@ describe('The purge reads its items in pages', () => {
     expect(running).toBe(0);
   });
 
-  it('a failed read stops the purge only when the purge needs that page', async () => {
+  it('a failed read of a page stops the purge only when the purge needs that page', async () => {
     dynamodb.on(QueryCommand).resolvesOnce(page(0)).rejects(fault('InternalServerError', 500));
     const pages = itemsOfGeneration(table, life);
     expect((await pages.next()).value?.keys).toHaveLength(1);

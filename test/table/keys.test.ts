@@ -231,7 +231,7 @@ describe("An edit is written to the API key's item", () => {
 });
 
 describe("A leak report is written to the API key's item", () => {
-  it('a leak report disables the API key, writes an event and keeps a use that was recorded in the meantime', async () => {
+  it('a leak report does not overwrite a use that was recorded in the meantime', async () => {
     const used = [{ ...key.secrets[0], lastUsedAt: 1 } as never];
     await standing({ secrets: used });
     const leaked = apiKey({
@@ -292,7 +292,7 @@ describe("A rotation is written to the API key's item", () => {
     expect(await events()).toBe(0);
   });
 
-  it('a rotation that keeps no old secret succeeds, even if that secret is used at the same time', async () => {
+  it('a rotation that removes the old secret succeeds even if the old secret is used at the same time', async () => {
     for (const change of [{ secrets: [used] }, { secrets: [] }, { 'lastUsedAt#aaaaaaaa': 7 }]) {
       await store.clear('EVENTS#etl');
       await store.put({ ...toApiKey(key), ...change });

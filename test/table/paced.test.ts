@@ -109,7 +109,7 @@ it('does not save up unused write units while nothing is written', async () => {
   expect(calls.map(({ at }) => at)).toStrictEqual([0, 60_000, 61_000]);
 });
 
-it('does not delay or change reads', async () => {
+it('a limit on write units does not delay or change reads', async () => {
   const { calls, port, time } = recorded();
   const paced = pacedPort(port, 1, time);
   await paced('PutItem', put, 1);

@@ -49,7 +49,7 @@ async function all(pages: AsyncGenerator<PurgePage>): Promise<PurgePage[]> {
 const sortKeys = (pages: PurgePage[]) => pages.map(({ keys }) => keys.map(({ sk }) => sk));
 
 describe('readPresent', () => {
-  it('readPresent distinguishes a missing Deployment from a malformed one with a strongly consistent read', async () => {
+  it('readPresent distinguishes a missing Deployment from a malformed one, and its read is strongly consistent', async () => {
     expect(await readPresent(table, 'etl')).toEqual({ isThere: false });
     await store.put(toDeployment(deployment()));
     expect(await readPresent(table, 'etl')).toEqual({ isThere: true, generation: GENERATION });
@@ -62,7 +62,7 @@ describe('readPresent', () => {
 });
 
 describe('hasApiKey', () => {
-  it('hasApiKey finds any item of the key, even a malformed one, with a strongly consistent read', async () => {
+  it("hasApiKey finds a key's item even if it is malformed, and its read is strongly consistent", async () => {
     const Key = { pk, sk: `KEY#${KEY_ULID}` };
     expect(await hasApiKey(table, 'etl', KEY_ULID)).toBe(false);
     await store.put(Key);
@@ -116,7 +116,7 @@ describe('The purge lists the items to delete', () => {
     });
   });
 
-  it("the purge continues to list a generation's items from a given sort key", async () => {
+  it("the purge can resume its list of a generation's items at a given sort key", async () => {
     await store.put(ofToken('a'), ofToken('b'), ofToken('c'));
     expect(sortKeys(await all(itemsOfGeneration(table, life, `TOKEN#${KEY_ULID}#b`)))).toEqual([
       [`TOKEN#${KEY_ULID}#a`],

@@ -112,7 +112,7 @@ describe('Reconciliation scans the whole table', () => {
 });
 
 describe('Reconciliation reads the current state of Deployments', () => {
-  it('reads whether each Deployment exists and in which generation, even if the Deployment is damaged', async () => {
+  it('reads whether each Deployment exists, and its generation, even if the Deployment is damaged', async () => {
     await store.put(toDeployment(deployment()), { pk: 'DEPLOYMENT#a b', sk: 'DEPLOYMENT', generation: 'x' });
     expect(await presentGenerations(table, ['etl', 'a b', 'gone'])).toEqual(
       new Map<string, object>([
@@ -138,7 +138,7 @@ describe('Reconciliation reads the current state of Deployments', () => {
     expect(store.malformed).toEqual([{ pk: 'DEPLOYMENTS', sk: 'odd' }]);
   });
 
-  it('reads the state of a hundred Deployments per strongly consistent read', async () => {
+  it('reads the state of up to a hundred Deployments with each strongly consistent read', async () => {
     const ids = Array.from({ length: 201 }, (_, n) => `d${n}`);
     expect((await presentGenerations(table, ids)).size).toBe(201);
     const keys = store.sent.map(

@@ -142,7 +142,7 @@ describe('moveRejectedCalls', () => {
     expect(await store.partition('EVENTS#etl')).toHaveLength(1);
   });
 
-  it('writes no events if another rejected call was counted after the counts were read', async () => {
+  it('writes no events about rejected calls if another call was counted after the counts were read', async () => {
     await count('etl');
     const [calls] = await ended(MADE_AT + HOUR);
     await count('etl');

@@ -72,7 +72,7 @@ describe('identityOf', () => {
     expect(await described({ TableArn: 'arn', CreationDateTime: 1 })).toBe('arn of 1970-01-01T00:00:01.000Z');
   });
 
-  it('requests the description of the table by its name', async () => {
+  it("requests a table's description by the name of the table", async () => {
     await identityOf(table).catch(() => {});
     expect(store.sent[0]).toEqual({ operation: 'DescribeTable', input: { TableName: 'keys' } });
   });

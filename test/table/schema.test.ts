@@ -70,7 +70,7 @@ function each(item: Item, from: (item: Item | undefined) => unknown, wrong: Wron
   expect(from(undefined)).toBeUndefined();
 }
 
-describe('The keys of an item depend on its kind', () => {
+describe("The partition and sort keys of an item depend on the item's kind", () => {
   it("an item's partition and sort keys have the format for its kind", () => {
     expect(toDeployment(deployment())).toMatchObject({ pk, sk: 'DEPLOYMENT' });
     expect(toApiKey(apiKey())).toMatchObject({ pk, sk: `KEY#${KEY_ULID}` });

@@ -36,7 +36,7 @@ const row = (id: string, rest: Record<string, AttributeValue> = {}) => ({
 });
 const keyOf = (n: string) => ({ org: { S: 'acme' }, n: { N: n } });
 
-describe('The service converts the attributes of a followed table', () => {
+describe('The service reads attributes of several types from a followed table', () => {
   const after = (attribute: AttributeValue) =>
     rowChange(
       {
@@ -69,7 +69,7 @@ describe("A followed table's stream record is parsed strictly", () => {
   const old = { deploymentId: 'etl', type: 'deployment' };
   const told = { key: keyOf('1'), sequenceNumber: '7', at: 5000 };
 
-  it("parses the row before and after a change from a followed table's stream record", () => {
+  it("reads the row before and after a change from a followed table's stream record", () => {
     expect(change('MODIFY', { ...images, OldImage, NewImage })).toEqual({
       ...told,
       before: old,

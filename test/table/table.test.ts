@@ -122,7 +122,7 @@ describe('A call to DynamoDB is repeated only when that is safe', () => {
     expect(port).toHaveBeenCalledTimes(1);
   });
 
-  it('fails when DynamoDB reports a failed condition for a call without a condition', async () => {
+  it('a call without a condition fails when DynamoDB reports a failed condition', async () => {
     port.mockResolvedValue(conditionFailed());
     await expect(outputOf(table, 'Query', { TableName: 'keys' })).rejects.toThrow(
       'Query has no condition that could fail',

@@ -78,7 +78,7 @@ describe('DynamoDB stores a temporary token as one item', () => {
     expect(await store.get(ofTemporaryToken)).toMatchObject({ sub: 'ada' });
   });
 
-  it("reads a temporary token until the second of its expiry, and only in its Deployment's current generation", async () => {
+  it('reads a temporary token only until its expiry and only in the current generation of its Deployment', async () => {
     await store.put(toTemporaryToken(temporaryToken()));
     const end = temporaryToken().expiresAt * 1000;
     expect(await readTemporaryToken(table, etl, KEY_ULID, end - 1)).toEqual(temporaryToken());

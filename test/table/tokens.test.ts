@@ -135,7 +135,7 @@ describe('The first token of a new secret is written with the key', () => {
   const secrets = [{ ...fresh, lastUsedAt: 9 }];
   const firstUse = { secret: fresh, secrets, now: 9, from: FROM };
 
-  it("writes the first token of a new secret together with the key's secrets, its last use and an event", async () => {
+  it('writes the first token of a new secret and the changed key in one transaction', async () => {
     await store.put({ ...toApiKey(key), name: 'kept' });
     const first = { ...firstUse, event: event() };
     expect(await tokens.putTokenOfFirstUse(table, token(), key, first)).toBe(true);
@@ -202,7 +202,7 @@ describe('Using an API key records the use', () => {
     expect(await store.get(ofKey)).toEqual({ ...toApiKey(key), ...used, 'lastUsedAt#b': 9 });
   });
 
-  it('records a use of an API key and the event about it in one transaction, and never goes back in time', async () => {
+  it('records a use of an API key and its event in one transaction, unless a later use is already recorded', async () => {
     await store.put({ ...toApiKey(key), 'lastUsedAt#b': 8 });
     const secret = { hash: 'b', createdAt: 2 };
     const note = (before: number, id: number) =>
@@ -222,7 +222,7 @@ describe('Using an API key records the use', () => {
     ]);
   });
 
-  it('does not record a use on a secret that replaced the used one, or on a deleted API key', async () => {
+  it('does not record a use of a secret that was replaced, or of an API key that was deleted', async () => {
     const changed = apiKey({
       secrets: [
         { hash: 'x', createdAt: 1 },

@@ -483,7 +483,7 @@ describe('The HTTPS transport calls DynamoDB', () => {
   it('the HTTPS transport leaves no timer running, no matter how an attempt ends', async () => {
     const set = vi.spyOn(globalThis, 'setTimeout');
     const clear = vi.spyOn(globalThis, 'clearTimeout');
-    /** Returns the timers of attempts. The time limit of the attempts identifies these timers. */
+    /** Returns the timers that were set with the time limit of the attempts. */
     const timers = () =>
       set.mock.results.filter((_, n) => set.mock.calls[n]?.[1] === 5001).map(({ value }) => value);
     const port = https();

@@ -56,7 +56,7 @@ try {
     }),
   );
   for (const colorScheme of ['light', 'dark'] as const) {
-    // A fault on a page can be the reason for a timeout, so report both.
+    // A fault on a page can cause a timeout, so the timeout is reported in addition to the faults.
     await checkFeatures(colorScheme).catch((error) => faults.push(`in ${colorScheme} colours: ${error}`));
   }
   console.log(`${paths.length} pages checked in a browser.`);
@@ -84,7 +84,7 @@ async function newPage(viewport: typeof PHONE, colorScheme: 'light' | 'dark' = '
   return page;
 }
 
-/** Opens a page, and waits until its scripts have run. */
+// Opens a page, and waits until its scripts have run.
 async function open(page: Page, path: string): Promise<void> {
   await page.goto(`${base}${path}`, { waitUntil: 'networkidle' });
 }

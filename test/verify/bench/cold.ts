@@ -16,12 +16,12 @@ import { apiEvent, authorizerEvent, builtEntries, functionEnvironment, seed } fr
 export interface ColdStart {
   /** Memory of a Lambda function with this CPU share, in MB. */
   memory: number;
-  /** From the start of the process to the end of init, on a whole core and with the CPU share. */
+  /** Times from the start of the process to the end of init: on a whole core, and with the CPU share. */
   init: Spread;
   slowInit: Spread;
-  /** The first call, right after init on a whole core. The call has only the CPU share. */
+  /** Time of the first call, directly after init. Init ran on a whole core, but the call gets only the CPU share. */
   first: Spread;
-  /** The median of later calls, each with an unused period of CPU time before it. */
+  /** Median time of later calls. Before each call, the function was idle for a whole period of the quota. */
   warm: Spread;
 }
 
@@ -92,7 +92,7 @@ export async function coldStarts(
     }
     return starts;
   } catch (error) {
-    // Without OpenSSL, for example.
+    // The measurement can fail, for example if OpenSSL is not installed.
     return (error as Error).message;
   } finally {
     proxy?.disconnect();
@@ -103,7 +103,7 @@ export async function coldStarts(
 
 interface Contender {
   file: string;
-  /** Returns the next event. */
+  /** Returns the event for the next call. */
   next: () => object;
 }
 
@@ -121,7 +121,7 @@ async function contendersOn(endpoint: string, calls: number): Promise<Record<str
     whoami: () => apiEvent('GET /whoami', { headers: { authorization: `Bearer ${token}` } }),
     'issue-token': () => form('POST /oauth/token', 'grant_type=client_credentials'),
     introspect: () => form('POST /oauth/introspect', `token=${token}`),
-    // A token can be revoked only once.
+    // Each call needs another token, because a token can be revoked only once.
     revoke: () => form('POST /oauth/revoke', `token=${tokens.pop()}`),
   };
   const check = { next: () => authorizerEvent(token) };
@@ -175,7 +175,7 @@ async function coldStart({
   return { init, first, warm: median(later) };
 }
 
-/** Values for variables that only some functions require. */
+/** Environment variables that only some functions require. */
 const MORE = {
   [ENV.consoleClientId]: 'console',
   [ENV.consoleScopes]: 'openid',

@@ -112,8 +112,8 @@ function bareRead(token: string) {
 }
 
 /**
- * Returns an authorizer whose clock advances one second at each read. After the 64 tokens were used once, each further
- * check extends its token.
+ * Returns an authorizer whose clock advances one second at each read. When each of the 64 tokens has been used once,
+ * every further check extends its token.
  */
 function everySliding(): Check {
   const { now: real } = Date;

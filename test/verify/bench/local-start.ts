@@ -5,7 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { median } from './numbers.ts';
 
-/** Times of `npm start` with nothing changed, in milliseconds: until its first line, and until it is ready. */
+/**
+ * Times in milliseconds that `npm start` takes when nothing has changed: to the first line of output, and until the
+ * stack is ready.
+ */
 export interface LocalStart {
   first: number;
   ready: number;

@@ -9,7 +9,10 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 
-/** Length of the period in which a quota applies, in microseconds. From memory: Lambda's is 20 ms. AWS documents none. */
+/**
+ * Length of the period to which a CPU quota applies, in microseconds. Lambda's period is believed to be 20 ms; AWS does
+ * not document it.
+ */
 const PERIOD = 20_000;
 /** The memory, in MB, for which Lambda gives a function the equivalent of one vCPU (AWS, "Configure Lambda function memory"). */
 const ONE_CPU = 1769;
@@ -47,7 +50,7 @@ function version1(): Quota {
 
 function version2(): Quota {
   const root = '/sys/fs/cgroup';
-  // Fails in a container, whose own processes are in the root that the container can see.
+  // This fails in a container, because the root group that the container sees contains processes.
   const enabled = readFileSync(join(root, 'cgroup.subtree_control'), 'utf8').split(/\s/);
   if (!enabled.includes('cpu')) writeFileSync(join(root, 'cgroup.subtree_control'), '+cpu');
   const folder = make(root);

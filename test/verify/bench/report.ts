@@ -23,7 +23,7 @@ export interface Figures {
   cold: ColdStarts;
   /** Init of each function in milliseconds. All times except that of the empty file are relative to its median. */
   inits: Record<string, Spread>;
-  /** Undefined if there is no other checkout. */
+  /** Undefined if the benchmark has no second checkout for comparison. */
   localStart: Awaited<ReturnType<typeof localStarts>> | undefined;
   /** Bundle sizes in bytes. */
   weights: Record<string, number>;
@@ -247,7 +247,7 @@ const FOR_PEOPLE = [
   ...['manage-temporary-tokens', 'reference', 'report-leak'],
 ];
 
-/** Returns the answer to what a check costs, cold and warm. */
+/** Returns the paragraph about the cost of a check after a cold start and in a warm function. */
 function answer(figures: Figures): string {
   const rows = coldOf(figures, 'authorize').map(({ memory, init, first, warm }) => {
     const billed = { ...CHECK, milliseconds: Math.ceil(warm.median) };

@@ -69,7 +69,7 @@ async function slidingCheck() {
   return { listener: lambda(handlerOf('authorize'), next), requests: [{}] };
 }
 
-/** Returns each contender's listener and requests. */
+/** Functions that return each contender's listener and requests, by the contender's name. */
 const contenders: Record<string, () => Promise<{ listener: RequestListener; requests: Served['requests'] }>> =
   {
     check: async () => ({ listener: check(), requests: bearers() }),

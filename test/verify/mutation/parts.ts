@@ -20,7 +20,7 @@ export const PARTS: Record<string, Part> = {
     mutate: ['functions/table/*.ts', '!functions/table/{checks,port,https-transport,sdk-transport}.ts'],
     tests: ['test/table/!(checks|transports).test.ts'],
   },
-  /** The table access of a check, and the two transports. */
+  // The table access of a check, and the two transports.
   check: {
     mutate: ['functions/table/{checks,port,https-transport,sdk-transport}.ts'],
     tests: ['test/table/{checks,faults,table,transports}.test.ts'],
