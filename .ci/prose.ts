@@ -39,8 +39,8 @@ const MIDDLE_OF_SENTENCE = /^(#\d+: )?(of|that|and|by|after)\b/i;
 const COMMENT = /(?<=^|\s)\/\*\*?\s[\s\S]*?\*\/|(?<=^|\s)\/\/ [^\n]*/g;
 const TITLE =
   /\b(?:it|test|describe)(?:\.\w+(?:\([^)]*\))?)*\(\s*(?<quote>['"`])(?<title>(?:\\.|(?!\k<quote>)[^\\\n])+)\k<quote>/g;
-/** Code in Markdown and comments, and the addresses of links. */
-const CODE = /```[\s\S]*?```|`[^`\n]*`|\]\([^)\s]*\)/g;
+/** Code in Markdown and comments, headings that are the name of an event, and the addresses of links. */
+const CODE = /```[\s\S]*?```|`[^`\n]*`|^#+ \w+\.\w+$|\]\([^)\s]*\)/gm;
 
 /** A piece of prose and where it begins in its file. */
 interface Prose {
