@@ -82,7 +82,7 @@ describe('A backfill registers a Deployment for each row of a followed table', (
     [4, 2],
     [12, 5],
   ])(
-    '#66: without --most, backfill deletes at most half of %i Deployments and never more than five: %i',
+    '#66: without --most, the backfill command deletes at most half of %i Deployments and never more than five: %i',
     async (number, most) => {
       const pruned = (lost: number) =>
         run({ most: undefined, begin: { of: OF, part: 'rows', after: undefined } }).then(
@@ -125,7 +125,9 @@ describe('A backfill registers a Deployment for each row of a followed table', (
   });
 });
 
-describe('The backfill command has a dry run and can be continued', { timeout: 120_000 }, () => {
+describe('The backfill command supports dry runs and can continue after an interruption', {
+  timeout: 120_000,
+}, () => {
   const script = async (...args: string[]) => {
     const env = { ...process.env, AWS_ENDPOINT_URL_DYNAMODB: engine.endpoint };
     const command = ['cli/main.ts', 'backfill', ...args, '--position', join(folder, 'position.json')];
@@ -137,7 +139,7 @@ describe('The backfill command has a dry run and can be continued', { timeout: 1
   };
   const source = ['--source', JSON.stringify(platform.source)];
 
-  it('backfill prints its plan in a dry run, and carries out the plan otherwise', async () => {
+  it('the backfill command only prints its plan in a dry run', async () => {
     await platform.put(rowOf('x', { deployment: { S: 'no id' } }));
     await platform.put(rowOf('new'));
     const dry = await script('--table', 'keys', ...source, '--dry-run');
@@ -152,7 +154,7 @@ describe('The backfill command has a dry run and can be continued', { timeout: 1
     expect(existsSync(join(folder, 'position.json'))).toBe(false);
   });
 
-  it('#66: with --prune and an empty table, backfill deletes Deployments without a row only if --most allows it', async () => {
+  it('#66: with --prune and an empty table, the backfill command deletes Deployments only if --most allows it', async () => {
     const ids = Array.from({ length: 6 }, (_, n) => `doomed-${n}`);
     for (const id of ids) await platform.put(rowOf(id));
     expect(await script('--table', 'keys', ...source)).toMatchObject({ code: 0 });
@@ -190,7 +192,7 @@ describe('The backfill command has a dry run and can be continued', { timeout: 1
     });
   });
 
-  it('backfill lists its required options, and reports which part of the setting is invalid', async () => {
+  it('the backfill command lists its required options, and reports which part of the setting is invalid', async () => {
     expect(await script('--help')).toMatchObject({ code: 0, stdout: expect.stringContaining('--dry-run') });
     const [untold, wrong, unknown, nowhere] = await Promise.all([
       script(...source),
@@ -221,7 +223,7 @@ describe('The backfill command has a dry run and can be continued', { timeout: 1
     });
   });
 
-  it('backfill rejects a stored position that belongs to a different backfill', async () => {
+  it('the backfill command rejects a stored position that belongs to a different backfill', async () => {
     const file = join(folder, 'position.json');
     writeFileSync(file, JSON.stringify({ of: 'other', part: 'rows' }));
     const refused = await script('--table', 'keys', ...source);

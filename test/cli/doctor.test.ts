@@ -13,7 +13,7 @@ await makeDeployment(stack, 'etl');
 const { run } = commandLine();
 const admin = await stack.signIn('admin');
 
-/** A server that responds like software other than the service. */
+/** A server that is not the service and responds as other software does. */
 async function serve(listener: RequestListener): Promise<string> {
   const server = createServer(listener).listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -79,7 +79,7 @@ const at = (id: string, ...more: string[]) => ['--url', stack.url, '--key-id', i
 const foreignSecret = mintCredential('secret', 'etl', key.id.slice(-26));
 const gone = key.id.replace('etl', 'gone');
 
-/** Broken setups, each with the sentence in which doctor names the cause. */
+/** Broken setups, each with the sentence in which the doctor command names the cause. */
 const NAMED: [name: string, options: string[], env: object, cause: RegExp][] = [
   ['no URL', ['--key-id', key.id], secretOf(key), /The URL of the service is missing/],
   [
@@ -195,7 +195,10 @@ const NAMED: [name: string, options: string[], env: object, cause: RegExp][] = [
   ],
 ];
 
-/** Setups for which doctor can only list possible causes, each with the list entry that names the actual cause. */
+/**
+ * Setups for which the doctor command can only list possible causes, each with the list entry that names the actual
+ * cause.
+ */
 const LISTED: [name: string, options: string[], env: object, cause: RegExp][] = [
   [
     'a rotated secret without a sign-in',
@@ -231,7 +234,7 @@ const LISTED: [name: string, options: string[], env: object, cause: RegExp][] = 
 ];
 
 describe('The doctor command finds the cause of a broken setup', { timeout: 120_000 }, () => {
-  it('doctor reports no problems in a working setup, with or without a sign-in', async () => {
+  it('the doctor command reports no problems in a working setup, with or without a sign-in', async () => {
     for (const env of [secretOf(key), secretOf(key, SIGNED_IN)]) {
       const { code, stdout } = await run(['doctor', ...at(key.id, '--scope', 'code:deploy')], { env });
       expect([code, stdout]).toEqual([
@@ -242,7 +245,7 @@ describe('The doctor command finds the cause of a broken setup', { timeout: 120_
     }
   });
 
-  it.each(NAMED)('doctor names the cause of a problem: %s', async (_, options, env, cause) => {
+  it.each(NAMED)('the doctor command names the cause of a problem: %s', async (_, options, env, cause) => {
     const { code, stdout } = await run(['doctor', ...options], { env: env as Record<string, string> });
     expect(code).toBe(1);
     const problems = stdout.split('\n').filter((line) => line.startsWith('✗'));
@@ -251,7 +254,7 @@ describe('The doctor command finds the cause of a broken setup', { timeout: 120_
   });
 
   it.each(LISTED)(
-    'doctor lists the cause of a problem among the possible causes: %s',
+    'the doctor command lists the actual cause among the possible causes: %s',
     async (_, options, env, cause) => {
       const { code, stdout } = await run(['doctor', ...options], { env: env as Record<string, string> });
       expect(code).toBe(1);
@@ -260,14 +263,14 @@ describe('The doctor command finds the cause of a broken setup', { timeout: 120_
     },
   );
 
-  it('doctor prints its findings as JSON that contains no secret', async () => {
+  it('the doctor command prints its findings as JSON that contains no secret', async () => {
     const { stdout } = await run(['doctor', ...at(rotated.id), '--json'], { env: secretOf(rotated) });
     const { findings, possibleCauses } = JSON.parse(stdout);
     expect(findings).toContainEqual({ state: 'ok', text: 'The ID of the key is complete.' });
     expect(possibleCauses).toHaveLength(5);
   });
 
-  it('doctor verifies that an API is protected', async () => {
+  it('the doctor command verifies that an API is protected', async () => {
     const api = await serve(async ({ headers }, response) => {
       const token = headers.authorization;
       if (token === undefined) return response.writeHead(401).end();

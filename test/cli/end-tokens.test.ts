@@ -104,7 +104,7 @@ describe('end-tokens revokes tokens in bulk', () => {
     ]);
   });
 
-  it('end-tokens revokes the tokens of every Deployment if no Deployment is given, even if one is missing from the directory', async () => {
+  it('end-tokens covers all Deployments if no Deployment is given, even one that is missing from the directory', async () => {
     const ids = [await newDeployment(), await newDeployment()];
     const tokens: string[] = [];
     for (const id of ids) tokens.push(await app.swap(await app.makeKey(id)));
@@ -122,7 +122,7 @@ describe('end-tokens revokes tokens in bulk', () => {
     expect(await end({ deploymentId: id, issuedBefore: app.time.now })).toEqual({ revoked: 0, reported: {} });
   });
 
-  it('a use that is in progress cannot restore a token that end-tokens revokes', async () => {
+  it('a token that is in use while end-tokens revokes it stays revoked', async () => {
     const id = await newDeployment();
     const token = await app.swap(await app.makeKey(id));
     later(HOUR);
@@ -210,7 +210,7 @@ describe('Commands that work on the table require a Region', { timeout: 60_000 }
     ['erase-person', '--table', 'keys', 'ada'],
     ['restore', '--from', 'old', '--into', 'keys', '--point', '2030-01-01T12:00:00Z'],
     ['backfill', '--table', 'keys', '--source', source],
-  ])('exits with 2 and names AWS_REGION if %s has no Region', async (...args) => {
+  ])('the command %s exits with 2 and names AWS_REGION if no Region is set', async (...args) => {
     const { AWS_REGION, AWS_DEFAULT_REGION, ...others } = process.env;
     const run = promisify(execFile)(process.execPath, ['cli/main.ts', ...args, '--dry-run'], {
       env: { ...others, AWS_CONFIG_FILE: '/dev/null' },

@@ -11,7 +11,7 @@ import type { TestTable } from '../support/store.ts';
 
 const engine = await startTable();
 afterAll(() => engine.stop());
-/** Makes a change while an erasure scans the table. */
+/** Makes a change in the table while an erasure scans it. */
 let during: (() => Promise<void>) | undefined;
 const app = inProcess(engine, {
   countsRejectedCalls: true,
@@ -20,7 +20,7 @@ const app = inProcess(engine, {
   },
 });
 const clock = () => app.time.now;
-/** Strings that occur nowhere else in the table. */
+/** Strings that occur nowhere else in the table, so the tests can search for them. */
 const GRACE = 'sub-of-grace-4711';
 const HENRY = 'sub-of-henry-0815';
 const keys = '/deployments/etl/api-keys';
@@ -62,7 +62,7 @@ const own = await leaveTraces(GRACE);
 const others = await leaveTraces(HENRY);
 
 describe("erase-person removes a person's data from the table", () => {
-  it("erase-person does not erase a person while the job is looking for the person's keys", async () => {
+  it("erase-person does nothing while the job for ended access is looking for the person's keys", async () => {
     later(60);
     must(await call('admin', 'POST', '/people/end-access', { sub: GRACE, block: true }), 202);
     const before = await itemsOf();
@@ -109,7 +109,7 @@ describe("erase-person removes a person's data from the table", () => {
     const after = await itemsOf();
     expect(naming(after, GRACE)).toEqual([]);
     expect(naming(after, HENRY).filter(({ pk }) => pk !== 'RESTORES')).toEqual(ofHenry);
-    // Only the time of the ended access and the block remain, under a hash of the issuer and the sub.
+    // Only the time at which access ended and the block remain, under a hash of the issuer and the sub.
     const left = after.filter(({ pk }) => String(pk).startsWith('PERSON#'));
     expect(left.map(({ sk, sub, blocked }) => ({ sk, sub, blocked }))).toEqual([
       { sk: 'PERSON', sub: 'erased', blocked: true },
@@ -184,7 +184,7 @@ describe('A restore of a backup that is older than an erasure repeats the erasur
   }
   const WHO = 'sub-of-mia-1234';
 
-  it('a restore of a backup erases a person again who was erased after the backup, and keeps their access ended', async () => {
+  it('a restore of a backup erases a person again if the person was erased after the backup', async () => {
     later(3600);
     const traces = await leaveTraces(WHO);
     later(60);
@@ -207,7 +207,7 @@ describe('A restore of a backup that is older than an erasure repeats the erasur
     expect((await app.call('GET', '/deployments', { as: WHO, claims })).status).toBe(401);
   });
 
-  it('a restore erases a person again even if the restored table has the name of the lost one', async () => {
+  it('a restore erases a person again even if the restored table has the name of the lost table', async () => {
     const events = (await itemsOf()).filter(({ pk }) => String(pk).startsWith('EVENTS#'));
     const inPlace = await tableWith('in-place', await itemsOf({ ...app.table, tableName: 'backup' }));
     const archive = await tableWith('archive', events);

@@ -27,7 +27,7 @@ const folder = mkdtempSync(join(tmpdir(), 'govern-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 await makeDeployment(stack, 'etl');
 
-/** Runs a command as the administrator. */
+/** Runs a CLI command as the administrator. */
 const run = (args: string[], running: Running = {}) =>
   start(args, { ...running, env: { ...env, ...running.env } });
 const json = async (args: string[], running: Running = {}) => {
@@ -37,7 +37,7 @@ const json = async (args: string[], running: Running = {}) => {
 };
 
 describe("The keys tokens command lists and revokes a key's tokens", { timeout: 120_000 }, () => {
-  it("keys tokens can list a key's active tokens and revoke one or all of them, and leaves the secret valid", async () => {
+  it("the keys tokens command can list a key's active tokens and revoke one or all of them", async () => {
     const key = await makeKey(stack, 'etl');
     expect(await run(['keys', 'tokens', key.id])).toEqual({
       code: 0,
@@ -85,7 +85,7 @@ describe("The keys tokens command lists and revokes a key's tokens", { timeout: 
     expect((await exchange(stack, key)).status).toBe(200);
   });
 
-  it('keys tokens accepts an ID that begins with a hyphen, and rejects a token or a shortened ID without printing it', async () => {
+  it('the keys tokens command accepts an ID that begins with a hyphen, and rejects a token without printing it', async () => {
     const key = await makeKey(stack, 'etl');
     const unknown = await run(['keys', 'tokens', 'revoke', key.id, '-abcdefghijklmnopqrst_']);
     expect(unknown).toMatchObject({ code: 4, stdout: '' });
@@ -123,8 +123,8 @@ describe('The keys explain command shows which trust rule matches a token', {
       expires: Math.floor(Date.now() / 1000) + 300,
     });
 
-  it('keys explain names the trust rule that matches a token, and shows how the token differs from each other rule', async () => {
-    // An empty variable counts as unset, so the command reads standard input.
+  it('the keys explain command names the trust rule that matches a token, and shows why the other rules do not match', async () => {
+    // An empty environment variable counts as unset, so the command reads standard input.
     const running = { typed: `${await sign('repo:acme/bi')}\n`, env: { DEPLOYMENT_KEY_OIDC_TOKEN: '' } };
     expect(await run(['keys', 'explain', key.id], running)).toEqual({
       code: 0,
@@ -137,7 +137,7 @@ describe('The keys explain command shows which trust rule matches a token', {
     });
   });
 
-  it('keys explain exits with 1 if no rule matches or the key is disabled', async () => {
+  it('the keys explain command exits with 1 if no rule matches or the key is disabled', async () => {
     const file = join(folder, 'token');
     writeFileSync(file, await sign('repo:other/etl'));
     const rejected = await run(['keys', 'explain', key.id, '--oidc-token-file', file, '--json']);
@@ -157,7 +157,7 @@ describe('The keys explain command shows which trust rule matches a token', {
     });
   });
 
-  it('keys explain rejects a token as an argument, and does not repeat the token in the error', async () => {
+  it('the keys explain command rejects a token as an argument, and does not repeat the token in the error', async () => {
     const token = await sign('repo:acme/bi');
     const { code, stdout, stderr } = await run(['keys', 'explain', key.id, token]);
     expect([code, stdout]).toEqual([2, '']);
@@ -172,7 +172,7 @@ describe('The keys explain command shows which trust rule matches a token', {
   });
 });
 
-describe('keys list --all-deployments covers every Deployment and can be continued', {
+describe('The command keys list --all-deployments covers every Deployment and can continue after an interruption', {
   timeout: 120_000,
 }, () => {
   it("keys list --all-deployments lists the keys that violate the stack's key policy", async () => {
@@ -221,7 +221,7 @@ describe('keys list --all-deployments covers every Deployment and can be continu
     expect(readFileSync(progress, 'utf8')).not.toMatch(/dk[st]_/);
     expect((await run(limited)).stderr).toContain('2 Deployments have been examined');
 
-    // The progress is kept if the result cannot be written to standard output, here because the disk is full.
+    // The command keeps its progress if it cannot write the result to standard output, here because the disk is full.
     const kept = readFileSync(progress, 'utf8');
     const full = openSync('/dev/full', 'w');
     expect(await run(args, { stdout: full })).toMatchObject({
@@ -252,7 +252,7 @@ describe('keys list --all-deployments covers every Deployment and can be continu
     expect(existsSync(progress)).toBe(false);
   });
 
-  it('keys list rejects --max-deployments without a progress file', async () => {
+  it('the keys list command rejects --max-deployments without a progress file', async () => {
     expect(await run(['keys', 'list', '--all-deployments', '--max-deployments', '5'])).toEqual({
       code: 2,
       stdout: '',
@@ -352,7 +352,7 @@ describe("The people command ends and restores people's access", { timeout: 120_
     expect(await json(['people', 'restore', sub])).toMatchObject({ sub, endedAt, blocked: false });
   });
 
-  it("people events lists changes of people's access, newest first and optionally of only one type", async () => {
+  it("the people events command lists changes of people's access, newest first and optionally of only one type", async () => {
     const types = async (...options: string[]) =>
       (await json(['people', 'events', ...options])).map(({ type }: { type: string }) => type);
     expect(await types()).toEqual(['person.access_restored', 'person.keys_found', 'person.access_ended']);

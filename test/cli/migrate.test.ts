@@ -59,7 +59,7 @@ describe('The migrate command creates a key for each row of a CSV file', { timeo
   const secrets = at('new-keys.csv');
   const usual = [keys, '--url', stack.url, '--secrets', secrets];
 
-  it('migrate --dry-run prints the keys that would be created, and creates nothing', async () => {
+  it('the migrate command with --dry-run prints the keys that would be created, and creates nothing', async () => {
     const { code, stdout } = await run([...usual, '--dry-run']);
     expect(code).toBe(0);
     expect(stdout).toBe(
@@ -69,7 +69,7 @@ describe('The migrate command creates a key for each row of a CSV file', { timeo
     expect(() => statSync(secrets)).toThrow('ENOENT');
   });
 
-  it('migrate creates the keys and writes their secrets only to a file with mode 0600', async () => {
+  it('the migrate command writes the secrets of the new keys only to a file with mode 0600', async () => {
     const { code, stdout, stderr } = await run(usual);
     expect([code, stdout, stderr]).toEqual([
       0,
@@ -113,10 +113,10 @@ describe('The migrate command creates a key for each row of a CSV file', { timeo
     expect(await listed('etl')).toHaveLength(2);
   });
 
-  it('migrate rotates a key whose secret an earlier, failed run did not store, and reports the rotation', async () => {
+  it('the migrate command rotates a key whose secret an earlier, failed run did not store', async () => {
     const text = `${KEYS}etl,third,,,,\n`;
     const [, , third] = readWanted(text);
-    // The state that the interrupted run leaves behind.
+    // This is the state that the interrupted run leaves behind.
     const lost = await createKey({ url: stack.url, token, pause: async () => {} }, third as never);
     const options = [file('more.csv', text), ...usual.slice(1)];
     expect((await run([...options, '--dry-run'])).stdout).toBe(
@@ -133,7 +133,7 @@ describe('The migrate command creates a key for each row of a CSV file', { timeo
     expect((await exchange(stack, { id, secret, scopes: [] })).status).toBe(200);
   });
 
-  it('migrate stops and rotates no key if a key was used whose secret is not in the secrets file', async () => {
+  it('the migrate command stops if a key was used whose secret is not in the secrets file', async () => {
     await makeDeployment(stack, 'used');
     const rows = file('used.csv', 'deployment,name\nused,idle\nused,busy\n');
     const options = [rows, '--url', stack.url, '--secrets', at('used-keys.csv')];
@@ -168,7 +168,7 @@ Restore the lines of the earlier secrets file, or remove these rows from the CSV
     for (const key of [idle, busy]) expect((await exchange(stack, key)).status).toBe(200);
   });
 
-  it('migrate registers Deployments with their groups if asked to, and reads the token from standard input', async () => {
+  it('the migrate command can register Deployments with their groups, and reads the token from standard input', async () => {
     const rows = file('new.csv', 'deployment,name,groups\nbi,ci,data-eng; platform\n');
     const without = await run([rows, '--url', stack.url, '--secrets', at('bi.csv')]);
     expect([without.code, without.stderr]).toEqual([
@@ -185,7 +185,7 @@ Restore the lines of the earlier secrets file, or remove these rows from the CSV
     expect(madeIn(at('bi.csv'))).toHaveLength(1);
   });
 
-  it('migrate registers a Deployment with the groups from all its rows, and shows the groups in a dry run', async () => {
+  it('the migrate command registers a Deployment with the groups from all its rows', async () => {
     const rows = file('union.csv', 'deployment,name,groups\nunion,a,one;two\nunion,b,\nunion,c,two;three\n');
     const options = [rows, '--url', stack.url, '--secrets', at('union-keys.csv'), '--register'];
     const { stdout } = await run([...options, '--dry-run']);
@@ -195,7 +195,7 @@ Restore the lines of the earlier secrets file, or remove these rows from the CSV
     expect(json.groups).toEqual(['one', 'two', 'three']);
   });
 
-  it('#61: migrate registers a Deployment with its groups unchanged, even if the groups contain spaces', async () => {
+  it('#61: the migrate command registers a Deployment with its groups unchanged, even if the groups contain spaces', async () => {
     const rows = file('spaces.csv', 'deployment,name,groups\nspaces,ci,"Data Platform;x admins; on call "\n');
     const { code } = await run([rows, '--url', stack.url, '--secrets', at('spaces-keys.csv'), '--register']);
     expect(code).toBe(0);
@@ -203,7 +203,7 @@ Restore the lines of the earlier secrets file, or remove these rows from the CSV
     expect(json.groups).toEqual(['Data Platform', 'x admins', 'on call']);
   });
 
-  it('migrate reports each rejected row and creates keys for all other rows', async () => {
+  it('the migrate command reports each rejected row and creates keys for all other rows', async () => {
     const rows = file('some.csv', 'deployment,name,expiresAt\netl,good,\netl,bad,2001-01-01T00:00:00Z\n');
     const { code, stdout, stderr } = await run([rows, '--url', stack.url, '--secrets', at('some-keys.csv')]);
     expect([code, stdout]).toEqual([1, '1 keys created, 0 rotated, 0 already existed.\n']);
@@ -211,7 +211,7 @@ Restore the lines of the earlier secrets file, or remove these rows from the CSV
     expect(madeIn(at('some-keys.csv'))).toHaveLength(1);
   });
 
-  it('migrate creates nothing if a row names a scope that the stack does not know', async () => {
+  it('the migrate command creates nothing if a row names a scope that the stack does not know', async () => {
     const before = (await listed('etl')).length;
     const rows = file('scopes.csv', 'deployment,name,scopes\netl,good,code:deploy\netl,bad,no:such\n');
     for (const more of [['--dry-run'], []]) {
@@ -235,7 +235,7 @@ Restore the lines of the earlier secrets file, or remove these rows from the CSV
       /must be a file with mode 0600/,
     ],
     ['a token that is invalid', () => {}, 'x.csv', 3, /^error: The service rejected the token/],
-  ])('migrate creates nothing if it finds %s', async (_, prepare, name, exitCode, says) => {
+  ])('the migrate command creates nothing if it finds %s', async (_, prepare, name, exitCode, says) => {
     prepare();
     const before = (await listed('etl')).length;
     const rows = file('one.csv', `deployment,name\netl,${name}\n`);
@@ -257,11 +257,11 @@ Restore the lines of the earlier secrets file, or remove these rows from the CSV
       ['keys.csv', '--url', 'https://keys.example.com'],
       /^error: required option '--secrets <file>' not specified\n/,
     ],
-  ])('migrate names the missing option: %j', async (args, says) => {
+  ])('the migrate command names the missing option: %j', async (args, says) => {
     expect((await run(args)).stderr).toMatch(says);
   });
 
-  it('migrate --help prints the options', async () => {
+  it('the migrate command prints its options with --help', async () => {
     expect((await run(['--help'])).stdout).toContain('deployment-api-keys migrate keys.csv --url');
   });
 });
@@ -269,7 +269,7 @@ Restore the lines of the earlier secrets file, or remove these rows from the CSV
 const RULE =
   'without control, zero-width and bidirectional formatting characters, and without white space at the start or end';
 
-describe('The CSV file for migrate is parsed strictly', () => {
+describe('The migrate command parses its CSV file strictly', () => {
   it('#61: groups in the CSV file are separated by semicolons and read unchanged, whatever characters they contain', () => {
     const group = fc
       .string({
@@ -321,7 +321,7 @@ describe('The CSV file for migrate is parsed strictly', () => {
     ],
     ['21 groups', 'groups', Array(21).fill('a').join(';'), 'groups must have at most 20 entries.'],
     ['a quote in the middle of a group', 'groups', 'a"b', 'groups has a misplaced or unclosed quote.'],
-  ])('migrate rejects a CSV file with %s', (_, column, value, fault) => {
+  ])('the migrate command rejects a CSV file with %s', (_, column, value, fault) => {
     const fields = { deployment: 'etl', name: 'ci', [column]: value };
     const text = [Object.keys(fields), Object.values(fields).map(csvField)]
       .map((row) => row.join(','))
@@ -329,7 +329,7 @@ describe('The CSV file for migrate is parsed strictly', () => {
     expect(() => readWanted(text)).toThrow(`Line 2: ${fault}`);
   });
 
-  it('migrate rejects a whole CSV file and reports each error with its line number', () => {
+  it('the migrate command rejects the whole CSV file if rows are malformed, and reports each error with its line number', () => {
     const text = 'deployment,name,colour\n-x,ci,red\netl,,red\netl,a,\netl,a,\n';
     expect(() => readWanted(text)).toThrow(
       [
@@ -356,7 +356,7 @@ describe('The CSV file for migrate is parsed strictly', () => {
     ['a,b\n,2', [{ a: '', b: '2' }]],
     ['a\n', []],
     ['', []],
-  ])('migrate parses the CSV file according to RFC 4180: %j', (text, rows) => {
+  ])('the migrate command parses the CSV file according to RFC 4180: %j', (text, rows) => {
     expect(parseCsv(text).map(({ fields }) => fields)).toEqual(rows);
   });
 
@@ -364,7 +364,7 @@ describe('The CSV file for migrate is parsed strictly', () => {
     ['a\n"x', 'Line 2 has a misplaced or unclosed quote.'],
     ['a\nx"y"\n', 'Line 2 has a misplaced or unclosed quote.'],
     ['a,b\n\n1\n', 'Line 3 has 1 fields, but the first line has 2.'],
-  ])('migrate rejects a malformed CSV file: %j', (text, says) => {
+  ])('the migrate command rejects a malformed CSV file: %j', (text, says) => {
     expect(() => parseCsv(text)).toThrow(says);
   });
 });

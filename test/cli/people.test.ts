@@ -39,7 +39,7 @@ const json = async (args: string[], running: Running = {}) => {
 };
 
 describe('People can sign in from the command line', { timeout: 120_000 }, () => {
-  it('login stores the tokens in a file that only its owner can read', async () => {
+  it('the login command stores the tokens in a file that only its owner can read', async () => {
     expect(await run(['deployments', 'list', '--url', stack.url])).toEqual({
       code: 3,
       stdout: '',
@@ -88,7 +88,7 @@ describe('People can sign in from the command line', { timeout: 120_000 }, () =>
     rmSync(file);
   });
 
-  it('login stores nothing and reports the error if the issuer rejects the sign-in', async () => {
+  it('the login command stores nothing and reports the error if the issuer rejects the sign-in', async () => {
     const { code, stderr } = await login('admin', (url) =>
       url.searchParams.set('code_challenge', 'x'.repeat(43)),
     );
@@ -97,7 +97,7 @@ describe('People can sign in from the command line', { timeout: 120_000 }, () =>
     expect(existsSync(file)).toBe(false);
   });
 
-  it('logout deletes the stored tokens', async () => {
+  it('the logout command deletes the stored tokens', async () => {
     await login('member');
     const { stdout } = await run(['logout']);
     expect(stdout).toMatch(new RegExp(`^You are signed out of ${stack.url}\\.`));
@@ -132,7 +132,7 @@ describe('The CLI manages Deployments and keys for a person who is signed in', {
     expect(await json(['deployments', 'list'])).toEqual([]);
   });
 
-  it('the token command needs no --url after a sign-in, because it uses the same stack', async () => {
+  it('the token command needs no --url after a sign-in, because it uses the stack of the sign-in', async () => {
     await makeDeployment(stack, 'signed');
     const { id, secret } = await makeKey(stack, 'signed');
     const { code, stdout } = await run(['token', '--key-id', id], { env: { DEPLOYMENT_KEY_SECRET: secret } });
@@ -208,7 +208,7 @@ describe('The CLI manages Deployments and keys for a person who is signed in', {
     ).toEqual(['api_key.deleted', 'api_key.edited']);
   });
 
-  it('keys list can list the keys of all Deployments, or only the unused keys or those without an expiry', async () => {
+  it('the keys list command can list the keys of all Deployments, or only unused keys or those without an expiry', async () => {
     await makeDeployment(stack, 'one');
     await makeDeployment(stack, 'two');
     const ids: string[] = [];

@@ -67,7 +67,7 @@ const rotate = async (key: CreatedKey, retireOld: unknown): Promise<CreatedKey> 
   secret: must(await as('ada', 'POST', `${pathOf(key)}/rotate`, { retireOld }), 200).json.secret,
 });
 
-// These changes happen before the time to which the table is restored.
+// These changes happen before the point in time that is restored.
 const NAMES = [
   'kept',
   'deleted',
@@ -97,7 +97,7 @@ const temporary = must(await as('ada', 'POST', '/deployments/etl/temporary-token
 const backup = await itemsOf(app.table);
 const restored = await tableWith('restored', backup);
 
-// These changes happen after the time to which the table is restored.
+// These changes happen after the point in time that is restored.
 app.time.now += HOUR;
 const newToken = await app.swap(keys.kept);
 await as('ada', 'DELETE', pathOf(keys.deleted));
@@ -170,13 +170,13 @@ const comparable = (items: Item[]) =>
     )
     .sort();
 
-describe('restore repairs a table after point-in-time recovery', () => {
+describe('The restore command repairs a table after point-in-time recovery', () => {
   it('a dry run of restore reports every planned change and writes nothing', async () => {
     expect(await restore(usual({ isDryRun: true }))).toEqual(EXPECTED);
     expect(await itemsOf(app.table)).toEqual(damaged);
   });
 
-  it('a restore that is killed after any write and restarted ends in the state of an uninterrupted restore', {
+  it('a restore that is killed after any write and restarted has the same result as an uninterrupted restore', {
     timeout: 120_000,
   }, async () => {
     const whole = await tableWith('whole', damaged);
@@ -336,7 +336,7 @@ describe('restore repairs a table after point-in-time recovery', () => {
     });
   });
 
-  it('an interrupted restore rejects different options, and reports the options that it was started with', async () => {
+  it('an interrupted restore can continue only with the options that it was started with', async () => {
     const into = await tableWith('other-options', damaged);
     const started = usual({ into, ignored: ['b', 'a'], archive: 'events' });
     await expect(restore({ ...started, into: stoppingAfter(5, into) })).rejects.toThrow('killed');
@@ -394,7 +394,7 @@ describe('restore repairs a table after point-in-time recovery', () => {
     expect(comparable(await itemsOf(into))).toEqual(end);
   });
 
-  it('restore continues a restore that was started by an earlier version of the CLI', async () => {
+  it('the restore command can continue a restore that was started by an earlier version of the CLI', async () => {
     const into = await tableWith('earlier-version', damaged);
     const options = usual({ into });
     await expect(restore({ ...options, into: stoppingAfter(5, into) })).rejects.toThrow('killed');
@@ -511,7 +511,7 @@ describe('A restore limits its writes', () => {
     return { writes, asked };
   }
 
-  /** Returns the rate of all writes but the last in units per second, measured until the last write began. */
+  /** Returns the rate of all writes except the last, in units per second, measured until the last write began. */
   function rateOf(writes: { at: number; units: number }[]): number {
     const before = writes.slice(0, -1).reduce((sum, { units }) => sum + units, 0);
     expect(before).toBeGreaterThan(50);
@@ -547,7 +547,7 @@ describe('The restore command validates its options', { timeout: 120_000 }, () =
     );
   const point = new Date(POINT).toISOString();
 
-  it('restore reports a missing option and a malformed time', async () => {
+  it('the restore command reports a missing option and a malformed time', async () => {
     expect(await run('--point', point)).toMatchObject({
       code: 2,
       stderr: expect.stringMatching(/^error: required option '--from <table>' not specified\n/),
@@ -558,7 +558,7 @@ describe('The restore command validates its options', { timeout: 120_000 }, () =
     });
   });
 
-  it('restore reports the limit given with --write-units, and rejects an invalid number', async () => {
+  it('the restore command reports the limit given with --write-units, and rejects an invalid number', async () => {
     const options = ['--from', 'a', '--into', 'limited', '--point', point, '--disable-all', '--dry-run'];
     await tableWith('limited', []);
     for (const units of ['0', '-1', '1.5', 'many', '100000']) {
@@ -573,7 +573,7 @@ describe('The restore command validates its options', { timeout: 120_000 }, () =
     expect((await run(...options)).stderr).not.toContain('write units');
   });
 
-  it('restore reports the name of an unknown option', async () => {
+  it('the restore command reports the name of an unknown option', async () => {
     const { code, stderr } = await run('--from', 'a', '--into', 'b', '--point', point, '--archiv', 'x');
     expect({ code, stderr }).toEqual({
       code: 2,
@@ -582,13 +582,13 @@ describe('The restore command validates its options', { timeout: 120_000 }, () =
     });
   });
 
-  it('restore does not run without a source of the events after the backup', async () => {
+  it('the restore command does not run without a source of the events after the backup', async () => {
     const { code, stderr } = await run('--from', 'keys', '--into', 'keys', '--point', point);
     expect(code).toBe(2);
     expect(stderr).toContain('give --archive with the events since --point, or use --disable-all.');
   });
 
-  it('restore accepts every option that the runbook uses', async () => {
+  it('the restore command accepts every option that the runbook uses', async () => {
     const runbook = readFileSync(new URL('../../docs/runbook.md', import.meta.url), 'utf8');
     const commands = [...runbook.matchAll(/npm run restore -- (.*)/g)].map(([, options]) => options);
     expect(commands).toHaveLength(3);
@@ -598,7 +598,7 @@ describe('The restore command validates its options', { timeout: 120_000 }, () =
     for (const option of [...named, '--ignore-principal', '--disable-all']) expect(stdout).toContain(option);
   });
 
-  it('restore warns about an ignored principal that matches no change', async () => {
+  it('the restore command warns about an ignored principal that matches no change', async () => {
     const into = await tableWith('misspelled', damaged);
     const principals = ['--ignore-principal', 'mallory', '--ignore-principal', 'sources'];
     const args = ['--from', 'restored', '--into', into.tableName, '--point', point, ...principals];
@@ -645,8 +645,8 @@ describe('The restore command validates its options', { timeout: 120_000 }, () =
 });
 
 /**
- * Runs the script and kills it with SIGKILL while it restores the nth Deployment, before the write for that Deployment
- * reaches the engine.
+ * Runs the script and kills the script with SIGKILL while it restores the nth Deployment, before the write for that
+ * Deployment reaches the engine.
  */
 async function killedAtDeployment(n: number, args: string[]): Promise<void> {
   let seen = 0;

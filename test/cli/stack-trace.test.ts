@@ -21,23 +21,28 @@ function positionIn(name: string, text: string): string {
   return `${lines.length}:${(lines.at(-1)?.length ?? 0) + 1}`;
 }
 
-describe('dev stack-trace translates positions in bundles to source lines', { timeout: 120_000 }, () => {
+describe('The command dev stack-trace translates positions in bundles to source lines', {
+  timeout: 120_000,
+}, () => {
   beforeAll(() => bundleFunctions());
 
   it.each([
     ['authorize', 'policyDocument', 'functions/routes/authorize.ts'],
     ['purge', 'purge markers swept', 'functions/'],
-  ])('stack-trace shows the source line for a position in the bundle of %s', (name, text, file) => {
-    const position = positionIn(name, text);
-    const { stdout, status } = run('', name, '--at', position);
-    expect(status).toBe(0);
-    const [path = '', line = ''] = stdout.trim().split(':');
-    expect(path.startsWith(file), stdout).toBe(true);
-    const lines = readFileSync(join(root, path), 'utf8').split('\n');
-    expect(lines.slice(Number(line) - 3, Number(line) + 2).join('\n')).toContain(text);
-  });
+  ])(
+    'the command stack-trace shows the source line for a position in the bundle of %s',
+    (name, text, file) => {
+      const position = positionIn(name, text);
+      const { stdout, status } = run('', name, '--at', position);
+      expect(status).toBe(0);
+      const [path = '', line = ''] = stdout.trim().split(':');
+      expect(path.startsWith(file), stdout).toBe(true);
+      const lines = readFileSync(join(root, path), 'utf8').split('\n');
+      expect(lines.slice(Number(line) - 3, Number(line) + 2).join('\n')).toContain(text);
+    },
+  );
 
-  it('stack-trace replaces the positions in a stack trace and keeps all other text unchanged', () => {
+  it('the command stack-trace replaces the positions in a stack trace and keeps all other text unchanged', () => {
     const position = positionIn('authorize', 'policyDocument');
     const trace = `Error: no answer\n    at Ab (/var/task/index.js:${position})\n    at node:internal/x:1:2\n`;
     expect(run(trace, 'authorize').stdout).toMatch(
@@ -49,9 +54,12 @@ describe('dev stack-trace translates positions in bundles to source lines', { ti
     ['no function', [], "missing required argument 'function'"],
     ['two functions', ['authorize', 'purge'], 'too many arguments'],
     ['an unknown function', ['nothing'], 'There is no function "nothing". Functions: authorize, '],
-  ])('stack-trace exits with 2 and reports the mistake if it is called with %s', (_, args, message) => {
-    const { status, stderr } = run('', ...args);
-    expect(status).toBe(2);
-    expect(stderr).toContain(`error: ${message}`);
-  });
+  ])(
+    'the command stack-trace exits with 2 and reports the mistake if it is called with %s',
+    (_, args, message) => {
+      const { status, stderr } = run('', ...args);
+      expect(status).toBe(2);
+      expect(stderr).toContain(`error: ${message}`);
+    },
+  );
 });

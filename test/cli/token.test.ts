@@ -224,7 +224,7 @@ describe('The exec command runs another command with a token', { timeout: 120_00
   const script = `console.log(process.env.DEPLOYMENT_TOKEN, process.env.DEPLOYMENT_KEY_SECRET ?? 'no secret')`;
   const node = [process.execPath, '-e'];
 
-  it('exec runs the command with the token and without the secret, and revokes the token at the end', async () => {
+  it('the exec command passes the token but not the secret to its command, and revokes the token at the end', async () => {
     const { code, stdout, stderr } = await run(['exec', ...usual, '--', ...node, script], { env });
     expect([code, stderr]).toEqual([0, '']);
     const [token = '', secret] = stdout.trim().split(/ (.*)/);
@@ -233,7 +233,7 @@ describe('The exec command runs another command with a token', { timeout: 120_00
     expect(await use(stack, token)).toBe(401);
   });
 
-  it('exec passes a valid token to the command, even for a key without a secret', async () => {
+  it('the exec command passes a valid token to its command, even for a key without a secret', async () => {
     const use = `fetch('${stack.url}/whoami', { headers: { authorization: 'Bearer ' + process.env.T } }).then((it) => it.text()).then(console.log)`;
     const options = ['exec', '--url', stack.url, '--key-id', trusting.id, '--env', 'T', '--', ...node, use];
     const { code, stdout, stderr } = await run(options, {
@@ -246,14 +246,14 @@ describe('The exec command runs another command with a token', { timeout: 120_00
   it.each([
     ['the exit code of the command', ['process.exit(42)'], 42],
     ['128 and the signal that ended the command', ["process.kill(process.pid, 'SIGKILL')"], 137],
-  ])('exec exits with %s', async (_, scripts, code) => {
+  ])('the exec command exits with %s', async (_, scripts, code) => {
     expect(await run(['exec', ...usual, '--', ...node, ...scripts], { env })).toMatchObject({
       code,
       stderr: '',
     });
   });
 
-  it('exec exits with 127 for a command that does not exist, and still revokes the token', async () => {
+  it('the exec command exits with 127 for a command that does not exist, and still revokes the token', async () => {
     const outcome = await run(['exec', ...usual.with(1, front.url), '--', 'no-such-command'], { env });
     expect(outcome).toEqual({
       code: 127,
@@ -263,7 +263,7 @@ describe('The exec command runs another command with a token', { timeout: 120_00
     expect(front.bodies.at(-1)).toMatch(/&token=dkt_/);
   });
 
-  it('exec forwards a signal, waits for the command to end, and revokes the token', async () => {
+  it('the exec command forwards a signal, waits for its command to end, and revokes the token', async () => {
     const waits = `process.on('SIGTERM', () => process.exit(7)); console.log(process.env.DEPLOYMENT_TOKEN); setInterval(() => {}, 1000)`;
     const { code, stdout } = await run(['exec', ...usual, '--', ...node, waits], {
       env,
@@ -273,7 +273,7 @@ describe('The exec command runs another command with a token', { timeout: 120_00
     expect(await use(stack, stdout.trim())).toBe(401);
   });
 
-  it('exec does not revoke the token if --no-revoke is set, and otherwise warns if the revocation fails', async () => {
+  it('the exec command keeps the token if --no-revoke is set, and otherwise warns if the revocation fails', async () => {
     const kept = await run(['exec', ...usual, '--no-revoke', '--', ...node, script], { env });
     expect(await use(stack, kept.stdout.split(' ')[0] ?? '')).toBe(200);
     front.next = ['forward', busy(403)];
@@ -287,7 +287,7 @@ describe('The exec command runs another command with a token', { timeout: 120_00
     );
   });
 
-  it('exec does not run the command if the service rejects the exchange', async () => {
+  it('the exec command does not run its command if the service rejects the exchange', async () => {
     const { code, stdout } = await run(['exec', ...usual, '--', ...node, script], {
       env: { DEPLOYMENT_KEY_SECRET: mintCredential('secret', 'etl', key.id.slice(-26)) },
     });

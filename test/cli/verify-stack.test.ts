@@ -41,8 +41,8 @@ const serveWith = (fault: (call: string) => number | undefined) =>
 
 const remaining = async () => (await callAs(stack, 'admin', 'GET', '/deployments')).json.items;
 
-describe('verify-stack tests a deployed stack', { timeout: 120_000 }, () => {
-  it('verify-stack prints rows for docs/verified.md, and leaves no Deployment or secret behind', async () => {
+describe('The verify-stack command tests a deployed stack', { timeout: 120_000 }, () => {
+  it('the verify-stack command prints rows for docs/verified.md, and leaves no Deployment or secret behind', async () => {
     const { code, stdout, stderr } = await run(['verify-stack'], await signedIn('admin'));
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout.match(/^✓ .*(?= [\d.]+ m?s$)/gm)).toHaveLength(13);
@@ -59,7 +59,7 @@ describe('verify-stack tests a deployed stack', { timeout: 120_000 }, () => {
     expect(await remaining()).toEqual([]);
   });
 
-  it('verify-stack can sign its calls with AWS credentials and print JSON', async () => {
+  it('the verify-stack command can sign its calls with AWS credentials and print JSON', async () => {
     const { accessKeyId, secretAccessKey } = DEVELOPER;
     const env = {
       AWS_ACCESS_KEY_ID: accessKeyId,
@@ -77,7 +77,7 @@ describe('verify-stack tests a deployed stack', { timeout: 120_000 }, () => {
     expect(stdout).not.toMatch(/dk[stx]_[\w-]{6}/);
   });
 
-  it('verify-stack also verifies that an API is protected, and fails if the API is not protected', async () => {
+  it('the verify-stack command fails if the API that it verifies is not protected', async () => {
     const guarded = await serve(async ({ headers }, response) => {
       const answer = await fetch(`${stack.url}/whoami`, {
         headers: headers.authorization === undefined ? {} : { authorization: headers.authorization },
@@ -112,7 +112,7 @@ describe('verify-stack tests a deployed stack', { timeout: 120_000 }, () => {
     expect(await remaining()).toEqual([]);
   });
 
-  it('verify-stack puts the ID of its temporary Deployment into the URL of --api', async () => {
+  it('the verify-stack command puts the ID of its temporary Deployment into the URL of --api', async () => {
     const called: string[] = [];
     const guarded = await serve((request, response) => {
       called.push(String(request.url));
@@ -125,7 +125,7 @@ describe('verify-stack tests a deployed stack', { timeout: 120_000 }, () => {
     expect(called[0]).toMatch(/^\/deployments\/verify-[0-9a-f]{8}\/dags$/);
   });
 
-  it('verify-stack fails at the first unexpected response, and prints the steps as JSON even after a failure', async () => {
+  it('the verify-stack command fails at the first unexpected response, and prints the steps as JSON even after a failure', async () => {
     const member = await signedIn('member');
     const rejected = await run(['verify-stack'], member);
     expect(rejected).toMatchObject({ code: 1, stderr: 'error: The response should have the status 201.\n' });
@@ -135,7 +135,7 @@ describe('verify-stack tests a deployed stack', { timeout: 120_000 }, () => {
     expect(JSON.parse(json.stdout)).toMatchObject([{ method: 'PUT', status: 404, isExpected: false }]);
   });
 
-  it('verify-stack sends each request only once, because a retry could hide a fault', async () => {
+  it('the verify-stack command sends each request only once, because a retry could hide a fault', async () => {
     const { env } = await signedIn('admin');
     for (const [faulty, calls] of [
       ['POST /oauth/token', 1],
@@ -152,7 +152,7 @@ describe('verify-stack tests a deployed stack', { timeout: 120_000 }, () => {
     expect(await remaining()).toEqual([]);
   });
 
-  it('verify-stack deletes its Deployment even if the response to the registration is lost', async () => {
+  it('the verify-stack command deletes its Deployment even if the response to the registration is lost', async () => {
     let isLost = false;
     const url = await serve(
       async ({ method = '', url: path = '', headers: { authorization = '' } }, response) => {
@@ -172,7 +172,7 @@ describe('verify-stack tests a deployed stack', { timeout: 120_000 }, () => {
     expect(await remaining()).toEqual([]);
   });
 
-  it('verify-stack prints a command that deletes its Deployment if it cannot delete the Deployment itself', async () => {
+  it('if the verify-stack command cannot delete its Deployment, it prints a command that does so', async () => {
     const person = await signedIn('admin');
     let isBroken = true;
     const url = await serveWith((call) =>
@@ -193,7 +193,7 @@ describe('verify-stack tests a deployed stack', { timeout: 120_000 }, () => {
   it.each([
     ['interrupted twice', ['SIGINT', 'SIGINT']],
     ['stopped', ['SIGTERM']],
-  ] as const)('verify-stack deletes its Deployment if it is %s', async (_, signals) => {
+  ] as const)('the verify-stack command deletes its Deployment if it is %s', async (_, signals) => {
     const interrupted = await run(['verify-stack'], {
       ...(await signedIn('admin')),
       onStart: (child) =>
@@ -208,7 +208,7 @@ describe('verify-stack tests a deployed stack', { timeout: 120_000 }, () => {
     expect(await remaining()).toEqual([]);
   });
 
-  it('verify-stack deletes its Deployment if the reader of its output closes the pipe', async () => {
+  it('the verify-stack command deletes its Deployment if the reader of its output closes the pipe', async () => {
     const { stderr } = await run(['verify-stack'], {
       ...(await signedIn('admin')),
       onStart: (child) => child.stdout?.once('data', () => child.stdout?.destroy()),

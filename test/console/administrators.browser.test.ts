@@ -117,7 +117,7 @@ describeInBrowser('an administrator after the first deployment of the stack', (o
 });
 
 describeInBrowser('156 Deployments in the console', (open) => {
-  it('the list and the token page find each of 156 Deployments by ID or name', {
+  it('the Deployment list and the token page find each of 156 Deployments by ID or name', {
     timeout: 180_000,
   }, async () => {
     for (let from = 0; from < 156; from += 3) {

@@ -41,7 +41,7 @@ async function tabTo(page: Page, name: string | RegExp): Promise<void> {
 }
 
 describeInBrowser('the keyboard', (open) => {
-  it('the console can be used only with the keyboard, from signing in to signing out', {
+  it('the console can be used without a mouse, from signing in to signing out', {
     timeout: 120_000,
   }, async () => {
     const id = await newDeployment();

@@ -90,7 +90,7 @@ describeInBrowser('the table of API keys', (open) => {
     await statusOf(page, '999 API keys').waitFor();
     expect(await page.evaluate('document.querySelectorAll("*").length')).toBeLessThanOrEqual(1500);
     expect(await timeOfSearch(page)).toBeLessThanOrEqual(3 * Math.max(small, 16));
-    // The table lists the newest keys first, and a desktop window shows many rows.
+    // The table lists the newest keys first, and many of its rows fit into a desktop window.
     expect((await names(page)).slice(0, 2)).toStrictEqual(['pipeline 998', 'pipeline 997']);
     const heights = (await page.evaluate(
       '[...document.querySelectorAll("tbody tr")].slice(0, 20).map((row) => row.getBoundingClientRect().height)',

@@ -284,7 +284,7 @@ console.log({
     ]);
   });
 
-  it('the commands in docs/authorizer.md attach an uncached authorizer to the HTTP API and verify it', () => {
+  it('the commands in docs/authorizer.md attach an uncached authorizer to the HTTP API and test it', () => {
     expect(commandsOf(calls).slice(3, 10)).toStrictEqual([
       'apigatewayv2 get-apis',
       'apigatewayv2 get-routes',
@@ -322,7 +322,7 @@ console.log({
     expect(commandsOf(callsOfManualStage)).toContain('apigatewayv2 create-deployment');
   });
 
-  it('the commands in docs/authorizer.md attach an uncached authorizer to the REST API, deploy the API and verify it', () => {
+  it('the commands in docs/authorizer.md attach an uncached authorizer to the REST API, deploy the API and test it', () => {
     expect(commandsOf(calls).slice(10)).toStrictEqual([
       'apigateway get-rest-apis',
       'apigateway get-resources',

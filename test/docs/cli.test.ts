@@ -10,7 +10,7 @@ import { createProgram } from '../../cli/program.ts';
 const textOf = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8');
 const page = readFileSync(PAGE, 'utf8');
 
-/** Returns a command and all commands below it. */
+/** Returns a CLI command and all its subcommands. */
 const tree = (command: Command): Command[] => [command, ...command.commands.flatMap(tree)];
 
 describe('docs/cli.md documents the whole CLI', () => {

@@ -5,7 +5,7 @@ import { createProgram } from '../../cli/program.ts';
 import { issueReport } from '../../functions/runtime/report.ts';
 
 const page = readFileSync(new URL('../../docs/cost.md', import.meta.url), 'utf8');
-/** The text of docs/cost.md without line breaks, so that the tests find sentences that wrap. */
+/** The text of docs/cost.md without line breaks, so that the tests also find sentences that span two lines. */
 const prose = page.replaceAll(/\s+/g, ' ');
 const cells = (line: string) =>
   line
@@ -17,7 +17,7 @@ const rows = page
   .filter((line) => line.startsWith('| '))
   .map(cells);
 
-/** The price in dollars, as stated on the page. */
+/** Returns the price in dollars, as stated in docs/cost.md. */
 function price(name: string): number {
   const [, dollars] = rows.find(([first]) => first === name) ?? [];
   expect(Number(dollars)).toBeGreaterThan(0);
@@ -68,7 +68,7 @@ it.each(Object.entries(OPERATIONS))(
     ];
     const [, ...written] = rows.find(([first]) => first === title) ?? [];
     expect(written).toHaveLength(expected.length);
-    // The values may differ only by rounding to the cent.
+    // The values may differ only because of rounding to the cent.
     for (const [at, part] of expected.entries()) {
       expect(Math.abs(Number(written[at]) - part)).toBeLessThan(0.0051);
     }

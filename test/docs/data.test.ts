@@ -62,7 +62,7 @@ function placesOf(items: Item[], holds: (value: string) => boolean): Set<string>
   return found;
 }
 
-/** The places in the table that the page lists. */
+/** The places in the table that docs/data.md lists. */
 const documented = new Set(
   [...page.matchAll(/^\| [^|]* \| (`[A-Z_]+#?…?`: .*?) \|/gm)].flatMap(([, cell = '']) =>
     cell.split('; ').flatMap((part) => {

@@ -25,7 +25,7 @@ it('docs/events.md has one section for each type of event, which says when it ha
   }
 });
 
-describe('docs/events.md: the fields of events', async () => {
+describe('docs/events.md documents the fields of every event', async () => {
   const CI = 'https://git.acme.test';
   const engine = await startTable();
   afterAll(() => engine.stop());
@@ -131,7 +131,7 @@ describe('docs/events.md: the fields of events', async () => {
     const [, sample = ''] = /^```json\n(.*?)^```$/ms.exec(page) ?? [];
     const rotated = events.find(({ type }) => type === 'api_key.rotated');
     expect(shape(JSON.parse(sample))).toStrictEqual(shape(rotated as (typeof events)[0]));
-    // test/faults/restore.test.ts covers the event of a restore.
+    // The event of a restore is covered in test/faults/restore.test.ts.
     const found = new Set(events.map(({ type }) => type));
     expect(EVENT_TYPES.filter((type) => !found.has(type))).toStrictEqual(['deployment.restored']);
   });

@@ -89,7 +89,7 @@ describe.each(installed)(
     const deploy = (presented: string | undefined, path = PATH) =>
       call(guard.url, 'POST', path, presented === undefined ? {} : { token: presented });
 
-    it('the guard passes the documented test of whether it protects the API', async () => {
+    it('the guard passes the test from the documentation for whether an API is protected', async () => {
       const functions = snippetsOf('authorizer.md', 'sh', 'Attach the authorizer');
       const proof = snippetsOf('guards.md', 'sh', name);
       expect(proof).toHaveLength(1);
@@ -234,7 +234,7 @@ describe.each(installed)(
       ['a folded header', undefined, [`Authorization: Bearer ${reader}`, ` ${token}`]],
       ['a space before the colon', undefined, [`Authorization : Bearer ${token}`]],
       ['a tab after the scheme', undefined, [`Authorization: Bearer\t${foreign}`]],
-    ])('the guard passes no call to the application with %s', async (_, line, lines) => {
+    ])('the guard does not pass a call to the application with %s', async (_, line, lines) => {
       const status = await raw(guard.port, [line ?? `POST ${PATH} HTTP/1.1`, ...lines]);
       expect(status).toBeGreaterThanOrEqual(400);
       expect(status).toBeLessThan(500);

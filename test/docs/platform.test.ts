@@ -12,7 +12,7 @@ import { runStack } from '../support/stack.ts';
 
 const [, platformPrincipals = ''] = /platformPrincipals=(\S+)/.exec(snippet('platform.md', 'console')) ?? [];
 
-it('the stack accepts the setting that docs/platform.md documents', () => {
+it('the stack accepts the setting in docs/platform.md', () => {
   expect(readSettings({ platformPrincipals }).platformPrincipals).toHaveLength(2);
 });
 

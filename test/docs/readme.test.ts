@@ -64,7 +64,7 @@ describe('The documentation has working links and complete commands', () => {
   });
 
   it.each(documents)('a document names the stage of each stack that it destroys: %s', (path) => {
-    // Without a stage, the command destroys the development stack, with its data.
+    // Without a stage, the command destroys the development stack and its data.
     expect(textOf(path)).not.toMatch(/npx cdk destroy(?! -c stage=)/);
   });
 

@@ -24,7 +24,7 @@ beforeEach(() => {
   for (const path of ['package.json', 'CHANGELOG.md']) copyFileSync(join(root, path), inFolder(path));
 });
 
-/** Creates a program that records its arguments and then runs a script, in a folder that is first on PATH. */
+/** Creates a program, in a folder that is first on PATH, that records its arguments and then runs a script. */
 function standIn(program: string, script: string): void {
   const text = `#!/bin/bash\necho "${program} $*" >> "${inFolder('calls')}"\n${script}\n`;
   writeFileSync(inFolder(`bin/${program}`), text, { mode: 0o755 });

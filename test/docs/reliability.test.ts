@@ -11,7 +11,7 @@ const page = readFileSync(`${root}docs/reliability.md`, 'utf8');
 const named = new Set(
   [...page.matchAll(/npm run ([a-z-]+)\b(?!:)/g)].map(([, name]) => name as keyof typeof scripts),
 );
-// The mutation tests have their own packages, which are not installed here.
+// The mutation tests have their own packages, which are not installed in this run.
 named.delete('mutation');
 
 async function run(name: keyof typeof scripts, ...options: string[]) {

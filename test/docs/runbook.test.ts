@@ -44,7 +44,7 @@ describe('docs/runbook.md explains why a pipeline gets 401', () => {
       used_subject_token: true,
     };
     const explained = reasonsIn('The exchange is rejected');
-    // The log never calls a key "revoked". This reason means that a token's epoch differs from its key's epoch.
+    // The log never calls a key "revoked". For a token, this reason means that its epoch differs from its key's epoch.
     const expected = Object.keys(reasons).filter((reason) => reason !== 'revoked');
     expect(expected.filter((reason) => !explained.includes(reason))).toStrictEqual([]);
   });

@@ -24,7 +24,7 @@ const NONE = ['dk_etl_01ARZ3NDEKTSV4RRFFQ69G5FAV', 'dks_etl_secret', `dkt_etl_${
 const page = readFileSync('docs/secret-scanning.md', 'utf8');
 const gitHub = (field: string) => new RegExp(`${field}: \`(.*)\``).exec(page)?.[1] ?? '';
 
-/** Each scanner's rule, as in the file that people copy. A rule reports its first group. */
+/** Each scanner's rule, as in the file that people copy. A rule reports the text that its first group matches. */
 const rules: Record<string, RegExp> = {
   gitleaks: new RegExp(
     /regex = '''(.*)'''/.exec(readFileSync('integrations/secret-scanning/gitleaks.toml', 'utf8'))?.[1] ?? '',
@@ -47,7 +47,7 @@ describe.each(Object.entries(rules))('The secret scanning rule for %s finds cred
 
   it.each(CONTEXTS)("#52: the scanner's rule finds every kind of credential %s", (_, put) => {
     for (const one of REAL) {
-      // Before the credential, the rule also accepts text that looks like a prefix, because a pattern cannot compute
+      // Before the credential, the rule also matches text that looks like a prefix, because a pattern cannot compute
       // the checksum.
       expect(
         found(put(one)).some((reported) => reported.endsWith(one)),

@@ -135,7 +135,7 @@ describe('A changed setting affects existing tokens and keys as docs/settings.md
     expect(await expiry()).toBe(Math.ceil(is.time.now / 1000 + DAY));
   });
 
-  it('a scope that is removed from the setting scopes disappears from tokens at the next check', async () => {
+  it("a scope that is removed from the stack's scopes disappears from tokens at the next check", async () => {
     const left = ['airflow:read'];
     const { was, is, id } = await change({}, { rules: { scopes: left } });
     const key = await was.makeKey(id);
@@ -203,7 +203,7 @@ describe('A changed setting affects existing tokens and keys as docs/settings.md
     expect(await is.use(token)).toBe(401);
   });
 
-  it('a new bind in trustedIssuers applies to new rules, and existing rules keep matching', async () => {
+  it('a new bind setting of a trusted issuer applies to new trust rules, and existing rules keep matching', async () => {
     const { was, is, id } = await change(
       { trust: { issuers: [CI], verify } },
       { trust: { issuers: [{ issuer: CI, bind: ['project'] }], verify } },
@@ -237,7 +237,7 @@ describe('A changed setting affects existing tokens and keys as docs/settings.md
     expect(await is.use(token)).toBe(401);
   });
 
-  it("a temporary token whose person's access was ended becomes valid again after a change of the issuer, until end-tokens revokes it", async () => {
+  it("a temporary token whose holder's access was ended becomes valid again if the issuer setting changes", async () => {
     const { was, is, id, later } = await change({}, { issuer: 'https://other.test' });
     const token = await temporaryToken(was, id, 'grace');
     const kept = await temporaryToken(was, id, 'ada');

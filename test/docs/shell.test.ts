@@ -9,7 +9,7 @@ import { documentedScripts, type Script } from '../support/documented-shell.ts';
 import { firstOf, firstUntilNight } from '../support/generated.ts';
 
 const SERVICE = 'http://service.invalid';
-/** The service's URL in the README, which belongs to the stack on the reader's machine. */
+/** The URL of the local stack, as the README states it. */
 const LOCAL_STACK = 'http://127.0.0.1:8787';
 const NGINX = 'http://127.0.0.1:8080';
 /** The URL of the local stack's queues and schedules. */
@@ -92,7 +92,7 @@ const ANSWER = JSON.stringify({
   principalType: 'api_key',
 });
 
-/** The ways in which a call fails. Where a document expects 401, the API accepts the call instead. */
+/** Ways in which a call can fail. Where a document expects 401, the API accepts the call instead. */
 const REJECTIONS: Record<string, (response: ServerResponse, expected?: number) => unknown> = {
   '401': (response, expected) =>
     response.writeHead(expected === 401 ? 200 : 401).end('{"error":"invalid_client"}'),

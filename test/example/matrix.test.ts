@@ -150,56 +150,59 @@ const linesOf = (requestId: string | undefined) =>
 const idOf = ({ headers }: Reply) => headers['x-amzn-requestid'] ?? headers['apigw-requestid'];
 const kinds = Object.keys(APIS) as Kind[];
 
-describe.each(kinds)('The %s denies every invalid call', (kind) => {
-  const rows = ROWS.filter(({ isForToken = true }) => isForToken || kind !== 'REST, TOKEN');
+describe.each(kinds)(
+  'The example API with an authorizer of the kind %s denies every invalid call',
+  (kind) => {
+    const rows = ROWS.filter(({ isForToken = true }) => isForToken || kind !== 'REST, TOKEN');
 
-  it.each(rows)('the example API denies $row', async ({ token, deploymentId, answers, reasons }) => {
-    const family = kind.startsWith('REST') ? 'REST' : 'HTTP';
-    const status = answers[family === 'REST' ? 0 : 1];
-    const reply = await deploy(kind, deploymentId, token);
-    expect([reply.status, reply.json]).toStrictEqual([status, REFUSALS[family][status]]);
-    // The construct adds the challenge. The test creates the TOKEN authorizer by hand, and HTTP APIs cannot have a
-    // challenge.
-    const challenge = kind === 'REST, REQUEST' && status === 401 ? 'Bearer' : undefined;
-    expect(reply.headers['www-authenticate']).toBe(challenge);
+    it.each(rows)('the example API denies $row', async ({ token, deploymentId, answers, reasons }) => {
+      const family = kind.startsWith('REST') ? 'REST' : 'HTTP';
+      const status = answers[family === 'REST' ? 0 : 1];
+      const reply = await deploy(kind, deploymentId, token);
+      expect([reply.status, reply.json]).toStrictEqual([status, REFUSALS[family][status]]);
+      // The construct adds the challenge. The test creates the TOKEN authorizer by hand, and HTTP APIs cannot have a
+      // challenge.
+      const challenge = kind === 'REST, REQUEST' && status === 401 ? 'Bearer' : undefined;
+      expect(reply.headers['www-authenticate']).toBe(challenge);
 
-    const lines = linesOf(idOf(reply));
-    if (kind === 'REST, TOKEN' || reasons.length === 0) return;
-    expect(lines).toHaveLength(1);
-    expect(reasons).toContain(lines[0].reason);
-    expect(lines[0]).toMatchObject({ message: 'denied', apiId: expect.any(String), ChecksRefused: 1 });
-    expect(JSON.stringify(lines)).not.toContain(token);
-  });
+      const lines = linesOf(idOf(reply));
+      if (kind === 'REST, TOKEN' || reasons.length === 0) return;
+      expect(lines).toHaveLength(1);
+      expect(reasons).toContain(lines[0].reason);
+      expect(lines[0]).toMatchObject({ message: 'denied', apiId: expect.any(String), ChecksRefused: 1 });
+      expect(JSON.stringify(lines)).not.toContain(token);
+    });
 
-  it('the example API allows a valid token', async () => {
-    const reply = await deploy(kind, 'good', good.token);
-    expect(reply.status).toBe(202);
-    expect(linesOf(idOf(reply))).toStrictEqual([]);
-  });
-
-  it.each(['/deployments/good/deploys/', '//deployments/good/deploys'])(
-    'the authorizer makes the same decision for the path %s, which API Gateway routes in the same way',
-    async (path) => {
-      const post = async (token: string) => (await call(APIS[kind], 'POST', path, { token })).status;
-      expect(await post(good.token)).toBe(202);
-      // A TOKEN authorizer does not receive the path.
-      if (kind !== 'REST, TOKEN') expect(await post(narrow.token)).toBe(403);
-    },
-  );
-
-  it('the example API denies every call while DynamoDB does not respond', async () => {
-    engine.fault = { status: 400, name: 'AccessDeniedException' };
-    try {
+    it('the example API allows a valid token', async () => {
       const reply = await deploy(kind, 'good', good.token);
-      const message = kind.startsWith('REST') ? null : 'Internal Server Error';
-      expect([reply.status, reply.json]).toStrictEqual([500, { message }]);
-      if (kind === 'REST, TOKEN') return;
-      expect(linesOf(idOf(reply))).toMatchObject([{ level: 'ERROR', message: 'failed', ChecksFailed: 1 }]);
-    } finally {
-      engine.fault = undefined;
-    }
-  });
-});
+      expect(reply.status).toBe(202);
+      expect(linesOf(idOf(reply))).toStrictEqual([]);
+    });
+
+    it.each(['/deployments/good/deploys/', '//deployments/good/deploys'])(
+      'the authorizer makes the same decision for the path %s, which API Gateway routes in the same way',
+      async (path) => {
+        const post = async (token: string) => (await call(APIS[kind], 'POST', path, { token })).status;
+        expect(await post(good.token)).toBe(202);
+        // A TOKEN authorizer does not receive the path.
+        if (kind !== 'REST, TOKEN') expect(await post(narrow.token)).toBe(403);
+      },
+    );
+
+    it('the example API denies every call while DynamoDB does not respond', async () => {
+      engine.fault = { status: 400, name: 'AccessDeniedException' };
+      try {
+        const reply = await deploy(kind, 'good', good.token);
+        const message = kind.startsWith('REST') ? null : 'Internal Server Error';
+        expect([reply.status, reply.json]).toStrictEqual([500, { message }]);
+        if (kind === 'REST, TOKEN') return;
+        expect(linesOf(idOf(reply))).toMatchObject([{ level: 'ERROR', message: 'failed', ChecksFailed: 1 }]);
+      } finally {
+        engine.fault = undefined;
+      }
+    });
+  },
+);
 
 describe("The API behind the authorizer receives the caller's identity", () => {
   const context = () => ({

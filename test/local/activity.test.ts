@@ -54,7 +54,7 @@ it('npm start escapes control characters in the output of functions, and shorten
   expect(functionLines(line(message))).toEqual(['purge: WARN a\\u001b[2J', 'purge: GET /whoami 200 1 ms']);
 });
 
-it('npm start --json keeps the JSON lines of functions, and wraps other output in JSON', () => {
+it('npm start --json prints the JSON lines of functions unchanged, and wraps other output in JSON', () => {
   const json = '{"level":"INFO", "message":"a\u009b\u202e\u{e0041}"}';
   const [kept = '', other = '', ...more] = functionJson(line(`${json}\nplain \u001b[2J\n`));
   expect(more).toEqual([]);

@@ -75,7 +75,7 @@ describe('A local stack has an endpoint for operators', () => {
     expect(json.calls).toContain('GET /queues/PeopleJob/Failures');
   });
 
-  it("the operator endpoint rejects calls from a page in a browser, even under the page's own host name", async () => {
+  it("the operator endpoint rejects calls from pages in a browser, even if the page's host name leads to the endpoint", async () => {
     const headers = { origin: 'https://evil.example' };
     expect((await call(operations, 'GET', '/', { headers })).status).toBe(403);
     // This call does not use fetch, because fetch does not allow the caller to set the Host header.

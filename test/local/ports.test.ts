@@ -19,7 +19,7 @@ it.each([
   [{ PORT: '65526' }, [65_526, 65_527, 65_535]],
   [{ PORT: '9000', ISSUER_PORT: '65535', OPERATIONS_PORT: '1' }, [9000, 65_535, 1]],
 ])(
-  'the ports of the API, the sign-in and the endpoint for operators follow these variables: %j',
+  'the environment variables %j set the ports of the API, the sign-in and the endpoint for operators',
   (variables, ports) => {
     expect(portsWith(variables)).toEqual(ports);
   },

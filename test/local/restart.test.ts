@@ -40,7 +40,7 @@ async function run(sk: string, options: { fresh?: boolean } = {}) {
 }
 
 it('a stack with a data directory keeps its items after a restart and delivers no record twice', async () => {
-  // The data directory belongs to the embedded engine.
+  // Only the embedded engine stores data in the data directory.
   vi.stubEnv('DYNAMODB_ENDPOINT', '');
   expect(await run('first', { fresh: true })).toEqual({ seen: ['first'], hasFirst: true });
   expect(await run('second')).toEqual({ seen: ['second'], hasFirst: true });

@@ -106,8 +106,8 @@ describe('npm start caches the synthesised template', () => {
   });
 });
 
-describe('The cache of templates knows every file that the synthesis reads', { timeout: 60_000 }, () => {
-  it('the sources for the cache include every file of the project that the synthesis reads', () => {
+describe('The cached template depends on every file that the synthesis reads', { timeout: 60_000 }, () => {
+  it('the list of source files includes every file of the project that the synthesis reads', () => {
     const script = join(folder, 'trace.mjs');
     writeFileSync(
       script,

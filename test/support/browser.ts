@@ -172,7 +172,7 @@ interface Shift {
   moved: string[];
 }
 
-/** Browsers attribute a layout shift to an input for this time after the input, in milliseconds. */
+/** Time after an input during which browsers attribute layout shifts to the input, in milliseconds. */
 const RECENT = 500;
 
 /**

@@ -47,8 +47,8 @@ const named = (place: string, texts: string[]) =>
   texts.map((text, n) => ({ name: `${place}, script ${n + 1}`, text }));
 
 /**
- * Returns the code blocks of a Markdown document, each with the functions that earlier blocks define. If a block ends
- * with a question to the reader, the next block continues it.
+ * Returns the code blocks of a Markdown document, each with the functions that earlier blocks define. A block that ends
+ * by asking the reader something is joined with the next block.
  */
 function scriptsOfDocument(markdown: string): string[] {
   let functions = '';

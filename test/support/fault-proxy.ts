@@ -39,7 +39,7 @@ export const FAULTS: readonly FaultKind[] = [
 /** A fault and the calls that the fault affects. */
 export interface Fault {
   kind: FaultKind;
-  /** Index of the matching call that fails, counted from 0: only that call, or that call and all later ones. */
+  /** Which matching calls fail: only the call with this index (counted from 0), or that call and all later ones. */
   at: number;
   lasts: boolean;
 }
@@ -52,7 +52,7 @@ interface Rule {
   afterwards?: ((operation: string) => Promise<void>) | undefined;
   /** Index of the matching call to hold back, counted from 0. */
   heldBack?: number | undefined;
-  /** Sends the calls that were held back on to the engine. */
+  /** Forwards the held calls to the engine. */
   held: (() => Promise<unknown>)[];
   operations: string[];
   /** The matching calls that are in progress. */

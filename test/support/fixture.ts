@@ -17,7 +17,7 @@ export const allow = (actions: string[], resource: unknown = arnOf(TABLE)) => ({
 
 export { arnOf, ref };
 
-/** Options for a function in a fixture. */
+/** Options of a function in a test template. */
 export interface FixtureFunction {
   /** Timeout in seconds. */
   readonly timeout?: number;

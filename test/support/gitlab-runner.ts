@@ -47,7 +47,7 @@ export function includeComponent(inputs: Inputs): Record<string, Job> {
 /** A job, and the shell and environment that run it. */
 export interface JobOptions {
   inputs: Inputs;
-  /** The job's commands. */
+  /** Shell commands of the job. */
   script: string;
   /** Command and arguments of the image's shell. */
   shell: readonly [string, ...string[]];
@@ -63,7 +63,7 @@ export interface JobOptions {
 export interface JobResult {
   /** Exit code of before_script and script, which form one shell script. */
   code: number | null;
-  /** Output of both shells. */
+  /** Output of both shells: that of the script and that of after_script. */
   output: string;
   /** Output of after_script. */
   afterwards: string;

@@ -71,7 +71,7 @@ export interface InProcessOptions {
   /** DynamoDB endpoint for the functions. @default the engine itself */
   endpoint?: string;
   rules?: Partial<CheckRules>;
-  /** Retry policy. @default a long policy, so that a busy machine causes no failures */
+  /** Retry policy. @default many retries, so that a busy machine causes no failures */
   retryPolicy?: RetryPolicy;
   /**
    * Function that runs before and after each attempt at a call to the table. If it throws, the caller receives the
@@ -84,7 +84,7 @@ export interface InProcessOptions {
   sdkChecks?: boolean;
   /** True if `around` also runs for the calls that checks make. @default false */
   watchesChecks?: boolean;
-  /** True to count rejected calls. @default false, so that a call makes only the requests of its route */
+  /** True to count rejected calls. @default false, because counting makes additional calls to the table */
   countsRejectedCalls?: boolean;
   /** Issuers whose tokens can be exchanged for access tokens. @default none */
   trust?: TrustDependencies;

@@ -27,7 +27,7 @@ export interface Call {
   /** Fields to send as a form body. */
   readonly form?: Readonly<Record<string, string>> | string;
   readonly headers?: Readonly<Record<string, string>>;
-  /** Body to send unchanged. */
+  /** Request body to send unchanged. */
   readonly body?: string | Uint8Array<ArrayBuffer>;
 }
 

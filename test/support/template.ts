@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Template } from 'aws-cdk-lib/assertions';
 import { STACK_ID, synthesise } from '../../infra/app.ts';
 
-/** Context of a stack with an external issuer. */
+/** CDK context of a stack with an external issuer. */
 export const WITH_ISSUER = {
   issuer: 'https://login.example.com/realms/staff',
   audience: 'deployment-keys',
@@ -33,7 +33,7 @@ export const SOURCE = {
   encryptionKey: ARN.KEY,
 };
 
-/** Context that sets every setting. */
+/** CDK context that contains every setting. */
 export const EVERYTHING = {
   ...WITH_ISSUER,
   stage: 'production',

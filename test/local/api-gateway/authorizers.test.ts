@@ -143,7 +143,7 @@ describe('The emulated JWT authorizer behaves like that of API Gateway', () => {
     );
   });
 
-  it('the JWT authorizer accepts a token in the second in which the token was issued, but not one second earlier', async () => {
+  it('the JWT authorizer rejects a token that was issued in the future, even by one second', async () => {
     stack.clock.freeze(1_800_000_000_999);
     const issuedAt = (iat: number) =>
       stack.signIn('admin', 'access', ({ payload }) => Object.assign(payload, { iat }));
@@ -190,7 +190,7 @@ describe('Emulated IAM authorization behaves like that of API Gateway', () => {
   const user = stack.credentialOf('arn:aws:iam::000000000000:user/ops/ada');
   const session = stack.credentialOf('arn:aws:sts::000000000000:assumed-role/deployer/build-7');
 
-  // Uses the stack's clock, which earlier tests have advanced.
+  // Uses the stack's clock, because earlier tests have advanced that clock.
   const signed = (who: typeof user, path: string) =>
     signedCall(stack, who, 'GET', path, {}, { at: new Date(stack.clock.now()) });
 

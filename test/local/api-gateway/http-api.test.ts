@@ -198,7 +198,7 @@ describe('The emulated gateway itself responds to calls that reach no function',
     ['a function that throws', 'GET', '/fail', 500, 'Internal Server Error'],
     ['a function that runs out of time', 'GET', '/slow', 500, 'Internal Server Error'],
   ])(
-    'the gateway responds itself to a call with %s: %s %s returns %i',
+    'the gateway itself responds to a call with %s: %s %s returns %i',
     async (_, method, path, status, message) => {
       const reply = await call(stack, method, path);
       expect(reply).toMatchObject({ status, text: JSON.stringify({ message }) });

@@ -317,92 +317,95 @@ const policy = (effect: string, resource: string) => ({
   },
 });
 
-describe.each(['/request', '/token'])('The Lambda authorizer of a REST API works at %s', (path) => {
-  const ask = (answer: unknown) =>
-    call(url, 'GET', path, {
-      headers: { Authorization: typeof answer === 'string' ? answer : JSON.stringify(answer) },
-    });
-
-  it("a REST API's Lambda authorizer allows only calls that its policy allows, and passes its context as strings", async () => {
-    const reply = await ask({ ...policy('Allow', '$ARN'), context: { n: 1, yes: true, text: 'x' } });
-    expect(reply.status).toBe(200);
-    expect(reply.json.requestContext.authorizer).toStrictEqual({
-      n: '1',
-      yes: 'true',
-      text: 'x',
-      principalId: 'me',
-    });
-  });
-
-  it.each([
-    [
-      'a Deny',
-      policy('Deny', '$ARN'),
-      'User is not authorized to access this resource with an explicit deny',
-    ],
-    [
-      'an Allow for another method',
-      policy('Allow', 'arn:aws:execute-api:*:*:*/prod/POST/*'),
-      'User is not authorized to access this resource',
-    ],
-    [
-      'an Allow for nothing',
-      { ...policy('Allow', ''), principalId: 'me' },
-      'User is not authorized to access this resource',
-    ],
-  ])('a REST API returns 403 if the authorizer returns %s', async (_, answer, message) => {
-    const { status, headers, json } = await ask(answer);
-    expect([status, headers['x-amzn-errortype'], json]).toStrictEqual([
-      403,
-      'AccessDeniedException',
-      { Message: message },
-    ]);
-  });
-
-  it('a REST API returns 401 with its gateway response if the authorizer throws "Unauthorized" or the identity is missing', async () => {
-    for (const reply of [await ask('!Unauthorized'), await call(url, 'GET', path)]) {
-      expect([reply.status, reply.headers['www-authenticate'], reply.json]).toStrictEqual([
-        401,
-        'Bearer',
-        { message: 'Unauthorized' },
-      ]);
-    }
-  });
-
-  it.each([
-    ['another error', '!unauthorized'],
-    ['no policy', { principalId: 'me' }],
-    ['no principal', { ...policy('Allow', '$ARN'), principalId: undefined }],
-    ['a context that is not flat', { ...policy('Allow', '$ARN'), context: { deep: {} } }],
-    ['a resource that is too long', policy('Allow', `${'a'.repeat(512)}*`)],
-  ])('a REST API returns 500 if the authorizer returns %s', async (_, answer) => {
-    const { status, headers, json } = await ask(answer);
-    expect([status, headers['x-amzn-errortype'], json]).toStrictEqual([
-      500,
-      'AuthorizerConfigurationException',
-      { message: null },
-    ]);
-  });
-
-  it("a REST API's Lambda authorizer receives the event format for its type", async () => {
-    const reply = await ask({ ...policy('Allow', '$ARN'), context: { event: '$EVENT' } });
-    const event = JSON.parse(Buffer.from(reply.json.requestContext.authorizer.event, 'hex').toString());
-    const methodArn = `arn:aws:execute-api:us-east-1:000000000000:Api/prod/GET${path}`;
-    if (path === '/token') {
-      expect(event).toStrictEqual({ type: 'TOKEN', methodArn, authorizationToken: expect.any(String) });
-    } else {
-      expect(event).toMatchObject({
-        type: 'REQUEST',
-        methodArn,
-        resource: path,
-        httpMethod: 'GET',
-        stageVariables: { v: '1' },
+describe.each(['/request', '/token'])(
+  'The Lambda authorizer of a REST API protects a route at %s',
+  (path) => {
+    const ask = (answer: unknown) =>
+      call(url, 'GET', path, {
+        headers: { Authorization: typeof answer === 'string' ? answer : JSON.stringify(answer) },
       });
-      expect(event).not.toHaveProperty('body');
-      expect(event).not.toHaveProperty('version');
-    }
-  });
-});
+
+    it("a REST API's Lambda authorizer allows only calls that its policy allows, and passes its context as strings", async () => {
+      const reply = await ask({ ...policy('Allow', '$ARN'), context: { n: 1, yes: true, text: 'x' } });
+      expect(reply.status).toBe(200);
+      expect(reply.json.requestContext.authorizer).toStrictEqual({
+        n: '1',
+        yes: 'true',
+        text: 'x',
+        principalId: 'me',
+      });
+    });
+
+    it.each([
+      [
+        'a Deny',
+        policy('Deny', '$ARN'),
+        'User is not authorized to access this resource with an explicit deny',
+      ],
+      [
+        'an Allow for another method',
+        policy('Allow', 'arn:aws:execute-api:*:*:*/prod/POST/*'),
+        'User is not authorized to access this resource',
+      ],
+      [
+        'an Allow for nothing',
+        { ...policy('Allow', ''), principalId: 'me' },
+        'User is not authorized to access this resource',
+      ],
+    ])('a REST API returns 403 if the authorizer returns %s', async (_, answer, message) => {
+      const { status, headers, json } = await ask(answer);
+      expect([status, headers['x-amzn-errortype'], json]).toStrictEqual([
+        403,
+        'AccessDeniedException',
+        { Message: message },
+      ]);
+    });
+
+    it('a REST API returns 401 with its gateway response if the authorizer throws "Unauthorized" or the identity is missing', async () => {
+      for (const reply of [await ask('!Unauthorized'), await call(url, 'GET', path)]) {
+        expect([reply.status, reply.headers['www-authenticate'], reply.json]).toStrictEqual([
+          401,
+          'Bearer',
+          { message: 'Unauthorized' },
+        ]);
+      }
+    });
+
+    it.each([
+      ['another error', '!unauthorized'],
+      ['no policy', { principalId: 'me' }],
+      ['no principal', { ...policy('Allow', '$ARN'), principalId: undefined }],
+      ['a context that is not flat', { ...policy('Allow', '$ARN'), context: { deep: {} } }],
+      ['a resource that is too long', policy('Allow', `${'a'.repeat(512)}*`)],
+    ])('a REST API returns 500 if the authorizer returns %s', async (_, answer) => {
+      const { status, headers, json } = await ask(answer);
+      expect([status, headers['x-amzn-errortype'], json]).toStrictEqual([
+        500,
+        'AuthorizerConfigurationException',
+        { message: null },
+      ]);
+    });
+
+    it("a REST API's Lambda authorizer receives the event format for its type", async () => {
+      const reply = await ask({ ...policy('Allow', '$ARN'), context: { event: '$EVENT' } });
+      const event = JSON.parse(Buffer.from(reply.json.requestContext.authorizer.event, 'hex').toString());
+      const methodArn = `arn:aws:execute-api:us-east-1:000000000000:Api/prod/GET${path}`;
+      if (path === '/token') {
+        expect(event).toStrictEqual({ type: 'TOKEN', methodArn, authorizationToken: expect.any(String) });
+      } else {
+        expect(event).toMatchObject({
+          type: 'REQUEST',
+          methodArn,
+          resource: path,
+          httpMethod: 'GET',
+          stageVariables: { v: '1' },
+        });
+        expect(event).not.toHaveProperty('body');
+        expect(event).not.toHaveProperty('version');
+      }
+    });
+  },
+);
 
 it('a TOKEN authorizer is not called for a token that does not match its pattern', async () => {
   const { status } = await call(url, 'GET', '/token', { headers: { Authorization: 'Bearer x' } });
@@ -420,7 +423,7 @@ describe('The policy of a Lambda authorizer is evaluated like an IAM policy', ()
     expect(of({ ...allow, Action: 'lambda:*' })).toBe('not allowed');
   });
 
-  it('a policy of an authorizer is invalid if it uses a feature that is not emulated', () => {
+  it('a policy of an authorizer that uses a feature that is not emulated is invalid', () => {
     expect(of({ ...allow, Condition: {} })).toBeUndefined();
     expect(of({ ...allow, Effect: 'allow' })).toBeUndefined();
     expect(of({ Effect: 'Allow', NotAction: 'x', Resource: '*' })).toBeUndefined();

@@ -157,7 +157,7 @@ describe('An emulated call to DynamoDB requires permissions', () => {
         expect([status, body.message]).toEqual([400, expect.stringContaining(`dynamodb:${operation} on`)]);
       }
     }
-    // A Scan names no partition.
+    // A Scan names no partition, so the condition does not allow it.
     expect(await ddb('bounded', 'Scan', { TableName: '$TABLE' })).toMatchObject({ status: 400 });
   });
 
@@ -221,7 +221,7 @@ describe('An emulated transaction requires permission for each of its parts', ()
     ['Update', 'UpdateItem', { Key: key, UpdateExpression: 'SET a = pk' }],
     ['Delete', 'DeleteItem', { Key: key }],
     ['ConditionCheck', 'ConditionCheckItem', { Key: key, ConditionExpression: 'attribute_exists(pk)' }],
-  ])('an emulated transaction with a %s needs dynamodb:%s', async (part, action, more) => {
+  ])('an emulated transaction with a %s needs permission for dynamodb:%s', async (part, action, more) => {
     const { body } = await ddb('reader', 'TransactWriteItems', { TransactItems: [item(part, more)] });
     expect(body.message).toContain(`not authorized to perform: dynamodb:${action} on`);
   });

@@ -34,7 +34,7 @@ const removed = () =>
     .filter(Boolean)
     .map((line) => JSON.parse(line));
 
-describe("The emulator deletes expired items like DynamoDB's TTL", () => {
+describe('The emulator deletes expired items as DynamoDB does', () => {
   it('the emulated TTL deletes expired items, but not items without a valid numeric TTL', async () => {
     await put('past', NOW - 1);
     await put('future', NOW + 1);

@@ -3,7 +3,7 @@ import { compileFilter } from '../../../local/lambda/filter.ts';
 
 const passes = (pattern: object, event: object) => compileFilter([JSON.stringify(pattern)])(event);
 
-describe('An emulated event filter matches events like Lambda', () => {
+describe('An emulated event filter matches events as Lambda does', () => {
   it.each([
     ['matches an equal string', { a: ['x', 1, null] }, { a: 'x' }, true],
     ['matches an equal number', { a: [1] }, { a: 1 }, true],

@@ -180,7 +180,7 @@ describe('An emulated stream can bisect a failed batch', async () => {
     expect(bisecting.failures().map((failure) => failure.DDBStreamBatchInfo.batchSize)).toEqual([1]);
     const batches = bisecting.batches();
     expect(batches[0]?.split(' ').sort()).toEqual(['a', 'b', 'c', 'd']);
-    // Lambda processes the batch once more than the number of retries, because splitting a batch does not use up a
+    // Lambda processes the batch once more than the number of retries, because splitting a batch does not count as a
     // retry.
     expect(batches.filter((batch) => batch === 'c')).toHaveLength(2);
     const processed = batches
@@ -253,7 +253,7 @@ describe('An emulated stream can process batches in parallel', async () => {
     await lanes.stack.settled();
     const batches = lanes.batches();
     expect(batches.filter((batch) => batch === 'stuck')).toHaveLength(5 + 3);
-    // Lambda processes the poisoned change five times within 750 ms before the next change to its item.
+    // Lambda processes the failing change five times within 750 ms before the next change to its item.
     const passed = batches.slice(0, batches.lastIndexOf('stuck')).filter((batch) => batch.startsWith('k'));
     expect(passed.length).toBeGreaterThan(2);
     expect(lanes.failures()).toHaveLength(1);

@@ -118,7 +118,7 @@ describe('An emulated function sees the input and environment that Lambda would 
     expect(left).toBeLessThanOrEqual(7_000);
   });
 
-  it('an emulated function gets the event after serialisation to JSON and parsing', async () => {
+  it('an emulated function gets the event after it was serialised to JSON and parsed again', async () => {
     const { event } = await invoke('probe', { at: new Date(0), nothing: undefined });
     expect(event).toEqual({ at: '1970-01-01T00:00:00.000Z' });
   });
@@ -142,7 +142,7 @@ describe('An emulated function runs in a worker', () => {
     expect(performance.now() - start).toBeGreaterThan(590);
   });
 
-  it('a worker pauses between events, so that a promise that nothing awaits does not continue', async () => {
+  it('a worker pauses between events, so that unawaited promises do not continue', async () => {
     await invoke('float');
     const before = await invoke('float');
     await sleep(200);
@@ -171,7 +171,7 @@ describe('An emulated function runs in a worker', () => {
   });
 });
 
-describe('The emulator reports and logs errors of a function like Lambda', () => {
+describe('The emulator reports and logs errors of a function as Lambda does', () => {
   it('an error in an emulated function is reported with its type and message, as on Lambda', async () => {
     expect(await failure('fail')).toMatchObject({ errorType: 'TypeError', errorMessage: 'wrong' });
     expect(await failure('fail', { how: 'string' })).toMatchObject({
