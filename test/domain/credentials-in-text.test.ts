@@ -160,7 +160,7 @@ describe('redactCredentials', () => {
     expect(redactCredentials(`Bearer ${credential}, x`)).toBe(`Bearer dkt_etl_${ULID}_… x`);
   });
 
-  it('redaction removes a single character after a ULID, which is the shortest secret part', () => {
+  it('redaction removes the secret part of a credential even if only its first character is left', () => {
     expect(redactCredentials(`${ULID}_x`)).toBe(`${ULID}_…`);
     expect(redactCredentials(`${ULID}_`)).toBe(`${ULID}_`);
   });

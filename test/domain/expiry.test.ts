@@ -124,7 +124,7 @@ describe('the types of times', () => {
     expect(token({ expiresAt }).expiresAt).toBe(NOW / 1000 + DAY);
   });
 
-  it('the time of a key and the current time do not accept seconds', () => {
+  it('times in milliseconds do not accept a time in seconds', () => {
     // @ts-expect-error: seconds
     expect(apiKey({ validUntil: expiresAt })).toBeDefined();
     // @ts-expect-error: seconds
@@ -134,7 +134,7 @@ describe('the types of times', () => {
     expect(apiKey({ validUntil: toMillis(expiresAt) }).validUntil).toBe(NOW + DAY * 1000);
   });
 
-  it('attributes that were read from the table have the type that their check proves', () => {
+  it('a value from the table has the type of a time in seconds only after it was checked', () => {
     const value: unknown = NOW / 1000;
     // @ts-expect-error: this check does not prove that the value is in seconds
     const unproven: EpochSeconds | undefined = whole(value) ? value : undefined;

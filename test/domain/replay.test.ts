@@ -210,7 +210,7 @@ describe('A restore compares the key from the backup with the current key', () =
     expect(replayedWith(today, { today: key })).toEqual({ key: today, doubts: [] });
   });
 
-  it('#45: a restore keeps a key that is currently marked as leaked in this state, and reports the key', () => {
+  it('#45: a restore marks a key as leaked if the current key is marked as leaked, and reports the key', () => {
     for (const wasEnabled of [true, false]) {
       const today = apiKey({ enabled: false, leak: { reportedAt: LATER, wasEnabled } });
       expect(replayedWith(key, { today })).toEqual({ key: today, doubts: [disabledToday] });

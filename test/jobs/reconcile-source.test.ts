@@ -92,7 +92,7 @@ describe('Reconciliation compares the rows of a followed table with the Deployme
     expect((await rows()).counts).toEqual({ ...none, looked: 2, refused: 1 });
   });
 
-  it('a dry run of the reconciliation reports the same changes as a real run, and writes nothing', async () => {
+  it('a reconciliation dry run reports the same changes as a real run, and writes nothing', async () => {
     await platform.put(rowOf('a'));
     const before = await table.client.send(new ScanCommand({ TableName: 'keys' }));
     expect((await rows({ isDryRun: true })).counts).toMatchObject({ registered: 1 });

@@ -119,7 +119,7 @@ describe('A job writes events about rejected calls', () => {
     expect(await store.partition('REJECTED_CALLS')).toEqual([]);
   });
 
-  it('logs the number of rejected calls that a caller made to further Deployments after the first ten', async () => {
+  it('logs how many rejected calls a caller made to Deployments after the first ten', async () => {
     for (let n = 0; n < 14; n++) await count(`made-up-${n}`);
     expect(await record()).toBe(0);
     expect(logged).toEqual([

@@ -49,7 +49,7 @@ async function all(pages: AsyncGenerator<PurgePage>): Promise<PurgePage[]> {
 const sortKeys = (pages: PurgePage[]) => pages.map(({ keys }) => keys.map(({ sk }) => sk));
 
 describe('readPresent', () => {
-  it('readPresent distinguishes a missing Deployment from a malformed one, and its read is strongly consistent', async () => {
+  it('readPresent distinguishes a missing Deployment from a malformed one', async () => {
     expect(await readPresent(table, 'etl')).toEqual({ isThere: false });
     await store.put(toDeployment(deployment()));
     expect(await readPresent(table, 'etl')).toEqual({ isThere: true, generation: GENERATION });
@@ -62,7 +62,7 @@ describe('readPresent', () => {
 });
 
 describe('hasApiKey', () => {
-  it("hasApiKey finds a key's item even if it is malformed, and its read is strongly consistent", async () => {
+  it('hasApiKey finds even a malformed key, with a strongly consistent read', async () => {
     const Key = { pk, sk: `KEY#${KEY_ULID}` };
     expect(await hasApiKey(table, 'etl', KEY_ULID)).toBe(false);
     await store.put(Key);

@@ -193,7 +193,7 @@ const MORE = {
  * Measures how long each function takes from the start of its process to the end of init, on a whole core. Functions
  * that open their connection during init load only their bundle here.
  *
- * @returns milliseconds over an empty file, by function
+ * @returns milliseconds in addition to those of an empty file, by function
  */
 export async function initOfEach(passes: number): Promise<Record<string, Spread>> {
   const env = { ...process.env, ...functionEnvironment('http://127.0.0.1:1'), ...MORE };

@@ -241,7 +241,7 @@ const coldOf = ({ cold }: Figures, name: string): ColdStart[] =>
 /** The memory that the stack gives the functions that callers wait for, in MB. */
 const DEFAULT_MEMORY = 256;
 const CHECK = OPERATIONS['checks by the authorizer, not extended'];
-/** The functions whose callers are people. */
+/** The functions that people call. */
 const FOR_PEOPLE = [
   ...['console', 'end-access', 'list-events', 'manage-deployments', 'manage-keys', 'manage-people'],
   ...['manage-temporary-tokens', 'reference', 'report-leak'],
