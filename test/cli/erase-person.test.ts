@@ -62,7 +62,7 @@ const own = await leaveTraces(GRACE);
 const others = await leaveTraces(HENRY);
 
 describe("erase-person removes a person's data from the table", () => {
-  it("erase-person does nothing while the job for ended access is looking for the person's keys", async () => {
+  it("erase-person does nothing while the end-access job is looking for the person's keys", async () => {
     later(60);
     must(await call('admin', 'POST', '/people/end-access', { sub: GRACE, block: true }), 202);
     const before = await itemsOf();

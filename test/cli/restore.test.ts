@@ -471,7 +471,7 @@ describe('A restore can recreate a table that was deleted', () => {
   });
 });
 
-describe('A restore limits its writes', () => {
+describe('A restore limits its write rate', () => {
   /**
    * Restores into a new table, and records the writes that reach the engine. Only the pauses that the limit causes
    * advance the clock.

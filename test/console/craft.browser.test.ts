@@ -60,7 +60,7 @@ describeInBrowser('the craft of the console', (open) => {
     }
   });
 
-  it('neither the buttons of a dialog nor the bar of the selection covers the focused element', async () => {
+  it('neither the buttons of a dialog nor the selection bar covers the focused element', async () => {
     const { page } = await open({ viewport: { width: 720, height: 450 } });
     await signIn(page, stack, 'member', '/console/deployments/etl/add-key');
     await page.getByRole('dialog').getByLabel('OIDC token from CI').check();
@@ -143,7 +143,7 @@ describeInBrowser('the craft of the console', (open) => {
     await expectCraftInEachSize(page);
   });
 
-  it('in forced colours, the current page, tab and filter and a pressed button look different from the others', async () => {
+  it('in forced colours, the selected page, tab and filter and a pressed button can be distinguished from the others', async () => {
     const { page } = await open({ forcedColors: 'active' });
     await signIn(page, stack, 'member', '/console/deployments/etl');
     await page.getByRole('link', { name: /^Never used/ }).waitFor();
@@ -175,7 +175,7 @@ describeInBrowser('the craft of the console', (open) => {
     await expectCraftInEachSize(page);
   });
 
-  it('the page of a deleted key says that the key was not found, and leads to its events', async () => {
+  it('the page of a deleted key says that the key was not found, and links to its events', async () => {
     const { id } = await makeKey(stack, 'etl', { name: 'short-lived' });
     await callAs(stack, 'admin', 'DELETE', `/deployments/etl/api-keys/${id}`);
     const { page } = await open();
@@ -234,7 +234,7 @@ describeInBrowser('the craft of the console', (open) => {
     await expectCraftInEachSize(page);
   });
 
-  it('the console says that a person’s access was ended, and lets them sign out', async () => {
+  it('if access was ended, the console says so and lets the person sign out', async () => {
     const { page } = await open();
     const dialog = page.getByRole('dialog');
     await signIn(page, stack, 'member', '/console/deployments/etl');

@@ -432,7 +432,7 @@ describeInBrowser('a form with input that is not saved', (open) => {
     for (const leave of [
       () => page.keyboard.press('Escape'),
       () => page.getByRole('button', { name: 'Cancel' }).click(),
-      // The page stays at its URL, so page.goBack() could wait for a navigation that does not end.
+      // The console stays at the URL of the form, so page.goBack() could wait for a navigation that never ends.
       () => page.evaluate('history.back()'),
     ]) {
       await leave();

@@ -71,7 +71,7 @@ const exchangeSubject = (app: InProcess, key: CreatedKey) =>
   });
 
 describe('A changed setting affects existing tokens and keys as docs/settings.md says', () => {
-  it('with a shorter tokenLifetime, existing tokens keep their expiry until less than the new lifetime is left', async () => {
+  it('existing tokens keep their expiry when tokenLifetime becomes shorter', async () => {
     const rules = { slideInterval: 0 };
     const { was, is, id, later } = await change(
       { rules: { ...rules, tokenLifetime: DAY } },
@@ -90,7 +90,7 @@ describe('A changed setting affects existing tokens and keys as docs/settings.md
     expect(await is.use(late)).toBe(401);
   });
 
-  it('with a longer tokenLifetime, the next use of a valid token extends it to the new lifetime', async () => {
+  it('when tokenLifetime becomes longer, the next use of a valid token extends it to the new lifetime', async () => {
     const rules = { slideInterval: 0 };
     const { was, is, id, later } = await change(
       { rules: { ...rules, tokenLifetime: HOUR } },

@@ -96,7 +96,7 @@ describe('The runbook repairs a followed table that lost its rows by mistake', (
     expect((await works()).length).toBe(7);
   });
 
-  it('#66: a Deployment whose row stays missing is listed and deleted if a restore ignored deletions by the followed table', async () => {
+  it('#66: if a restore ignores deletions by the followed table, Deployments whose rows stay missing are listed and deleted', async () => {
     service.time.now += 2 * DAY;
     const options = await backUp('restored-2');
     const before = await registrationOf('b');

@@ -327,7 +327,7 @@ describe("#63: Calls in flight have no effect after a person's access has ended"
   }
 });
 
-describe('#63: The job for ended access handles the keys of the person', () => {
+describe('#63: The end-access job handles the keys of the person', () => {
   const listed = async (): Promise<Record<string, [reasons: string[], disabled: boolean]>> =>
     Object.fromEntries(
       (await find()).keys.map((key: { id: string; reasons: string[]; disabled: boolean }) => [
@@ -336,7 +336,7 @@ describe('#63: The job for ended access handles the keys of the person', () => {
       ]),
     );
 
-  it("#63: in report mode, the job for ended access lists the person's keys and disables none of them", async () => {
+  it("#63: in report mode, the end-access job lists the person's keys and disables none of them", async () => {
     const created = await newKey();
     const foreign = await newKey({ as: 'eve' });
     const rotated = await newKey({ as: 'eve' });
@@ -362,7 +362,7 @@ describe('#63: The job for ended access handles the keys of the person', () => {
     }
   });
 
-  it("#63: the job for ended access disables the person's keys, and continues where an earlier run ran out of time", async () => {
+  it("#63: the end-access job disables the person's keys, and continues where an earlier run ran out of time", async () => {
     const deployments = [id, `${id}-b`, `${id}-c`];
     const made: string[] = [];
     for (const of of deployments) {
@@ -386,7 +386,7 @@ describe('#63: The job for ended access handles the keys of the person', () => {
     expect(await service.use(token)).toBe(401);
   });
 
-  it('#63: if the job for ended access runs out of time within a Deployment, later runs still count each key once', async () => {
+  it('#63: if the end-access job runs out of time within a Deployment, later runs still count each key once', async () => {
     const made = [await newKey(), await newKey(), await newKey()];
     const { port } = service.table;
     let hasTime = true;
@@ -421,7 +421,7 @@ describe('#63: The job for ended access handles the keys of the person', () => {
     expect(Object.values(await listed())).toStrictEqual(made.map(() => [['created', 'secret'], true]));
   });
 
-  it('#63: the job for ended access counts a key that it has recorded even if the key is then deleted', async () => {
+  it('#63: the end-access job counts a key that it has recorded even if the key is then deleted', async () => {
     const made = [await newKey(), await newKey(), await newKey()];
     // The job records keys in the order of their IDs.
     const [first] = made.map(({ id }) => id).sort();
@@ -434,7 +434,7 @@ describe('#63: The job for ended access handles the keys of the person', () => {
     expect((await find()).job).toMatchObject({ status: 'finished', found: 3, disabled: 0 });
   });
 
-  it('#63: the job for ended access disables a re-enabled key only if the person re-enabled it', async () => {
+  it('#63: the end-access job disables a re-enabled key only if the person re-enabled it', async () => {
     const [one, two, three] = [await newKey(), await newKey(), await newKey()];
     must(await end({ keys: 'disable' }), 202);
     const enable = async (key: string, options: InProcessCall) => {
@@ -456,7 +456,7 @@ describe('#63: The job for ended access handles the keys of the person', () => {
     expect(json.enabled).toBe(true);
   });
 
-  it('#63: the job for ended access disables each key once, even if it crashes during any call to the table and runs again', async () => {
+  it('#63: the end-access job disables each key once, even if it crashes during any call to the table and runs again', async () => {
     for (let at = 0; at < 12; at++) {
       sub = `crash-${count}-${at}`;
       const key = await newKey();
@@ -488,7 +488,7 @@ describe('#63: The job for ended access handles the keys of the person', () => {
     ...more,
   });
 
-  it('#63: the schedule starts a job for ended access whose message was lost', async () => {
+  it('#63: the schedule starts an end-access job whose message was lost', async () => {
     await newKey();
     must(await end({ keys: 'disable' }), 202);
     service.jobs.length = 0;
@@ -497,7 +497,7 @@ describe('#63: The job for ended access handles the keys of the person', () => {
     expect(await marks()).toStrictEqual([]);
   });
 
-  it('#63: the schedule starts the job for one person even if the job for another person fails', async () => {
+  it('#63: the schedule starts the end-access job of one person even if the job of another person fails', async () => {
     const subs = [`${sub}-a`, `${sub}-b`];
     for (const one of subs) must(await admin('POST', '/people/end-access', { sub: one }), 202);
     service.jobs.length = 0;
@@ -514,7 +514,7 @@ describe('#63: The job for ended access handles the keys of the person', () => {
     expect([await statusOf(first), await marks()]).toStrictEqual(['finished', []]);
   });
 
-  it("#63: the job for ended access deletes its entry if the person's record is gone, but not if the record is malformed", async () => {
+  it("#63: the end-access job deletes its pending marker if the person's record is gone, but not if the record is malformed", async () => {
     const key = personKey({ issuer: ISSUER, sub });
     must(await end(), 202);
     const record = await person();
@@ -526,7 +526,7 @@ describe('#63: The job for ended access handles the keys of the person', () => {
     expect(await marks()).toStrictEqual([]);
   });
 
-  it("#63: the job for ended access deletes its entry if the person's record shows that the job has finished", async () => {
+  it("#63: the end-access job deletes its pending marker if the person's record shows that the job has finished", async () => {
     const key = personKey({ issuer: ISSUER, sub });
     must(await end(), 202);
     const [mark] = await marks();
@@ -536,7 +536,7 @@ describe('#63: The job for ended access handles the keys of the person', () => {
     expect([await marks(), (await person())?.pk]).toStrictEqual([[], key.pk]);
   });
 
-  it('#63: the job for ended access keeps the entry of a later run if access has been ended again', async () => {
+  it('#63: the end-access job keeps the pending marker of a newer job for the person', async () => {
     must(await end(), 202);
     await deleteItem(service.table, { Key: personKey({ issuer: ISSUER, sub }) });
     interruption = { at: 1, when: 'after', act: async () => void must(await end({ keys: 'disable' }), 202) };
@@ -547,7 +547,7 @@ describe('#63: The job for ended access handles the keys of the person', () => {
     expect([(await find()).job.status, await marks()]).toStrictEqual(['finished', []]);
   });
 
-  it('#63: the job for ended access stays finished if a concurrent second run runs out of time', async () => {
+  it('#63: the end-access job stays finished if a concurrent second run runs out of time', async () => {
     await newKey();
     must(await end({ keys: 'disable' }), 202);
     const deferred: object[] = [];
@@ -569,7 +569,7 @@ describe('#63: The job for ended access handles the keys of the person', () => {
     ]);
   });
 
-  it('#63: the job for ended access still disables keys if access is ended again in report mode', async () => {
+  it('#63: the end-access job still disables keys if access is ended again in report mode', async () => {
     const key = await newKey();
     must(await end({ keys: 'disable' }), 202);
     expect(must(await end(), 202).json.job.keys).toBe('disable');

@@ -591,7 +591,7 @@ describe('#63: A person cannot regain access through what other people do later'
     await expectNothingWorks();
   });
 
-  it('#63: the job for ended access disables a key even if the key was already reported as leaked', async () => {
+  it('#63: the end-access job disables a key even if the key was already reported as leaked', async () => {
     const options = asMallory({ sub: 'reporter', iat: seconds(), auth_time: seconds() });
     const key = await create(options);
     await service.leak(key.secret);
@@ -609,7 +609,7 @@ describe('#63: A person cannot regain access through what other people do later'
     await expectNothingWorks();
   });
 
-  it('#63: a repeated message of an earlier job for ended access enables nothing', async () => {
+  it('#63: a repeated message of an earlier end-access job enables nothing', async () => {
     service.jobs.push({ issuer: ISSUER, sub: 'mallory' });
     await service.findKeys();
     await expectNothingWorks();

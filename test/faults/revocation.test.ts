@@ -74,7 +74,7 @@ async function loopOf(clients: InProcess[], use: (client: InProcess) => Promise<
      */
     end: async () => {
       isRevoked = true;
-      // Each loop ends after a call that started after the revocation.
+      // Each loop ends only after it has made a call that started after the revocation.
       await Promise.all(loops);
       return { replies, late };
     },

@@ -377,7 +377,7 @@ describe('The purge deletes exactly what belongs to a deleted Deployment', () =>
     expect(await service.partition(`DEPLOYMENT#${neighbour}`)).toHaveLength(3);
   });
 
-  it('#12 if the stream is down for more than 24 hours, the schedule finds the marker, and checks deny access throughout', async () => {
+  it('#12 if the stream is down for more than 24 hours, the schedule starts the purge, and access is denied throughout', async () => {
     const { id, key } = await newKey();
     const token = await service.swap(key);
     await service.call('DELETE', `/deployments/${id}`, admin);

@@ -89,7 +89,7 @@ interface Fields {
   name: string;
   groups: string[];
 }
-/** A call, and the effect that the call has when all calls run one after the other. */
+/** A call, and the effect that it has if no other call runs at the same time. */
 interface Change {
   call: (id: string) => (service: InProcess) => Promise<number>;
   /**
@@ -194,7 +194,7 @@ const sync = (service: InProcess, records: DynamoDBRecord[]) =>
   });
 
 let count = 0;
-/** The list has an entry for every request that the calls send to DynamoDB. */
+/** The generated list is long enough to have an entry for every request that the calls send to DynamoDB. */
 const order = fc.array(fc.nat({ max: 11 }), { minLength: 24, maxLength: 24 });
 const change = fc.oneof(
   { weight: 3, arbitrary: fc.constantFrom(put({ groups: [] }), put({ groups: ['b'] })) },

@@ -376,7 +376,7 @@ describe('Synthesis accepts valid stages of a protected API', () => {
     ]);
   });
 
-  it('synthesis accepts a default stage that has other variables, and stages of other APIs', () => {
+  it('synthesis accepts a default stage with additional variables, and any stage of another API', () => {
     const consumer = restConsumer({}, { deployOptions: { variables: { theirs: 'kept' } } });
     new rest.RestApi(consumer.stack, 'OtherRest', { cloudWatchRole: false }).root.addMethod('GET');
     const other = new http.HttpApi(consumer.stack, 'OtherHttp');
@@ -389,7 +389,7 @@ describe('Synthesis accepts valid stages of a protected API', () => {
     });
   });
 
-  it('synthesis accepts stages that it cannot see, because API Gateway returns 401 for every call to them', () => {
+  it('synthesis ignores stages that are created elsewhere, because API Gateway returns 401 for every call to them', () => {
     const consumer = httpConsumer();
     const { stack } = consumer;
     const parameter = new CfnParameter(stack, 'ApiId');

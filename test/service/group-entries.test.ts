@@ -33,7 +33,7 @@ it("the functions' roles allow them to maintain the index of Deployments by grou
   await callAs(stack, 'admin', 'PUT', '/deployments/etl', { json: { groups: ['data-eng'] } });
   expect(await inGroup('others')).toEqual(['old']);
   await callAs(stack, 'admin', 'DELETE', '/deployments/old');
-  // Someone deletes the second Deployment by hand, and the purge deletes its entries in groups.
+  // Someone deletes the second Deployment by hand, and the purge deletes its entries in the group index.
   await removeItem(stack, 'DEPLOYMENT#etl', 'DEPLOYMENT');
   await expect.poll(() => inGroup('data-eng'), { timeout: 20_000 }).toEqual([]);
   expect(await listed()).toEqual([]);

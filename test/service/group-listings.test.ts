@@ -15,7 +15,7 @@ afterAll(async () => {
   await meter.stop();
   await engine.stop();
 });
-/** Changes a Deployment just before a transaction deletes an item of a group. */
+/** Changes a Deployment just before a transaction deletes an item of the group index. */
 let beforeDeletion: { of: string; run: () => Promise<void> } | undefined;
 const app = inProcess(engine, {
   endpoint: meter.endpoint,
@@ -73,7 +73,7 @@ async function listed(groups: string[], query = 'limit=100') {
 }
 
 describe('Members list the Deployments of their groups', () => {
-  it('the listing shows all Deployments of a member while the entries in groups are still being written', async () => {
+  it('the list shows all Deployments of a member while the group index is still being built', async () => {
     const old = ['old-1', 'old-2', 'old-3'].map((id) =>
       deployment({ id, groups: ['old', `of-${id}`], generation: newUlid(1) }),
     );
@@ -82,7 +82,7 @@ describe('Members list the Deployments of their groups', () => {
     const all = ['new-1', 'old-1', 'old-2', 'old-3'];
     expect((await listed(['old'])).ids).toEqual(all);
 
-    // The job that writes the entries runs out of time after the first Deployments, and its next run continues.
+    // The job that builds the group index runs out of time after the first Deployments, and its next run continues.
     let left = 2;
     const short = writeGroupEntries({ table, clock, hasTime: () => left-- > 0 });
     await expect(short).rejects.toThrow('no time left to write the entries of groups');
@@ -100,7 +100,7 @@ describe('Members list the Deployments of their groups', () => {
     expect(await writeGroupEntries({ table, clock, hasTime: always })).toBeUndefined();
   });
 
-  it('the listing merges up to 20 groups into one sorted list without duplicates, on pages of every size', async () => {
+  it('the list merges up to 20 groups in order and without duplicates, on pages of every size', async () => {
     const letters = 'abcdefghijklmnopqrstuvwxyz'.slice(0, 20).split('');
     const expected: string[] = [];
     for (const [n, letter] of letters.entries()) {
@@ -123,8 +123,8 @@ describe('Members list the Deployments of their groups', () => {
   });
 });
 
-describe('The entries in groups match the Deployments', () => {
-  it('the entries in groups follow each change of a Deployment, and its deletion', async () => {
+describe('The group index matches the Deployments', () => {
+  it('the group index follows each change of a Deployment, and its deletion', async () => {
     await set('moves', { name: 'before', groups: ['from', 'stays'] });
     await set('moves', { name: 'after', groups: ['stays', 'to'] });
     expect([await inGroup('from'), await inGroup('stays'), await inGroup('to')]).toEqual([
@@ -139,7 +139,7 @@ describe('The entries in groups match the Deployments', () => {
     expect([await inGroup('stays'), await inGroup('to')]).toEqual([[], []]);
   });
 
-  it('the entries in groups are deleted with their Deployment, even if its groups change during the deletion', async () => {
+  it('a deleted Deployment disappears from the group index, even if its groups change during the deletion', async () => {
     await set('late', { groups: ['late-1'] });
     const run = async () => void (await set('late', { groups: ['late-1', 'late-2'] }));
     beforeDeletion = { of: 'GROUP#late-1', run };
@@ -147,14 +147,14 @@ describe('The entries in groups match the Deployments', () => {
     expect([await inGroup('late-1'), await inGroup('late-2')]).toEqual([[], []]);
   });
 
-  it('reconciliation repairs entries in groups that are missing, malformed, outdated or about deleted Deployments', async () => {
+  it('reconciliation repairs group index entries that are missing, malformed, outdated or about deleted Deployments', async () => {
     await set('repair', { groups: ['r-1', 'r-2'] });
     const [entry = {}] = await app.partition('GROUP#r-2');
     await remove('GROUP#r-1', 'repair');
     await put({ ...entry, generation: 7 });
     await put({ ...entry, pk: 'GROUP#r-3' });
     await put({ ...entry, pk: 'GROUP#r-1', sk: 'never-existed' });
-    // A malformed Deployment can be repaired by hand, so reconciliation keeps its entries in groups.
+    // A malformed Deployment can be repaired by hand, so reconciliation keeps its entries in the group index.
     await set('damaged', { groups: ['r-4'] });
     const [damaged = {}] = await app.partition('DEPLOYMENT#damaged');
     await put({ ...damaged, groups: 7 });
@@ -169,7 +169,7 @@ describe('The entries in groups match the Deployments', () => {
     expect((await listed(['r-1', 'r-2', 'r-3'])).ids).toEqual(['repair']);
   });
 
-  it('reconciliation keeps an entry in a group if the Deployment joins that group at the same moment', async () => {
+  it('reconciliation keeps a group index entry if the Deployment joins that group at the same moment', async () => {
     await set('joins', { groups: ['j-1'] });
     const [entry = {}] = await app.partition('GROUP#j-1');
     await put({ ...entry, pk: 'GROUP#j-2' });
@@ -181,7 +181,7 @@ describe('The entries in groups match the Deployments', () => {
   });
 });
 
-describe("The cost of a member's listing does not depend on the number of Deployments", () => {
+describe("The cost of a member's list does not depend on the number of Deployments", () => {
   it('listing 3 out of up to 100,000 Deployments costs 2.5 read units, and 7 for a person in ten groups', {
     timeout: 300_000,
   }, async () => {
@@ -194,7 +194,8 @@ describe("The cost of a member's listing does not depend on the number of Deploy
     const ids = [7, 7 + teams, 7 + 2 * teams].map((n) => `many-${n}`).sort();
     const one = await listed(['team-7']);
     expect(one.ids).toEqual(ids);
-    // Half a read unit for the query, one for the person, and one for the position of the job that writes the entries.
+    // Half a read unit for the query, one for the person, and one for the position of the job that builds the group
+    // index.
     expect(one.read).toBe(2.5);
     const groups = ['team-7', ...Array.from({ length: 9 }, (_, n) => `nobody-${n}`)];
     const ten = await listed(groups);

@@ -131,7 +131,7 @@ describe("DeploymentKeySecret stores a key's secret in Secrets Manager", () => {
       LogicalResourceId: 'Key',
       Data: { SecretArn: secret.arn, KeyId: client_id },
     });
-    // The signature of CloudFormation's URL covers an empty content type.
+    // CloudFormation signed the URL for a request without a content type, so the response must not have one.
     expect(answers.at(-1)?.type ?? '').toBe('');
     expect(rest).toStrictEqual({ client_secret: expect.stringMatching(/^dks_etl_/) });
     expect(await exchanged()).toBe(200);
@@ -218,7 +218,7 @@ describe("DeploymentKeySecret stores a key's secret in Secrets Manager", () => {
       networks: ['127.0.0.0/8'],
     };
     expect((await shown(id)).json).toMatchObject(edited);
-    // CloudFormation reverts all of these changes in a rollback.
+    // In a rollback, CloudFormation reverts the changes of the name, scopes, expiry and IP ranges.
     await update(id, {}, changes);
     const { expiresAt, ...rest } = (await shown(id)).json;
     expect(rest).toMatchObject({ name: 'ci', scopes: ['code:deploy'], networks: [] });

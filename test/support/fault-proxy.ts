@@ -179,7 +179,8 @@ export async function startFaultProxy(
       case 'missing':
         return fail(outgoing, 400, 'ResourceNotFoundException');
       case 'conflict':
-        // Only transactions, and calls that meet a transaction, can collide. A read receives a different error name.
+        // Only transactions, and calls that meet a transaction, can collide. A read then fails with an error of another
+        // name.
         return isTransaction
           ? cancel(outgoing, body, 'TransactionConflict')
           : pass(await forward(incoming, body), outgoing);
