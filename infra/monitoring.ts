@@ -169,29 +169,20 @@ export class Monitoring extends Construct {
       expression: refused.slice('SUM('.length, -1),
       period: FIVE_MINUTES,
     });
-    const throttled = new cloudwatch.MathExpression({
-      label: 'Throttled',
-      // Without FILL, there would be data only for periods in which both functions were called.
-      expression: 'FILL(a, 0) + FILL(w, 0)',
-      usingMetrics: {
-        a: authorize.metricThrottles({ period: FIVE_MINUTES }),
-        w: whoami.metricThrottles({ period: FIVE_MINUTES }),
-      },
-      period: FIVE_MINUTES,
-    });
-    const slowest = authorize.metricDuration({ statistic: 'p99', period: FIVE_MINUTES, label: 'p99' });
+    const throttled = sum('Throttled', [authorize, whoami], throttles);
+    const slowest = greatest('p99 of the slower function', [authorize, whoami], p99);
     return [
       { title: 'Checks', metrics: [allowed, ...this.#alarmed(failed, FAILED_CHECKS)] },
       { title: 'Denied, by reason', metrics: [byReason] },
       { title: 'Extensions', metrics: [updates, spared] },
-      { title: 'Duration of the authorizer', metrics: this.#alarmed(slowest, SLOW_CHECKS) },
+      { title: 'Duration of checks', metrics: this.#alarmed(slowest, SLOW_CHECKS) },
       { title: 'Throttled', metrics: this.#alarmed(throttled, THROTTLED_CHECKS) },
     ];
   }
 
   /** Alarms for failures, and for the errors, throttles and latency of the functions behind routes. */
   #calls(): CustomMetricGroup[] {
-    const { publicRoutes, routesForPeople } = this.#props;
+    const { whoami, publicRoutes, routesForPeople } = this.#props;
     const failed = this.#own(METRIC.callsFailed, 'Sum');
     const throttleEvents = (metricName: string) =>
       new cloudwatch.Metric({
@@ -210,33 +201,26 @@ export class Monitoring extends Construct {
     return [
       { title: 'Failed calls', metrics: this.#alarmed(failed, FAILED_CALLS) },
       { title: 'Throttled requests to the table', metrics: this.#alarmed(throttledTable, THROTTLED_TABLE) },
-      ...this.#functions('Public routes', publicRoutes, 'Functions'),
-      ...this.#functions('Routes for people', routesForPeople, 'Management'),
+      // The alarms on checks watch the throttles and the latency of whoami. A crash writes no failed check. The same alarm
+      // for the authorizer is not possible, because Lambda counts every 401 from a REST API as an error.
+      ...this.#functions('Public routes', 'Functions', publicRoutes, [...publicRoutes, whoami]),
+      ...this.#functions('Routes for people', 'Management', routesForPeople),
     ];
   }
 
-  /** Alarms for the errors, throttles and latency of several functions together. */
-  #functions(title: string, functions: readonly IFunction[], name: string): CustomMetricGroup[] {
-    const over = (
-      label: string,
-      of: (it: IFunction) => cloudwatch.Metric,
-      expression: (ids: string[]) => string,
-    ) =>
-      new cloudwatch.MathExpression({
-        label,
-        expression: expression(functions.map((_, n) => `f${n}`)),
-        usingMetrics: Object.fromEntries(functions.map((it, n) => [`f${n}`, of(it)])),
-        period: FIVE_MINUTES,
-      });
-    // Without FILL, there would be data only for periods in which every function was called.
-    const sum = (ids: string[]) => ids.map((id) => `FILL(${id}, 0)`).join(' + ');
-    const crashed = over('Crashed', (it) => it.metricErrors({ period: FIVE_MINUTES }), sum);
-    const throttled = over('Throttled', (it) => it.metricThrottles({ period: FIVE_MINUTES }), sum);
-    const slowest = over(
-      'p99 of the slowest function',
-      (it) => it.metricDuration({ statistic: 'p99', period: FIVE_MINUTES }),
-      (ids) => `MAX([${ids.map((id) => `FILL(${id}, 0)`).join(', ')}])`,
-    );
+  /**
+   * Alarms for the errors, throttles and latency of several functions together.
+   * @param crashing the functions whose errors the alarm counts
+   */
+  #functions(
+    title: string,
+    name: string,
+    functions: readonly IFunction[],
+    crashing = functions,
+  ): CustomMetricGroup[] {
+    const crashed = sum('Crashed', crashing, (it) => it.metricErrors({ period: FIVE_MINUTES }));
+    const throttled = sum('Throttled', functions, throttles);
+    const slowest = greatest('p99 of the slowest function', functions, p99);
     const alarmed = (metric: cloudwatch.MathExpression, call: Call) =>
       this.#alarmed(metric, { ...call, name: `${call.name}${name}` });
     return [
@@ -255,7 +239,7 @@ export class Monitoring extends Construct {
     // run.
     const purged = this.#own(METRIC.oldPurgeMarkers, 'SampleCount', Duration.hours(1));
     const hourly = sweepKeys.metricInvocations({ period: Duration.hours(1), statistic: 'Sum' });
-    const daily = this.#own(METRIC.keysSwept, 'SampleCount', Duration.days(1));
+    const daily = this.#own(METRIC.keysSwept, 'SampleCount', Duration.hours(1));
     const reconciled = reconcile.metricInvocations({ period: Duration.hours(1), statistic: 'Sum' });
     // The queue also invokes this function, but only in the minutes after a person's access was ended.
     const people = endAccess.metricInvocations({ period: Duration.hours(1), statistic: 'Sum' });
@@ -328,9 +312,10 @@ export class Monitoring extends Construct {
   }
 
   #alarmed(
-    metric: MetricWithAlarmSupport,
+    watched: MetricWithAlarmSupport,
     { name, says, section, from, periods = 1, isHeartbeat = false }: Call,
   ) {
+    const metric = isHeartbeat ? filled(watched as cloudwatch.Metric) : watched;
     const threshold: CustomThreshold = {
       threshold: from,
       comparisonOperator: isHeartbeat
@@ -348,6 +333,47 @@ export class Monitoring extends Construct {
     return [{ metric, alarmFriendlyName: name, addAlarm: { [name]: threshold } }];
   }
 }
+
+type MetricOf = (it: IFunction) => cloudwatch.Metric;
+
+const throttles: MetricOf = (it) => it.metricThrottles({ period: FIVE_MINUTES });
+const p99: MetricOf = (it) => it.metricDuration({ statistic: 'p99', period: FIVE_MINUTES });
+
+/**
+ * Returns an expression over one metric of several functions.
+ * @param expression builds the expression from the functions' values. Without FILL, these would have data only for
+ * periods in which every function was called
+ */
+const over = (
+  label: string,
+  functions: readonly IFunction[],
+  metricOf: MetricOf,
+  expression: (values: string[]) => string,
+) =>
+  new cloudwatch.MathExpression({
+    label,
+    expression: expression(functions.map((_, n) => `FILL(f${n}, 0)`)),
+    usingMetrics: Object.fromEntries(functions.map((it, n) => [`f${n}`, metricOf(it)])),
+    period: FIVE_MINUTES,
+  });
+
+const sum = (label: string, functions: readonly IFunction[], metricOf: MetricOf) =>
+  over(label, functions, metricOf, (values) => values.join(' + '));
+
+const greatest = (label: string, functions: readonly IFunction[], metricOf: MetricOf) =>
+  over(label, functions, metricOf, (values) => `MAX([${values.join(', ')}])`);
+
+/**
+ * Returns a metric with the value 0 in each period without data. CloudWatch replaces missing values with values from
+ * periods before those of the alarm, so an alarm on the metric itself would fire several periods late.
+ */
+const filled = (metric: cloudwatch.Metric) =>
+  new cloudwatch.MathExpression({
+    label: metric.label ?? metric.metricName,
+    expression: 'FILL(runs, 0)',
+    usingMetrics: { runs: metric },
+    period: metric.period,
+  });
 
 const iteratorAge = (reader: IFunction) =>
   new cloudwatch.Metric({
@@ -564,10 +590,12 @@ const MISSING_HOURLY_SWEEPS: Call = {
 
 const MISSING_KEY_SWEEPS: Call = {
   name: 'MissingKeySweeps',
-  says: 'The daily check of all keys has not finished for a day, so nobody hears of keys that expire.',
+  says: 'The daily check of all keys has not finished for 26 hours, so nobody hears of keys that expire.',
   section: 'missing-runs',
   from: 1,
-  // CloudWatch requires that the periods of an alarm add up to at most one day.
+  // The time between two checks can exceed a day by the duration of a check and its retries. CloudWatch allows such a
+  // long range only if each period is at least an hour.
+  periods: 26,
   isHeartbeat: true,
 };
 

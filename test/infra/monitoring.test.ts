@@ -58,7 +58,7 @@ describe("The stack's alarms cover every function, queue and schedule", () => {
       SlowManagement: from(3000, 3),
       MissingPurgeSweeps: below(1, 2),
       MissingHourlySweeps: below(1, 3),
-      MissingKeySweeps: below(1, 1),
+      MissingKeySweeps: below(1, 26),
       MissingReconciliation: below(1, 2),
       MissingPeopleJobs: below(1, 2),
     });
@@ -95,9 +95,11 @@ describe("The stack's alarms cover every function, queue and schedule", () => {
     const integrated = Object.values<Json>(Resources)
       .filter(({ Type }) => Type === 'AWS::ApiGatewayV2::Integration')
       .map(({ Properties }) => Properties.IntegrationUri['Fn::GetAtt'][0]);
-    const behindRoutes = new Set(integrated.filter((id) => id !== idAt(template, 'Whoami/Function')));
+    const behindRoutes = new Set(integrated);
+    const alarmsOnChecks: Record<string, string> = { Throttled: 'ThrottledChecks', Slow: 'SlowChecks' };
     for (const kind of ['Crashed', 'Throttled', 'Slow']) {
-      const watched = [`${kind}Functions`, `${kind}Management`].map((name) => {
+      const names = [`${kind}Functions`, `${kind}Management`, ...[alarmsOnChecks[kind] ?? []].flat()];
+      const watched = names.map((name) => {
         const { Metrics } = alarms.find((alarm) => nameOf(alarm) === name);
         return Metrics.flatMap(
           ({ MetricStat }: Json) => MetricStat?.Metric.Dimensions.map(({ Value }: Json) => Value.Ref) ?? [],
@@ -105,7 +107,9 @@ describe("The stack's alarms cover every function, queue and schedule", () => {
       });
       // An alarm can watch at most 10 metrics.
       expect(Math.max(...watched.map(({ length }) => length)), kind).toBeLessThanOrEqual(10);
-      expect(new Set(watched.flat()), kind).toStrictEqual(behindRoutes);
+      const serving = watched.flat().filter((id) => id !== idAt(template, 'Authorize/Function'));
+      expect(new Set(serving), kind).toStrictEqual(behindRoutes);
+      expect(serving, kind).toHaveLength(behindRoutes.size);
     }
   });
 
@@ -140,7 +144,7 @@ describe("The stack's alarms cover every function, queue and schedule", () => {
       .flatMap(({ Properties }) => Properties.Targets.map(({ Arn }: Json) => Arn['Fn::GetAtt'][0]));
     const heartbeats = alarms
       .filter(({ TreatMissingData }) => TreatMissingData === 'breaching')
-      .flatMap((alarm) => alarm.Dimensions ?? alarm.Metrics[0].MetricStat.Metric.Dimensions)
+      .flatMap((alarm) => alarm.Metrics[1].MetricStat.Metric.Dimensions)
       .flatMap(({ Name, Value }) => (Name === 'FunctionName' ? Value.Ref : []));
     // The purge and the daily check of all keys write their own metrics, because schedules are not the only source of
     // their invocations.
@@ -163,7 +167,7 @@ describe("The stack's alarms cover every function, queue and schedule", () => {
     const { Metrics } = alarms.find((alarm) => nameOf(alarm) === 'ThrottledChecks');
     const [expression] = Metrics.flatMap((metric: Json) => metric.Expression ?? []);
     // A sum has no data for a period in which one of its terms has no data.
-    expect(expression).toBe('FILL(a, 0) + FILL(w, 0)');
+    expect(expression).toBe('FILL(f0, 0) + FILL(f1, 0)');
   });
 
   it('alarms watch undelivered events and failures of the daily check of all keys', () => {
