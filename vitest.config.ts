@@ -33,7 +33,7 @@ const SLOW = [
   'test/openapi*.test.ts',
   'test/package.test.ts',
   'test/cli/*.test.ts',
-  'test/service/{answers,attacks,deployments-source,events,group-listings,rotation,units}.test.ts',
+  'test/service/{alarms,answers,attacks,deployments-source,events,group-listings,rotation,units}.test.ts',
   'test/table/transports.test.ts',
   ...(process.env.GENERATED ? sampled() : []),
 ];

@@ -9,7 +9,9 @@ import { Gateway } from './api-gateway/gateway.ts';
 import { Identities } from './api-gateway/iam-authorizer.ts';
 import { RestApiReader } from './api-gateway/rest-apis.ts';
 import type { ServedRequest } from './api-gateway/served-request.ts';
+import { type AlarmStatus, makeAlarms } from './aws/alarms.ts';
 import { AwsProxy } from './aws/aws-proxy.ts';
+import { CloudWatch } from './aws/cloudwatch.ts';
 import { makeBuses } from './aws/event-bridge.ts';
 import { permissionsOf } from './aws/iam.ts';
 import { makeSecrets } from './aws/secrets-manager.ts';
@@ -121,7 +123,11 @@ type AtStop = (closer: () => unknown) => void;
 
 async function start(options: LocalStackOptions, atStop: AtStop) {
   const clock = new Clock();
-  const logs = new Logs(options.onLog);
+  const cloudWatch = new CloudWatch(clock);
+  const logs = new Logs((line) => {
+    if (line.function !== 'local') cloudWatch.readOutput(line.text);
+    options.onLog?.(line);
+  });
 
   // Open the ports first, because a port that is in use shows that another stack is already running on the same data.
   const { gateway, url, issuer, issuerUrl, operations, operationsUrl } = await listen(options, {
@@ -138,13 +144,13 @@ async function start(options: LocalStackOptions, atStop: AtStop) {
   step('Creating the tables');
   const engine = await engineStarting;
 
-  const aws = await startAws(template, engine.endpoint, atStop);
+  const aws = await startAws(template, engine.endpoint, cloudWatch, atStop);
   const { client, tables } = await createTables(template, engine, { options, clock, atStop });
 
   step('Starting functions and APIs');
   const { apis, urls } = await openApis(template, { gateway, url, options, logs, atStop });
   const identities = new Identities();
-  const functions = startFunctions(template, { aws, clock, logs, identities, atStop });
+  const functions = startFunctions(template, { aws, clock, logs, cloudWatch, identities, atStop });
   discardAssembly();
   const functionOf = (arn: string) => one(functions, ({ local }) => local.arn === arn, arn).local;
   const named = (name: string) => one(functions, ({ local }) => local.name === name, name).local;
@@ -180,11 +186,20 @@ async function start(options: LocalStackOptions, atStop: AtStop) {
       sweepExpired: (lateness = 0) => ttl.sweep(lateness),
     }),
   );
+  const alarms = makeAlarms(template, cloudWatch);
+  const evaluateAlarms = (): AlarmStatus[] => {
+    for (const { name, visibleCount } of aws.queues) {
+      const metric = { namespace: 'AWS/SQS', name: 'ApproximateNumberOfMessagesVisible' };
+      cloudWatch.put({ ...metric, dimensions: { QueueName: name } }, visibleCount);
+    }
+    return alarms.map((alarm) => alarm.evaluate());
+  };
   operations.serve({
     engine: engine.endpoint,
     table: access[0]?.name ?? '',
     queues: aws.queues,
     schedules: sources.schedules,
+    alarms: evaluateAlarms,
   });
   return {
     /** Base URL of the first API, without a trailing slash. */
@@ -234,6 +249,17 @@ async function start(options: LocalStackOptions, atStop: AtStop) {
       const outcome = await named(name).pool.invoke(event);
       if (outcome.ok) return JSON.parse(outcome.payload);
       throw new FunctionFailure(outcome.error);
+    },
+
+    /** Evaluates the template's alarms over the metrics that were recorded until now. */
+    alarms: evaluateAlarms,
+
+    /**
+     * Sets a function's reserved concurrency, as `put-function-concurrency` does: Lambda throttles all concurrent events
+     * above it. @param concurrency undefined to remove the limit
+     */
+    reserveConcurrency: (name: string, concurrency: number | undefined): void => {
+      named(name).pool.reservedConcurrency = concurrency;
     },
 
     /** Returns the queue whose name contains a construct's name, such as `StreamFailures`. */
@@ -317,8 +343,8 @@ async function synthesiseTemplate(
 /**
  * Starts the AWS services that functions call. Calls to DynamoDB go to the engine; the other services are emulated.
  */
-async function startAws(template: Template, engineEndpoint: string, atStop: AtStop) {
-  const proxy = new AwsProxy(engineEndpoint);
+async function startAws(template: Template, engineEndpoint: string, cloudWatch: CloudWatch, atStop: AtStop) {
+  const proxy = new AwsProxy(engineEndpoint, cloudWatch);
   atStop(() => proxy.stop());
   const endpoint = await proxy.start();
   const queues = makeQueues(template, endpoint);
@@ -383,18 +409,25 @@ function startFunctions(
     aws,
     clock,
     logs,
+    cloudWatch,
     identities,
     atStop,
   }: {
     aws: Awaited<ReturnType<typeof startAws>>;
     clock: Clock;
     logs: Logs;
+    cloudWatch: CloudWatch;
     identities: Identities;
     atStop: AtStop;
   },
 ) {
   return template.ofType('AWS::Lambda::Function').map((resource) => {
-    const local = makeFunction(template, resource, { clock, awsEndpoint: aws.endpoint, log: logs.writeOf });
+    const local = makeFunction(template, resource, {
+      clock,
+      awsEndpoint: aws.endpoint,
+      log: logs.writeOf,
+      cloudWatch,
+    });
     atStop(() => local.pool.stop());
     const permissions = permissionsOf(template, roleOf(template, local.roleArn));
     const sessionArn = `arn:aws:sts::${ACCOUNT}:assumed-role/${local.roleArn.split('/').pop()}/${local.functionName}`;

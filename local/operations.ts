@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AlarmStatus } from './aws/alarms.ts';
 import type { Queue } from './aws/sqs.ts';
 import type { Schedule } from './lambda/schedule.ts';
 import type { Outcome } from './lambda/worker-pool.ts';
@@ -12,15 +13,18 @@ export interface Operated {
   readonly table: string;
   readonly queues: readonly Queue[];
   readonly schedules: readonly Schedule[];
+  /** Evaluates all alarms. */
+  readonly alarms: () => readonly AlarmStatus[];
 }
 
 type Answer = readonly [status: number, body: object];
 
 /**
- * An endpoint for operators of a local stack. On AWS, operators use the consoles of SQS and EventBridge instead.
+ * An endpoint for operators of a local stack. On AWS, operators use the consoles of SQS, EventBridge and CloudWatch instead.
  *
  * - `GET /` shows the table, all queues with the number of their messages, and all schedules.
  * - `GET /queues/<name>` shows the messages of a queue.
+ * - `GET /alarms` shows the state of each alarm.
  * - `POST /schedules/<name>` invokes the functions of a schedule now, and waits for them.
  */
 export class Operations {
@@ -64,12 +68,14 @@ export class Operations {
     if (!this.#operated) return [503, { message: 'The stack is starting.' }];
     const { queues, schedules } = this.#operated;
     if (method === 'GET' && url === '/') return [200, overview(this.#operated)];
+    if (method === 'GET' && url === '/alarms') return [200, { alarms: this.#operated.alarms() }];
     const queue = queues.find(({ path }) => url === `/queues/${nameOf(path)}`);
     if (method === 'GET' && queue) return [200, { messages: queue.messages.map(shown) }];
     const schedule = schedules.find(({ name }) => url === `/schedules/${nameOf(name)}`);
     if (method === 'POST' && schedule) return ran(await schedule.fire());
     const calls = [
       'GET /',
+      'GET /alarms',
       ...queues.map(({ path }) => `GET /queues/${nameOf(path)}`),
       ...schedules.map(({ name }) => `POST /schedules/${nameOf(name)}`),
     ];

@@ -179,7 +179,7 @@ function bodyOf(
 /** Converts a function's result to the HTTP response. Supports both response formats of payload format 2.0. */
 function render(outcome: Outcome): GatewayResponse {
   const failure = message(500, 'Internal Server Error');
-  if (!outcome.ok) return failure;
+  if (!outcome.ok) return outcome.isThrottled ? message(503, 'Service Unavailable') : failure;
   const answer = JSON.parse(outcome.payload);
   const isInferred = typeof answer !== 'object' || answer === null || answer.statusCode === undefined;
   if (isInferred) {

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import { ENGINE_CREDENTIALS } from '../dynamodb/engine.ts';
 import { ACCOUNT, REGION } from '../template.ts';
+import type { CloudWatch } from './cloudwatch.ts';
 import { type Bus, busesOf, putEvents } from './event-bridge.ts';
 import type { Named, Permissions } from './iam.ts';
 import { callSecret, type Secret, secretOf } from './secrets-manager.ts';
@@ -94,6 +95,11 @@ function namedByBatch(requests: unknown): Named {
   };
 }
 
+/** The errors with which DynamoDB rejects a request, or a part of a transaction, because it is throttled. */
+const THROTTLE = /ThrottlingException|ProvisionedThroughputExceeded|ThrottlingError/;
+
+const READS = /Get|Query|Scan/;
+
 const SERVICES: Record<string, string> = {
   DynamoDB_20120810: 'dynamodb',
   AmazonSQS: 'sqs',
@@ -159,9 +165,11 @@ export class AwsProxy {
   #buses: readonly Bus[] = [];
   #secrets: readonly Secret[] = [];
   readonly #engine: URL;
+  readonly #cloudWatch: CloudWatch;
 
-  constructor(engineEndpoint: string) {
+  constructor(engineEndpoint: string, cloudWatch: CloudWatch) {
     this.#engine = new URL(engineEndpoint);
+    this.#cloudWatch = cloudWatch;
     // Keep idle connections open, because a function is suspended between events and would not notice that a connection
     // was closed.
     this.#server.keepAliveTimeout = 0;
@@ -249,7 +257,11 @@ export class AwsProxy {
     }
     this.#count(caller, operation);
     if (buses) return send(outgoing, 200, putEvents(buses, input));
-    if (!queue && !secret) return this.#forward(incoming, body, accessKeyId, outgoing);
+    if (!queue && !secret) {
+      return this.#forward(incoming, body, accessKeyId, outgoing, () =>
+        this.#measureThrottle(operation, wanted),
+      );
+    }
     const answer = queue
       ? callQueue(queue, operation, input)
       : secret && callSecret(secret, operation, input);
@@ -258,7 +270,13 @@ export class AwsProxy {
   }
 
   /** Streams the call to the engine, using the engine's access key, and streams the response back. */
-  #forward(incoming: IncomingMessage, body: Buffer, accessKeyId: string, outgoing: ServerResponse): void {
+  #forward(
+    incoming: IncomingMessage,
+    body: Buffer,
+    accessKeyId: string,
+    outgoing: ServerResponse,
+    onThrottle: () => void,
+  ): void {
     const authorization = incoming.headers.authorization?.replace(
       accessKeyId,
       ENGINE_CREDENTIALS.accessKeyId,
@@ -275,6 +293,9 @@ export class AwsProxy {
       (answer) => {
         outgoing.writeHead(answer.statusCode ?? 502, answer.rawHeaders);
         answer.on('error', () => outgoing.destroy());
+        if (answer.statusCode === 400) {
+          answer.on('data', (chunk: Buffer) => THROTTLE.test(chunk.toString()) && onThrottle());
+        }
         answer.pipe(outgoing);
       },
     );
@@ -282,6 +303,14 @@ export class AwsProxy {
     forwarded.on('error', () => outgoing.destroy());
     outgoing.on('close', () => forwarded.destroy());
     forwarded.end(body);
+  }
+
+  /** Records a throttled request for each table that it names, as DynamoDB does. */
+  #measureThrottle(operation: string, wanted: readonly Need[]): void {
+    const name = READS.test(operation) ? 'ReadThrottleEvents' : 'WriteThrottleEvents';
+    for (const table of new Set(wanted.map(({ resource }) => resource.split('/')[1] ?? ''))) {
+      this.#cloudWatch.put({ namespace: 'AWS/DynamoDB', name, dimensions: { TableName: table } }, 1);
+    }
   }
 
   #count(caller: Caller, operation: string): void {

@@ -67,6 +67,11 @@ export class Queue {
     return this.#messages;
   }
 
+  /** Number of messages that can be received now. */
+  get visibleCount(): number {
+    return this.#messages.filter(({ visibleAt }) => visibleAt <= Date.now()).length;
+  }
+
   /** Adds a message. @param delay seconds until the message can be received */
   send(body: string, messageAttributes: Record<string, unknown> = {}, delay = this.delay): Message {
     const message = {
@@ -128,6 +133,7 @@ export function makeQueues(template: Template, endpoint: string): Queue[] {
     const properties = template.properties<QueueProperties>(resource);
     const queue = new Queue(template.attribute(resource, 'Arn'), resource.path, endpoint, properties);
     template.set(resource, 'Ref', queue.url);
+    template.set(resource, 'QueueName', queue.name);
     return queue;
   });
   for (const [index, resource] of resources.entries()) {

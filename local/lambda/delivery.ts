@@ -24,6 +24,8 @@ export interface StreamRecord {
 export interface Delivery {
   readonly record: StreamRecord;
   readonly shardId: string;
+  /** When the change was made, in epoch seconds of the stack's clock. */
+  readonly createdAt: number;
   /** True once the record is delivered, filtered out or discarded, so that the stream's checkpoint can pass it. */
   isDone: boolean;
 }
@@ -43,8 +45,8 @@ export interface DelivererOptions {
   /** The stream ARN in the function's events. */
   readonly streamArn: string;
   readonly onFailure?: Queue;
-  /** How far the stack's clock is ahead of this machine's clock, in milliseconds. */
-  readonly drift: () => number;
+  /** Returns the time of the stack's clock, in epoch milliseconds. */
+  readonly now: () => number;
   readonly signal: AbortSignal;
 }
 
@@ -66,8 +68,14 @@ export class Deliverer {
     const { settings, signal, function: target } = this.#options;
     const batch = this.#discardTooOld(records, attempt);
     if (batch.length === 0 || signal.aborted) return;
-    const outcome = await target.pool.invoke({ Records: batch.map(({ record }) => this.#event(record)) });
+    this.#measureAge(batch);
+    const outcome = await target.pool.invoke({ Records: batch.map((delivery) => this.#event(delivery)) });
     if (signal.aborted) return;
+    if (!outcome.ok && outcome.isThrottled) {
+      // A throttled batch did not reach the function, so it does not count as a retry.
+      await sleep(RETRY_DELAY.most, undefined, { signal }).catch(() => {});
+      return this.deliver(batch, attempt);
+    }
     const failedAt = firstFailure(batch, outcome, settings);
     for (const delivery of batch.slice(0, failedAt)) delivery.isDone = true;
     const rest = batch.slice(failedAt);
@@ -93,6 +101,13 @@ export class Deliverer {
     const delay = Math.min(RETRY_DELAY.first * 2 ** attempt, RETRY_DELAY.most);
     await sleep(delay, undefined, { signal }).catch(() => {});
     return this.deliver(rest, attempt + 1);
+  }
+
+  /** Records the age of the batch's last record, as Lambda does each time it sends the batch to the function. */
+  #measureAge(batch: readonly Delivery[]): void {
+    const { function: target, now } = this.#options;
+    const age = now() - (batch.at(-1)?.createdAt ?? 0) * 1000;
+    target.pool.measure('IteratorAge', Math.max(0, age));
   }
 
   /** Discards those records at the start of a batch that have exceeded the maximum age. Returns the other records. */
@@ -145,15 +160,14 @@ export class Deliverer {
   /**
    * Returns the record as a function receives it, with the Region, ARN and time of AWS instead of the engine's values.
    */
-  #event(record: StreamRecord): object {
-    const { streamArn, drift } = this.#options;
-    const created = record.dynamodb.ApproximateCreationDateTime + Math.round(drift() / 1000);
+  #event({ record, createdAt }: Delivery): object {
+    const { streamArn } = this.#options;
     return {
       ...record,
       awsRegion: REGION,
       eventSource: 'aws:dynamodb',
       eventSourceARN: streamArn,
-      dynamodb: { ...record.dynamodb, ApproximateCreationDateTime: created },
+      dynamodb: { ...record.dynamodb, ApproximateCreationDateTime: createdAt },
     };
   }
 }

@@ -26,6 +26,8 @@ export class Schedule {
   readonly #clock: Clock;
   readonly #targets: readonly ScheduleTarget[];
   readonly #ruleArn: string;
+  /** Whether the rule is enabled. A disabled rule does not run by itself. */
+  isEnabled = true;
   #due: number;
   #timer?: NodeJS.Timeout;
   #underWay: Promise<unknown> = Promise.resolve();
@@ -56,7 +58,7 @@ export class Schedule {
 
   start(): void {
     this.#timer = setInterval(() => {
-      if (this.#clock.now() < this.#due) return;
+      if (!this.isEnabled || this.#clock.now() < this.#due) return;
       // After a large jump of the clock, send one event for all missed runs.
       this.#due = this.#clock.now() + this.#interval;
       void this.fire();

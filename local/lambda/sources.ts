@@ -105,6 +105,7 @@ function streamSource(
       checkpoints: parts.checkpoints(resource.logicalId),
       complete: ttl.complete,
       drift: () => clock.drift,
+      now: clock.now,
       log,
     }),
   ];

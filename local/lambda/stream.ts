@@ -27,6 +27,8 @@ export interface Checkpoints {
 
 /** The stream, function and mapping of a stream source. */
 export interface StreamSourceOptions extends Omit<DelivererOptions, 'settings' | 'signal'> {
+  /** How far the stack's clock is ahead of this machine's clock, in milliseconds. */
+  readonly drift: () => number;
   readonly endpoint: string;
   readonly engineStreamArn: string;
   readonly mapping: StreamMapping;
@@ -148,7 +150,7 @@ export class StreamSource {
     for (const record of Records) {
       if (!shard.isNew(record)) continue;
       const completed = this.#options.complete(record);
-      shard.take(completed, this.#passes(completed));
+      shard.take(completed, this.#passes(completed), this.#options.drift());
     }
     return Records.length;
   }
@@ -225,10 +227,12 @@ class Shard {
   /**
    * Queues a record for delivery. @param isWanted whether the filter accepts the record; if not, the record is done
    * immediately
+   * @param drift how far the stack's clock is ahead of this machine's clock, in milliseconds
    */
-  take(record: StreamRecord, isWanted: boolean): void {
+  take(record: StreamRecord, isWanted: boolean, drift: number): void {
     this.position = record.dynamodb.SequenceNumber;
-    const delivery = { record, shardId: this.id, isDone: !isWanted };
+    const createdAt = record.dynamodb.ApproximateCreationDateTime + Math.round(drift / 1000);
+    const delivery = { record, shardId: this.id, createdAt, isDone: !isWanted };
     this.#underWay.push(delivery);
     if (!isWanted) {
       this.#advance();

@@ -5,6 +5,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { buildSync } from 'esbuild';
 import { sourceMapOf } from '../../infra/bundle.ts';
+import type { CloudWatch } from '../aws/cloudwatch.ts';
 import type { Credential } from '../aws/sigv4.ts';
 import { type Clock, monotonicNow } from '../clock.ts';
 import { REGION, type Resource, type Template } from '../template.ts';
@@ -13,7 +14,12 @@ import type { FunctionError, LogFormat, WorkerData, WorkerEvent, WorkerReport } 
 /** The result of an invocation, as Lambda returns it to the caller. */
 export type Outcome =
   | { readonly ok: true /** The response as JSON. */; readonly payload: string }
-  | { readonly ok: false; readonly error: FunctionError };
+  | {
+      readonly ok: false;
+      readonly error: FunctionError;
+      /** Whether Lambda rejected the event, because the function's concurrency is used up. */
+      readonly isThrottled?: boolean;
+    };
 
 /** A line of a function's output. */
 export interface LogLine {
@@ -52,6 +58,8 @@ export interface Surroundings {
   /** Endpoint of the AWS services for the function. */
   readonly awsEndpoint: string;
   readonly log: (line: LogLine) => void;
+  /** Receives the metrics of invocations. */
+  readonly cloudWatch: CloudWatch;
 }
 
 const POOL_SIZE = 4;
@@ -142,6 +150,10 @@ export function makeFunction(template: Template, resource: Resource, around: Sur
     size: Math.min(POOL_SIZE, properties.ReservedConcurrentExecutions ?? POOL_SIZE),
     clock: around.clock,
     log: (text) => around.log({ function: name, text }),
+    measure: (metric, value, at) => {
+      const dimensions = { FunctionName: functionName };
+      around.cloudWatch.put({ namespace: 'AWS/Lambda', name: metric, dimensions }, value, at);
+    },
   });
   return { name, functionName, arn, roleArn: properties.Role, credential, timeout, pool };
 }
@@ -179,11 +191,17 @@ interface PoolOptions extends Omit<WorkerData, 'clock' | 'gate'> {
   readonly size: number;
   readonly clock: Clock;
   readonly log: (text: string) => void;
+  /** Records a metric. @param at time in epoch milliseconds of the stack's clock. Default: now */
+  readonly measure: (metric: string, value: number, at?: number) => void;
 }
 
 interface Job {
   readonly requestId: string;
   readonly event: string;
+  /** When the function received the event, in epoch milliseconds of the stack's clock. */
+  startedAt?: number;
+  /** The same time in milliseconds of the process's monotonic time. */
+  startedMonotonic?: number;
   readonly done: (outcome: Outcome) => void;
 }
 
@@ -205,6 +223,11 @@ class WorkerPool {
   readonly #sandboxes = new Set<Sandbox>();
   readonly #waiting: Job[] = [];
   #isStopped = false;
+  /**
+   * The function's reserved concurrency, as an operator sets it with `put-function-concurrency`. Lambda rejects more
+   * concurrent events. @default events wait for a free environment
+   */
+  reservedConcurrency?: number | undefined;
 
   constructor(options: PoolOptions) {
     this.#options = options;
@@ -213,11 +236,40 @@ class WorkerPool {
   /** Invokes the function and waits for its result. Never throws, because a failure is also a result. */
   invoke(event: unknown): Promise<Outcome> {
     return new Promise((done) => {
-      const job = { requestId: randomUUID(), event: JSON.stringify(event), done };
+      const measured = (outcome: Outcome) => {
+        this.#measureInvocation(job, outcome);
+        done(outcome);
+      };
+      const job: Job = { requestId: randomUUID(), event: JSON.stringify(event), done: measured };
       if (this.#isStopped) return done(STOPPED);
+      if (this.#underWay >= (this.reservedConcurrency ?? Number.POSITIVE_INFINITY)) {
+        this.#options.measure('Throttles', 1);
+        return done(THROTTLED);
+      }
       this.#waiting.push(job);
       this.#next();
     });
+  }
+
+  /** Records a metric about the function, such as the age of its events. */
+  measure(metric: string, value: number): void {
+    this.#options.measure(metric, value);
+  }
+
+  /** Number of events that wait or are being handled. */
+  get #underWay(): number {
+    return this.#waiting.length + [...this.#sandboxes].filter(({ job }) => job).length;
+  }
+
+  /** Records what Lambda records about an invocation, under the time at which it began. */
+  #measureInvocation({ startedAt, startedMonotonic }: Job, outcome: Outcome): void {
+    const { measure, clock } = this.#options;
+    const at = startedAt ?? clock.now();
+    if (outcome === STOPPED) return;
+    measure('Invocations', 1, at);
+    measure('Errors', outcome.ok ? 0 : 1, at);
+    measure('Throttles', 0, at);
+    if (startedMonotonic !== undefined) measure('Duration', monotonicNow() - startedMonotonic, at);
   }
 
   /** Ends every worker. Events in progress fail. */
@@ -241,7 +293,7 @@ class WorkerPool {
   }
 
   #start(): void {
-    const { clock, environment, log, size: _, timeout: __, ...data } = this.#options;
+    const { clock, environment, log, size: _, timeout: __, measure: ___, ...data } = this.#options;
     const gate = new SharedArrayBuffer(4);
     const worker = new Worker(workerSource(), {
       eval: true,
@@ -279,6 +331,8 @@ class WorkerPool {
   #hand(sandbox: Sandbox, job: Job): void {
     const { timeout } = this.#options;
     sandbox.job = job;
+    job.startedAt = this.#options.clock.now();
+    job.startedMonotonic = monotonicNow();
     sandbox.timer = setTimeout(() => {
       const seconds = (timeout / 1000).toFixed(2);
       this.#options.log(`${job.requestId} Task timed out after ${seconds} seconds\n`);
@@ -320,3 +374,9 @@ class WorkerPool {
 const error = (errorType: string, errorMessage: string): FunctionError => ({ errorType, errorMessage });
 
 const STOPPED: Outcome = { ok: false, error: error('Sandbox.Stopped', 'The local stack has stopped') };
+
+const THROTTLED: Outcome = {
+  ok: false,
+  error: error('TooManyRequestsException', 'Rate Exceeded.'),
+  isThrottled: true,
+};

@@ -41,6 +41,21 @@ describe('A local stack has an endpoint for operators', () => {
     expect(queue.messages).toHaveLength(1);
   });
 
+  it('the operator endpoint shows the state of each alarm with its condition and values', async () => {
+    const { alarms } = (await call(operations, 'GET', '/alarms')).json;
+    expect(alarms).toHaveLength(28);
+    expect(alarms).toContainEqual({
+      name: 'deployment-api-keys-development-FailedPeopleJobs',
+      state: 'ALARM',
+      condition: '>= 1 in 1 of 1 periods of 300 s',
+      values: [1],
+      description: expect.stringContaining('docs/runbook.md#failed-jobs-about-people'),
+    });
+    expect(alarms).toContainEqual(
+      expect.objectContaining({ name: 'deployment-api-keys-development-FailedCalls', state: 'OK' }),
+    );
+  });
+
   it('the operator endpoint runs a schedule immediately, waits for the function and reports its success', async () => {
     const run = await call(operations, 'POST', '/schedules/Reconciliation/Schedule');
     expect([run.status, run.json]).toStrictEqual([200, { outcome: 'succeeded' }]);

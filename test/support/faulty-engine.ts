@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, request } from 'node:http';
+import { createServer, request, type ServerResponse } from 'node:http';
 import { afterAll } from 'vitest';
 import { startEngine } from '../../local/dynamodb/engine.ts';
 
@@ -10,18 +10,37 @@ export interface Fault {
   readonly name: string;
 }
 
+/** A fault of every call to DynamoDB: an error, or no response at all. Streams stay readable. */
+type EngineFault = Fault | 'hang' | undefined;
+
 /**
  * Starts an engine that can fail as the real DynamoDB does, for a local stack that starts afterwards. The engine works
  * normally until `fault` is set.
  */
-export async function faultyEngine(): Promise<{ fault: Fault | undefined }> {
+export async function faultyEngine(): Promise<{ fault: EngineFault }> {
   const engine = await startEngine();
   const target = new URL(engine.endpoint);
-  const state: { fault: Fault | undefined } = { fault: undefined };
+  let current: EngineFault;
+  const hanging = new Set<ServerResponse>();
+  const state = {
+    get fault() {
+      return current;
+    },
+    set fault(fault: EngineFault) {
+      current = fault;
+      for (const response of hanging) response.destroy();
+      hanging.clear();
+    },
+  };
   const server = createServer(async (incoming, outgoing) => {
     const chunks: Buffer[] = [];
     for await (const chunk of incoming) chunks.push(chunk);
-    if (state.fault) {
+    const isOfStream = String(incoming.headers['x-amz-target']).startsWith('DynamoDBStreams');
+    if (state.fault === 'hang' && !isOfStream) {
+      hanging.add(outgoing);
+      return;
+    }
+    if (typeof state.fault === 'object' && !isOfStream) {
       const { status, name } = state.fault;
       outgoing.writeHead(status, { 'content-type': 'application/x-amz-json-1.0' });
       outgoing.end(JSON.stringify({ __type: `com.amazonaws.dynamodb.v20120810#${name}`, message: name }));
