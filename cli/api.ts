@@ -1,6 +1,6 @@
 import aws4 from 'aws4';
 import createClient, { type Client } from 'openapi-fetch';
-import type { paths } from './api-types.ts';
+import type { paths } from '../functions/openapi/api-types.ts';
 import { NAME, serviceUrl } from './command.ts';
 import { EXIT, Failure, UsageError } from './failure.ts';
 import { failureOf, send } from './http.ts';

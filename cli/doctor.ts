@@ -1,6 +1,6 @@
 import { parseKeyId } from '../functions/domain/identifiers.ts';
+import type { components } from '../functions/openapi/api-types.ts';
 import type { Api } from './api.ts';
-import type { components } from './api-types.ts';
 import type { Proof } from './credentials.ts';
 import { requestToken, revoke } from './exchange.ts';
 import { differenceText } from './explanation.ts';

@@ -1,4 +1,4 @@
-import type { components } from './api-types.ts';
+import type { components } from '../functions/openapi/api-types.ts';
 
 /** The service's explanation of whether a key's trust rules match a CI's OIDC token. */
 export type Explanation = components['schemas']['Explanation'];

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import type { components } from '../functions/openapi/api-types.ts';
 import { type Api, allOf, resultOf } from './api.ts';
-import type { components } from './api-types.ts';
 import { EXIT, Failure, UsageError } from './failure.ts';
 
 type Key = components['schemas']['ApiKey'];

@@ -46,9 +46,9 @@ const RULES: readonly { files: RegExp; folders: RegExp; packages: RegExp; rule: 
     packages: /^(?!@aws-sdk\/|aws-cdk|constructs$)/,
   },
   {
-    rule: 'the console is a web page: it imports only its own modules and modules that run in a browser',
+    rule: 'the console is a web page: it imports only its own modules, modules that run in a browser, and the generated API types',
     files: /^functions\/console\//,
-    folders: /^functions\/(console\/|domain\/(issuer-presets|trust)\.ts$)/,
+    folders: /^functions\/(console\/|domain\/(issuer-presets|trust)\.ts$|openapi\/api-types\.ts$)/,
     packages: /^(preact|preact\/hooks|preact-iso|oauth4webapi)$/,
   },
   {
@@ -76,9 +76,10 @@ const RULES: readonly { files: RegExp; folders: RegExp; packages: RegExp; rule: 
     packages: /^(node:|commander$)/,
   },
   {
-    rule: "the command line imports domain, table, jobs, operations, the parts of the settings that synthesis reads, and the emulator's output functions",
+    rule: "the command line imports domain, table, jobs, operations, the generated API types, the parts of the settings that synthesis reads, and the emulator's output functions",
     files: /^cli\//,
-    folders: /^(cli\/|functions\/(domain|table|jobs|operations)\/|infra\/settings\.ts$|local\/terminal\.ts$)/,
+    folders:
+      /^(cli\/|functions\/(domain|table|jobs|operations)\/|functions\/openapi\/api-types\.ts$|infra\/settings\.ts$|local\/terminal\.ts$)/,
     packages:
       /^(package\.json$|node:|commander$|openapi-fetch$|oauth4webapi$|aws4$|@aws-sdk\/credential-provider-node$)/,
   },

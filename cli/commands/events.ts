@@ -1,8 +1,8 @@
 import { type Command, Option } from 'commander';
 import { EVENT_TYPES, type EventType } from '../../functions/domain/events.ts';
+import type { components } from '../../functions/openapi/api-types.ts';
 import { type ApiOptions, allOf, openApi, resultOf } from '../api.ts';
 import { addApiOptions } from '../api-options.ts';
-import type { components } from '../api-types.ts';
 import { addCommand } from '../command.ts';
 import { UsageError } from '../failure.ts';
 import { EXAMPLE_KEY, pathOf } from '../key-path.ts';

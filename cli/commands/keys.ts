@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
+import type { components } from '../../functions/openapi/api-types.ts';
 import { type ApiOptions, openApi, resultOf } from '../api.ts';
 import { addApiOptions, collect } from '../api-options.ts';
-import type { components } from '../api-types.ts';
 import { addCommand } from '../command.ts';
 import { confirm } from '../confirm.ts';
 import { Failure, UsageError } from '../failure.ts';
@@ -237,7 +237,7 @@ function addEdit(keys: Command): void {
 }
 
 type Patch = NonNullable<
-  import('../api-types.ts').operations['editApiKey']['requestBody']
+  import('../../functions/openapi/api-types.ts').operations['editApiKey']['requestBody']
 >['content']['application/json'];
 
 function patch(options: Options, keyId: string, body: Patch): Promise<Key> {

@@ -1,8 +1,8 @@
 import { rmSync } from 'node:fs';
 import type { Command } from 'commander';
+import type { components } from '../../functions/openapi/api-types.ts';
 import { type ApiOptions, openApi } from '../api.ts';
 import { addApiOptions } from '../api-options.ts';
-import type { components } from '../api-types.ts';
 import { addCommand } from '../command.ts';
 import { UsageError } from '../failure.ts';
 import { keysOf, keysOfAllDeployments } from '../key-listing.ts';

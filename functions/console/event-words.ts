@@ -141,7 +141,7 @@ const JOBS = new Map([
  * Describes who caused an event. Returns the `sub` of a person or the ARN of an IAM principal separately, because a
  * person can have any `sub`, even a `sub` that looks like the name of a job.
  */
-export function actorWords({ principal, type }: ServiceEvent['data']['actor']): {
+export function actorWords({ principal, type }: Pick<ServiceEvent['data']['actor'], 'principal' | 'type'>): {
   words: string;
   principal?: string;
 } {

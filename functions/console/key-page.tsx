@@ -22,7 +22,7 @@ import {
   Time,
 } from './parts.tsx';
 import { paths, type View } from './paths.ts';
-import type { ApiKey, Credential, ServiceEvent } from './resources.ts';
+import type { ApiKey, KeySecret, ServiceEvent } from './resources.ts';
 import { type Listing, type Loaded, useClose, useLoad, useTools } from './state.ts';
 import { scopeWords } from './words.ts';
 
@@ -331,7 +331,7 @@ function Secrets({ apiKey: { credentials } }: { apiKey: ApiKey }) {
   );
 }
 
-function SecretRow({ title, credential }: { title: string; credential: Credential }) {
+function SecretRow({ title, credential }: { title: string; credential: KeySecret }) {
   const { createdAt, lastUsedAt, retiresAt, retiresOnFirstUse } = credential;
   return (
     <li>

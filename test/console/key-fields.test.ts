@@ -391,7 +391,11 @@ describe('The console describes events and actors in words', () => {
     id: '01',
     type,
     time: '2030-01-01T12:00:00Z',
-    data: { actor: { principal: 'ada', type: 'person' as const, address: '192.0.2.1' }, name: 'ci', ...data },
+    data: {
+      actor: { principal: 'ada', type: 'person' as const, address: '192.0.2.1', requestId: 'r' },
+      name: 'ci',
+      ...data,
+    },
   });
   it.each([
     ['deployment.registered', {}, 'Deployment registered'],
@@ -498,7 +502,7 @@ describe('The console describes events and actors in words', () => {
     ['system', 'sweep', { words: 'by the service: the check of keys and rejected calls' }],
     ['system', 'of-a-later-version', { words: 'by the service: of-a-later-version' }],
   ] as const)('actorWords describes the actor: %s %s', (type, principal, expected) => {
-    expect(actorWords({ type, principal, address: '' })).toStrictEqual(expected);
+    expect(actorWords({ type, principal })).toStrictEqual(expected);
   });
 
   it('#57: actorWords describes a person as a user, regardless of the sub', () => {
@@ -512,7 +516,7 @@ describe('The console describes events and actors in words', () => {
       '__proto__',
       'the service',
     ]) {
-      const actor = { type: 'person', principal, address: '' } as const;
+      const actor = { type: 'person', principal } as const;
       expect(actorWords(actor)).toStrictEqual({ words: 'by user', principal });
     }
   });

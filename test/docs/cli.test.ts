@@ -44,7 +44,7 @@ describe('Every command has a complete help text', () => {
   );
 });
 
-it('cli/api-types.ts matches docs/openapi.json: run `npm run openapi` after a change', () => {
+it('functions/openapi/api-types.ts matches docs/openapi.json: run `npm run openapi` after a change', () => {
   const hash = createHash('sha256').update(textOf('docs/openapi.json')).digest('hex');
-  expect(textOf('cli/api-types.ts').split('\n')[0]).toContain(hash);
+  expect(textOf('functions/openapi/api-types.ts').split('\n')[0]).toContain(hash);
 });
