@@ -87,7 +87,7 @@ export function BulkDialog({ deploymentId, bulk: { action, keys }, onClose, onDo
               : `${countOf(skipped)} already disabled.`}
           </p>
         )}
-        <ul class="plain-list">
+        <ul class="plain-list keys-listed">
           {left.slice(0, LISTED).map((key) => (
             <li key={key.id}>
               <bdi>{key.name}</bdi> <code>{key.id.slice(-10)}</code>{' '}

@@ -148,6 +148,7 @@ async function tour(page: Page, shoot: (view: string) => Promise<unknown>): Prom
   await dialog.getByLabel('Type the key’s name').fill('Release pipeline');
   await shoot('8-delete-key');
   await close('Delete API key');
+  await page.getByRole('button', { name: 'Dismiss' }).click();
   await page.getByRole('link', { name: 'Deploy from main' }).click();
   await page.getByText('All events of this key').waitFor();
   await page.getByText('rotated; the old secret').first().waitFor();
@@ -186,5 +187,9 @@ async function tour(page: Page, shoot: (view: string) => Promise<unknown>): Prom
   await page.getByText('This is the only time').waitFor();
   await shoot('9-token');
   await page.getByRole('button', { name: 'Done' }).click();
+  await page
+    .getByRole('button', { name: /^Revoke the token issued/ })
+    .first()
+    .waitFor();
   await shoot('10-temporary-tokens');
 }
