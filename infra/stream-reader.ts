@@ -23,7 +23,7 @@ export interface StreamReaderProps
 /**
  * Invokes a function with the records in a table's stream, and grants the function's role the required permissions,
  * including the use of the stream's KMS key. If the function's role is not allowed to decrypt the stream, the function
- * has no errors; only its iterator age grows.
+ * has no errors and no iterator age, because Lambda sends it no records.
  */
 export function readStream(
   reader: ServiceFunction,
