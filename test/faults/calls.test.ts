@@ -507,7 +507,7 @@ for (const [name, operation] of Object.entries(OPERATIONS)) requests.set(name, a
 
 describe('A call fails closed if any of its DynamoDB requests fails', () => {
   it.each(FAULTS)(
-    '%s: fails closed or succeeds in time, and a retry finds the result or completes the operation',
+    'with the fault %s, a call fails closed or succeeds in time, and a retry completes the operation',
     { timeout: 60_000 },
     async (kind) => {
       const spoiled = spoiledBy(kind);

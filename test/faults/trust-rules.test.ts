@@ -350,7 +350,7 @@ describe('Requests can contain names that every JavaScript object inherits', () 
     },
   );
 
-  it('#53: either rejects a trust rule or keeps all of its claims, whatever their names', async () => {
+  it('#53: a trust rule is either rejected or stored with all of its claims, whatever their names', async () => {
     const names = fc.oneof(
       fc.constantFrom(
         ...OF_EVERY_OBJECT,

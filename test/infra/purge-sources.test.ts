@@ -116,7 +116,7 @@ describe('A schedule runs the purge', () => {
   });
 });
 
-describe('All queues are encrypted and keep messages long enough', () => {
+describe('All queues are encrypted and retain messages', () => {
   const QUEUES = ['StreamFailures', 'ContinuationFailures', 'Continuations'];
 
   it("the stack has six queues: three for the purge, one for events and two for ending people's access", () => {

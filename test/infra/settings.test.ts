@@ -536,7 +536,7 @@ describe('readSettings validates the settings', () => {
     );
   });
 
-  it('the error for an unknown setting finds the intended setting despite a missing, added, replaced or miscapitalised letter', () => {
+  it('the error for a misspelled setting suggests the intended setting', () => {
     const names = describedSettings().map(({ name }) => name);
     const mistyped = fc.constantFrom(...names).chain((name) =>
       fc.nat(name.length - 1).map((at) => ({

@@ -4,7 +4,7 @@ import { callAs, callsOf, partition } from '../support/service.ts';
 import { type Call, call, makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
 
 const DAY = 24 * 60 * 60;
-/** A time in the middle of a second. */
+/** A time that is not a whole number of seconds. */
 const NOON = Date.parse('2030-01-01T12:00:00.500Z');
 const ALL = 'code:deploy airflow:read airflow:write';
 
