@@ -102,7 +102,7 @@ it('the service remembers an Idempotency-Key for 24 hours', () => {
   expect(IDEMPOTENCY_LIFETIME).toBe(DAY);
 });
 
-describe('the types of times', () => {
+describe('The types distinguish times in seconds from times in milliseconds', () => {
   const now: EpochMillis = NOW;
   const expiresAt: EpochSeconds = expiryAfter(now, DAY);
 
