@@ -6,7 +6,7 @@ import { openTable } from './runtime/table.ts';
 import { checkStore } from './table/checks.ts';
 import { httpsTransport } from './table/https-transport.ts';
 import { CHECK_RETRIES } from './table/table.ts';
-import { openConnection } from './table/warm-up.ts';
+import { rehearseCheck } from './table/warm-up.ts';
 
 const { rules, ...config } = readTokenConfig();
 const table = openTable(config, httpsTransport(readAwsAccess()), CHECK_RETRIES, errorLine);
@@ -20,4 +20,4 @@ export const handler = authorizer({
 });
 
 /** Runs during Lambda's init phase, before the first call. */
-export const warmUp = () => openConnection(table);
+export const warmUp = () => rehearseCheck(table, config.issuer, rules);

@@ -191,7 +191,7 @@ it(
     onTestFinished(() => stack.stop());
     // The cost must not include calls by background jobs.
     for (const schedule of stack.schedules) schedule.stop();
-    // The cost must not include the read with which some functions open their connection during init.
+    // The cost must not include the reads with which some functions open their connection during init.
     for (const name of WARMED_UP) await stack.invoke(name, {}).catch(() => {});
     const usual = await bills('nightly-loads', SIZES.usual);
     const largest = await bills('d'.repeat(64), SIZES.largest);
