@@ -177,6 +177,7 @@ async function coldStart({
 
 /** Environment variables that only some functions require. */
 const MORE = {
+  [ENV.nameClaim]: 'name',
   [ENV.consoleClientId]: 'console',
   [ENV.consoleScopes]: 'openid',
   [ENV.continuationQueueUrl]: 'https://sqs.eu-central-1.amazonaws.com/123456789012/continuations',
@@ -207,14 +208,13 @@ export async function initOfEach(passes: number): Promise<Record<string, Spread>
     for (const [name, file] of Object.entries(files)) {
       const child = fork(join(import.meta.dirname, 'cold-start.mjs'), [file, 'load'], {
         env,
-        stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+        stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       });
-      const ended = once(child, 'exit').then(() => {
-        throw new Error(`${name} does not start`);
-      });
-      ended.catch(() => {});
-      const [{ init }] = await Promise.race([once(child, 'message'), ended]);
-      await ended.catch(() => {});
+      const ended = once(child, 'exit');
+      const failed = ended.then(() => Promise.reject(new Error(`${name} does not start`)));
+      failed.catch(() => {});
+      const [{ init }] = await Promise.race([once(child, 'message'), failed]);
+      await ended;
       if (pass > 0) push(times, name, init);
     }
   }

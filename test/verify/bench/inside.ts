@@ -1,5 +1,6 @@
 import { parseToken } from '../../../functions/domain/check.ts';
 import { newEvent } from '../../../functions/domain/events.ts';
+import { expiryAfter, toSeconds } from '../../../functions/domain/expiry.ts';
 import { formatKeyId } from '../../../functions/domain/identifiers.ts';
 import { mintCredential, newUlid } from '../../../functions/domain/mint.ts';
 import { hashOf } from '../../../functions/domain/secrets.ts';
@@ -385,8 +386,8 @@ const measures: Record<string, () => Promise<unknown>> = {
 };
 
 function* otherTokens(count: number): Generator<Item> {
-  const now = Math.floor(Date.now() / 1000);
-  const generation = newUlid(Date.now());
+  const now = Date.now();
+  const generation = newUlid(now);
   for (let n = 0; n < count; n++) {
     yield toToken({
       deploymentId: `other-${n % 100}`,
@@ -394,8 +395,8 @@ function* otherTokens(count: number): Generator<Item> {
       hash: Buffer.from(`${n}`.padEnd(32, 'x')).toString('base64url'),
       generation,
       epoch: 0,
-      issuedAt: now,
-      expiresAt: now + DAY,
+      issuedAt: toSeconds(now),
+      expiresAt: expiryAfter(now, DAY),
     });
   }
 }
@@ -410,8 +411,8 @@ async function rawDeletes(id: string, connections: number): Promise<number> {
       hash: hashOf(mintCredential('token', id, ulid)),
       generation: ulid,
       epoch: 0,
-      issuedAt: 0,
-      expiresAt: 0,
+      issuedAt: toSeconds(0),
+      expiresAt: toSeconds(0),
     }),
   );
   await putAll(endpoint, TABLE, items);

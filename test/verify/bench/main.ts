@@ -28,7 +28,7 @@ exit code is 1 if a goal is missed.
 
   npm run bench [-- --quick] [-- --before <folder>] [-- --url https://<your stack>]
 
-  --quick     take about two minutes and write nothing. The rates are rough, so a missed rate is only reported. Wrong
+  --quick     take about 90 seconds and write nothing. The rates are rough, so a missed rate is only reported. Wrong
               responses and units still fail
   --before    compare npm start with npm start in another checkout, whose packages are installed
   --url       only measure the latency of GET /whoami on your own stack, with the access token in DEPLOYMENT_TOKEN`;
@@ -67,7 +67,7 @@ const size = options.quick
       purged: 10_000,
       tries: 10_000,
       inits: 9,
-      cold: { memories: [128, 256, 512, 1024], passes: 5, calls: 20 },
+      cold: { memories: [128, 256, 512, 1024], passes: 3, calls: 20 },
     };
 
 /**
@@ -116,6 +116,9 @@ for (const entry of entries)
   writeFileSync(join(builtEntries, entry, 'package.json'), '{"type":"commonjs"}\n');
 
 process.setMaxListeners(0);
+
+say('init of each function');
+const inits = await initOfEach(size.inits);
 
 /** Starts a new engine for each measurement, because data from an earlier measurement would slow it down. */
 async function withEngine<T>(work: (endpoint: string) => Promise<T>): Promise<T> {
@@ -301,9 +304,6 @@ const cold = await withEngine((endpoint) => {
   say('cold starts');
   return coldStarts(endpoint, size.cold);
 });
-say('init of each function');
-const inits = await initOfEach(size.inits);
-
 const weigh = (path: string) => statSync(path).size;
 const figures: Figures = {
   begun,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { marshall } from '@aws-sdk/util-dynamodb';
+import { toSeconds } from '../../../functions/domain/expiry.ts';
 import { mintCredential, newUlid } from '../../../functions/domain/mint.ts';
 import { hashOf } from '../../../functions/domain/secrets.ts';
 import * as ENV from '../../../functions/runtime/env.ts';
@@ -163,7 +164,7 @@ export async function seed(
     createdAt: now,
   });
   // This is the middle of a slide interval, so no token's expiry has to be extended for two minutes.
-  const expiresAt = Math.floor(now / 1000) + DAY + 290;
+  const expiresAt = toSeconds(now + (DAY + 290) * 1000);
   const items = issued.map(({ ulid, token }) =>
     toToken({
       deploymentId: id,
@@ -171,7 +172,7 @@ export async function seed(
       hash: hashOf(token),
       generation,
       epoch: 0,
-      issuedAt: Math.floor(now / 1000),
+      issuedAt: toSeconds(now),
       expiresAt,
     }),
   );
