@@ -82,7 +82,7 @@ function shownMalformedKey({ deploymentId, ulid, ...key }: MalformedKey) {
 }
 
 /** Returns the source of the last use of a key or token; undefined if it was not recorded. */
-export function shownOrigin({ address, client }: Partial<UseOrigin>) {
+export function shownOrigin({ address, client }: { [Field in keyof UseOrigin]?: string | undefined }) {
   return address || client ? { address: address || undefined, client: client || undefined } : undefined;
 }
 

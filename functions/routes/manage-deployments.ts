@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import type { z } from 'zod/mini';
 import type { DeploymentsSource } from '../domain/deployments-source.ts';
 import { conflict, notFound } from '../domain/errors.ts';
 import { newEvent } from '../domain/events.ts';
@@ -38,6 +39,9 @@ const PAUSE = 500;
 
 const MALFORMED = 'The item of this Deployment is malformed. Repair it, or delete it and register it again.';
 
+/** The requested name and groups of a Deployment. An undefined field keeps its value. */
+type Input = z.infer<typeof deploymentInput>;
+
 /**
  * Returns the routes for managing Deployments.
  * @param source the followed table; undefined if only people register Deployments
@@ -69,7 +73,7 @@ export function deploymentRoutes(
    */
   async function pageFor(
     person: Person,
-    page: { prefix?: string; after: string | undefined; limit: number },
+    page: { prefix?: string | undefined; after: string | undefined; limit: number },
   ) {
     if (person.isAdministrator) return listDeployments(table, page);
     const usesGroups = canListGroups(person.groups) && (await haveGroupEntries(table));
@@ -131,7 +135,7 @@ export function deploymentRoutes(
 
   async function register(
     { params, actor }: ManagementRequest,
-    { name = params.deploymentId, groups = [] }: Partial<Pick<Deployment, 'name' | 'groups'>>,
+    { name = params.deploymentId, groups = [] }: Input,
   ): Promise<Deployment | undefined> {
     const now = clock();
     const deployment: Deployment = {
@@ -149,7 +153,7 @@ export function deploymentRoutes(
   async function edit(
     { actor }: ManagementRequest,
     current: Deployment,
-    { name, groups }: DeploymentChanges,
+    { name, groups }: Input,
   ): Promise<Deployment | undefined> {
     const isOther = JSON.stringify(groups) !== JSON.stringify(current.groups);
     // Write only the fields that differ, because another call or the source might change the other field at the same

@@ -146,7 +146,7 @@ function isOf(person: Person, temporaryToken: TemporaryToken | MalformedTemporar
   return person.isAdministrator || temporaryToken.sub === person.sub;
 }
 
-function eventData({ ulid, sub, scopes }: Pick<TemporaryToken, 'ulid'> & Partial<TemporaryToken>) {
+function eventData({ ulid, sub, scopes }: TemporaryToken | MalformedTemporaryToken) {
   return { temporaryTokenId: ulid, ...(sub !== undefined && { sub }), ...(scopes && { scopes }) };
 }
 

@@ -61,7 +61,7 @@ function isRetryable({ status, body }: SignedAnswer): boolean {
   return status === 429 || status >= 500 || (status === 403 && isByGateway);
 }
 
-async function attempt(signer: AwsCredentials, call: SignedCall): Promise<SignedAnswer> {
+async function attempt({ sessionToken, ...signer }: AwsCredentials, call: SignedCall): Promise<SignedAnswer> {
   const { url, region, method, path, idempotencyKey } = call;
   const body = call.body === undefined ? '' : JSON.stringify(call.body);
   const { headers } = aws4.sign(
@@ -77,7 +77,7 @@ async function attempt(signer: AwsCredentials, call: SignedCall): Promise<Signed
       },
       body,
     },
-    signer,
+    { ...signer, ...(sessionToken !== undefined && { sessionToken }) },
   );
   const { Host: _, ...rest } = headers as Record<string, string>;
   const response = await fetch(`${url}${path}`, {

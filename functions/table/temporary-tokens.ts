@@ -56,6 +56,7 @@ export async function listTemporaryTokens(
 /** The readable fields of a temporary token whose item is malformed. These fields are enough to delete the token. */
 export type MalformedTemporaryToken = Pick<TemporaryToken, 'deploymentId' | 'ulid' | 'hash'> & {
   sub?: undefined;
+  scopes?: undefined;
 };
 
 /**
