@@ -4,7 +4,7 @@ import { Failure } from './failure.ts';
 import { send } from './http.ts';
 
 /** A call to the API, and the responses that show that the API is guarded. */
-interface Call {
+interface GuardCall {
   readonly title: string;
   readonly token?: string;
   readonly isAllowed: boolean;
@@ -65,7 +65,7 @@ async function withoutScope(api: string, what: Exchange, requiredScope: string):
   );
 }
 
-async function withToken(api: string, what: Exchange, call: Omit<Call, 'token'>): Promise<Finding> {
+async function withToken(api: string, what: Exchange, call: Omit<GuardCall, 'token'>): Promise<Finding> {
   const { token } = await exchange(what);
   try {
     return await answerTo(api, { ...call, token }, what.attempts);
@@ -74,7 +74,7 @@ async function withToken(api: string, what: Exchange, call: Omit<Call, 'token'>)
   }
 }
 
-async function answerTo(api: string, { title, token, isAllowed }: Call, attempts = 2): Promise<Finding> {
+async function answerTo(api: string, { title, token, isAllowed }: GuardCall, attempts = 2): Promise<Finding> {
   const headers = token === undefined ? undefined : { authorization: `Bearer ${token}` };
   let status: number;
   try {

@@ -13,7 +13,7 @@ import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations
 import { Certificate } from 'aws-cdk-lib/aws-certificatemanager';
 import { Construct } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
-import { Front } from './front.ts';
+import { ApiDistribution } from './api-distribution.ts';
 import type { ServiceFunction } from './function.ts';
 import { type LogSettings, ServiceLogGroup } from './log-group.ts';
 import type { Domain, RateLimit, SignIn } from './settings.ts';
@@ -106,7 +106,7 @@ export class Api extends Construct {
     });
     this.platformUrl = isBehindDistribution ? this.#api.apiEndpoint : this.url;
     this.domainTarget = domain?.webAclArn
-      ? new Front(this, 'Front', { domain, api: this.#api }).domainTarget
+      ? new ApiDistribution(this, 'Front', { domain, api: this.#api }).domainTarget
       : ownName?.regionalDomainName;
   }
 

@@ -47,7 +47,7 @@ export interface MonitoringProps {
 }
 
 /** An alarm's condition, and the runbook section that says what to do. */
-interface Call {
+interface AlarmDefinition {
   /** Name of the alarm, without the stack's name. */
   readonly name: string;
   /** Description of the problem, as a sentence. */
@@ -62,7 +62,7 @@ interface Call {
   readonly isHeartbeat?: boolean;
 }
 
-const QUARTER = Duration.minutes(15);
+const FIFTEEN_MINUTES = Duration.minutes(15);
 
 /** The dashboard and the alarms of the service. docs/runbook.md has a section for each alarm. */
 export class Monitoring extends Construct {
@@ -221,7 +221,7 @@ export class Monitoring extends Construct {
     const crashed = sum('Crashed', crashing, (it) => it.metricErrors({ period: FIVE_MINUTES }));
     const throttled = sum('Throttled', functions, throttles);
     const slowest = greatest('p99 of the slowest function', functions, p99);
-    const alarmed = (metric: cloudwatch.MathExpression, call: Call) =>
+    const alarmed = (metric: cloudwatch.MathExpression, call: AlarmDefinition) =>
       this.#alarmed(metric, { ...call, name: `${call.name}${name}` });
     return [
       { title: `${title}: crashed functions`, metrics: alarmed(crashed, CRASHED) },
@@ -266,10 +266,10 @@ export class Monitoring extends Construct {
     const { purge, reconcile, publishEvents, failureQueues } = this.#props;
     const age = iteratorAge(purge);
     const delay = iteratorAge(publishEvents);
-    const markers = this.#own(METRIC.oldPurgeMarkers, 'Maximum', QUARTER);
-    const orphans = this.#own(METRIC.orphansFound, 'Sum', QUARTER);
-    const malformed = this.#own(METRIC.malformedItems, 'Sum', QUARTER);
-    const failed = reconcile.metricErrors({ period: QUARTER });
+    const markers = this.#own(METRIC.oldPurgeMarkers, 'Maximum', FIFTEEN_MINUTES);
+    const orphans = this.#own(METRIC.orphansFound, 'Sum', FIFTEEN_MINUTES);
+    const malformed = this.#own(METRIC.malformedItems, 'Sum', FIFTEEN_MINUTES);
+    const failed = reconcile.metricErrors({ period: FIFTEEN_MINUTES });
     return [
       { title: 'Items purged', metrics: [this.#own(METRIC.itemsPurged, 'Sum')] },
       { title: 'Lag of the purge', metrics: [this.#own(METRIC.purgeLag, 'Maximum')] },
@@ -295,7 +295,7 @@ export class Monitoring extends Construct {
   }
 
   #source({ sync, failures }: NonNullable<MonitoringProps['followed']>): CustomMetricGroup[] {
-    const mended = this.#own(METRIC.deploymentsMended, 'Sum', QUARTER);
+    const mended = this.#own(METRIC.deploymentsMended, 'Sum', FIFTEEN_MINUTES);
     // The period is twice the interval between runs of reconciliation, each of which reports stopped deletions.
     const stopped = this.#own(METRIC.deletionsStopped, 'Sum', Duration.minutes(30));
     return [
@@ -313,7 +313,7 @@ export class Monitoring extends Construct {
 
   #alarmed(
     watched: MetricWithAlarmSupport,
-    { name, says, section, from, periods = 1, isHeartbeat = false }: Call,
+    { name, says, section, from, periods = 1, isHeartbeat = false }: AlarmDefinition,
   ) {
     const metric = isHeartbeat ? filled(watched as cloudwatch.Metric) : watched;
     const threshold: CustomThreshold = {
@@ -389,14 +389,14 @@ const waiting = (queue: IQueue) =>
 
 // The service does not lock a key after failed attempts, because a stranger could then lock out a pipeline, and because
 // no one can guess 256 bits.
-const REJECTED_AUTHENTICATIONS: Call = {
+const REJECTED_AUTHENTICATIONS: AlarmDefinition = {
   name: 'RejectedAuthentications',
   says: 'Many calls failed with invalid_client: a pipeline uses an old secret, or somebody is guessing secrets.',
   section: 'rejected-authentications',
   from: 100,
 };
 
-const FAILED_SWEEPS: Call = {
+const FAILED_SWEEPS: AlarmDefinition = {
   name: 'FailedSweeps',
   says: 'The daily check of all keys or the hourly recording of rejected calls failed, so events are missing.',
   section: 'failed-sweeps',
@@ -404,14 +404,14 @@ const FAILED_SWEEPS: Call = {
 };
 
 // Lambda's `Errors` metric is not used here, because it counts every 401 from a REST API.
-const FAILED_CHECKS: Call = {
+const FAILED_CHECKS: AlarmDefinition = {
   name: 'FailedChecks',
   says: 'Checks fail with 500, so calls with valid tokens fail.',
   section: 'failed-checks',
   from: 5,
 };
 
-const SLOW_CHECKS: Call = {
+const SLOW_CHECKS: AlarmDefinition = {
   name: 'SlowChecks',
   says: 'One check in a hundred takes half a second or more.',
   section: 'slow-checks',
@@ -419,14 +419,14 @@ const SLOW_CHECKS: Call = {
   periods: 3,
 };
 
-const THROTTLED_CHECKS: Call = {
+const THROTTLED_CHECKS: AlarmDefinition = {
   name: 'ThrottledChecks',
   says: 'Lambda throttles checks, so calls with valid tokens fail.',
   section: 'throttled-checks',
   from: 1,
 };
 
-const OLD_PURGE_MARKERS: Call = {
+const OLD_PURGE_MARKERS: AlarmDefinition = {
   name: 'OldPurgeMarkers',
   says: 'A purge has not finished for an hour. The deleted items are still in the table; their credentials are rejected.',
   section: 'old-purge-markers',
@@ -436,7 +436,7 @@ const OLD_PURGE_MARKERS: Call = {
   periods: 4,
 };
 
-const OLD_STREAM_RECORDS: Call = {
+const OLD_STREAM_RECORDS: AlarmDefinition = {
   name: 'OldStreamRecords',
   says: 'The purge is an hour or more behind the stream, which keeps records for 24 hours.',
   section: 'old-stream-records',
@@ -444,35 +444,35 @@ const OLD_STREAM_RECORDS: Call = {
   periods: 3,
 };
 
-const FAILED_STREAM_BATCHES: Call = {
+const FAILED_STREAM_BATCHES: AlarmDefinition = {
   name: 'FailedStreamBatches',
   says: 'The purge could not process a batch of the stream. The batch is in the dead-letter queue.',
   section: 'failed-stream-batches',
   from: 1,
 };
 
-const FAILED_CONTINUATIONS: Call = {
+const FAILED_CONTINUATIONS: AlarmDefinition = {
   name: 'FailedContinuations',
   says: 'A purge that ran out of time could not be continued. Its message is in the dead-letter queue.',
   section: 'failed-continuations',
   from: 1,
 };
 
-const ORPHANS_FOUND: Call = {
+const ORPHANS_FOUND: AlarmDefinition = {
   name: 'OrphansFound',
   says: 'Items of a deleted Deployment were left and no purge was pending. Reconciliation has started one.',
   section: 'orphans-found',
   from: 1,
 };
 
-const MALFORMED_ITEMS: Call = {
+const MALFORMED_ITEMS: AlarmDefinition = {
   name: 'MalformedItems',
   says: 'An item of the table is malformed, so somebody or another program has changed it.',
   section: 'malformed-items',
   from: 1,
 };
 
-const FAILED_RECONCILIATION: Call = {
+const FAILED_RECONCILIATION: AlarmDefinition = {
   name: 'FailedReconciliation',
   says: 'The weekly reconciliation makes no progress.',
   section: 'failed-reconciliation',
@@ -481,7 +481,7 @@ const FAILED_RECONCILIATION: Call = {
   periods: 4,
 };
 
-const OLD_SOURCE_CHANGES: Call = {
+const OLD_SOURCE_CHANGES: AlarmDefinition = {
   name: 'OldSourceChanges',
   says: 'Changes of the source of Deployments are applied late. What is deleted there still has access here.',
   section: 'old-source-changes',
@@ -489,28 +489,28 @@ const OLD_SOURCE_CHANGES: Call = {
   periods: 3,
 };
 
-const STOPPED_DELETIONS: Call = {
+const STOPPED_DELETIONS: AlarmDefinition = {
   name: 'StoppedDeletions',
   says: 'The source of Deployments lost many rows. Their Deployments are kept until a person compares both tables.',
   section: 'the-platforms-table-lost-rows',
   from: 1,
 };
 
-const REJECTED_CHANGES: Call = {
+const REJECTED_CHANGES: AlarmDefinition = {
   name: 'RejectedChanges',
   says: 'Changes of the source of Deployments could not be applied. They are in the dead-letter queue.',
   section: 'rejected-changes',
   from: 1,
 };
 
-const CORRECTED_DEPLOYMENTS: Call = {
+const CORRECTED_DEPLOYMENTS: AlarmDefinition = {
   name: 'CorrectedDeployments',
   says: 'Deployments differed from their source and were corrected, so changes of its stream were lost.',
   section: 'corrected-deployments',
   from: 1,
 };
 
-const DELAYED_EVENTS: Call = {
+const DELAYED_EVENTS: AlarmDefinition = {
   name: 'DelayedEvents',
   says: 'Events reach the bus an hour late or more. The stream keeps them for 24 hours.',
   section: 'delayed-events',
@@ -518,14 +518,14 @@ const DELAYED_EVENTS: Call = {
   periods: 3,
 };
 
-const UNDELIVERED_EVENTS: Call = {
+const UNDELIVERED_EVENTS: AlarmDefinition = {
   name: 'UndeliveredEvents',
   says: 'Events could not be sent to the bus. They are in the history, but not delivered to its targets.',
   section: 'undelivered-events',
   from: 1,
 };
 
-const FAILED_PEOPLE_JOBS: Call = {
+const FAILED_PEOPLE_JOBS: AlarmDefinition = {
   name: 'FailedPeopleJobs',
   says: 'The job about the keys of a person whose access was ended failed five times, so their keys may still work.',
   section: 'failed-jobs-about-people',
@@ -533,14 +533,14 @@ const FAILED_PEOPLE_JOBS: Call = {
 };
 
 // Lambda's `Errors` metric is not used here, because it does not count 500 and 503 responses.
-const FAILED_CALLS: Call = {
+const FAILED_CALLS: AlarmDefinition = {
   name: 'FailedCalls',
   says: 'Calls of the API are answered with 500 or 503, so pipelines get no tokens or changes of keys fail.',
   section: 'failed-calls',
   from: 5,
 };
 
-const THROTTLED_TABLE: Call = {
+const THROTTLED_TABLE: AlarmDefinition = {
   name: 'ThrottledTable',
   says: 'DynamoDB throttles requests to the table, so checks and exchanges are slow or fail.',
   section: 'throttled-table',
@@ -548,21 +548,21 @@ const THROTTLED_TABLE: Call = {
 };
 
 /** The code appends the monitored functions to the names of this alarm and the next two alarms. */
-const CRASHED: Call = {
+const CRASHED: AlarmDefinition = {
   name: 'Crashed',
   says: 'A function behind a route crashed, or ran out of time or memory.',
   section: 'failed-calls',
   from: 1,
 };
 
-const THROTTLED: Call = {
+const THROTTLED: AlarmDefinition = {
   name: 'Throttled',
   says: 'Lambda throttles calls of the API, so they fail.',
   section: 'throttled-calls',
   from: 1,
 };
 
-const SLOW: Call = {
+const SLOW: AlarmDefinition = {
   name: 'Slow',
   says: 'One call in a hundred takes three seconds or more in one of the functions behind the API.',
   section: 'slow-calls',
@@ -570,7 +570,7 @@ const SLOW: Call = {
   periods: 3,
 };
 
-const MISSING_PURGE_SWEEPS: Call = {
+const MISSING_PURGE_SWEEPS: AlarmDefinition = {
   name: 'MissingPurgeSweeps',
   says: 'The schedule of the purge has not run for two hours. Purges that were interrupted do not continue.',
   section: 'missing-runs',
@@ -579,7 +579,7 @@ const MISSING_PURGE_SWEEPS: Call = {
   isHeartbeat: true,
 };
 
-const MISSING_HOURLY_SWEEPS: Call = {
+const MISSING_HOURLY_SWEEPS: AlarmDefinition = {
   name: 'MissingHourlySweeps',
   says: 'The hourly recording of rejected calls has not run for three hours.',
   section: 'missing-runs',
@@ -588,7 +588,7 @@ const MISSING_HOURLY_SWEEPS: Call = {
   isHeartbeat: true,
 };
 
-const MISSING_KEY_SWEEPS: Call = {
+const MISSING_KEY_SWEEPS: AlarmDefinition = {
   name: 'MissingKeySweeps',
   says: 'The daily check of all keys has not finished for 26 hours, so nobody hears of keys that expire.',
   section: 'missing-runs',
@@ -599,7 +599,7 @@ const MISSING_KEY_SWEEPS: Call = {
   isHeartbeat: true,
 };
 
-const MISSING_RECONCILIATION: Call = {
+const MISSING_RECONCILIATION: AlarmDefinition = {
   name: 'MissingReconciliation',
   says: 'The schedule of reconciliation has not run for two hours.',
   section: 'missing-runs',
@@ -608,7 +608,7 @@ const MISSING_RECONCILIATION: Call = {
   isHeartbeat: true,
 };
 
-const MISSING_PEOPLE_JOBS: Call = {
+const MISSING_PEOPLE_JOBS: AlarmDefinition = {
   name: 'MissingPeopleJobs',
   says: 'The schedule of the jobs about people has not run for two hours. Jobs that were interrupted do not continue.',
   section: 'missing-runs',

@@ -28,36 +28,44 @@ export class DeploymentKeysStack extends Stack {
     this.platformUrl = service.platformUrl;
     this.platformArn = service.platformArn;
 
-    this.#tell('ApiUrl', 'Where the service answers', service.url);
-    this.#tell('PlatformUrl', 'Where IAM principals call, under /platform', service.platformUrl);
-    this.#tell(
+    this.#addOutput('ApiUrl', 'Where the service answers', service.url);
+    this.#addOutput('PlatformUrl', 'Where IAM principals call, under /platform', service.platformUrl);
+    this.#addOutput(
       'PlatformArn',
       'What a policy of theirs names: execute-api:Invoke, method and path behind it',
       service.platformArn,
     );
-    this.#tell(
+    this.#addOutput(
       'AuthorizerFunctionArn',
       'The Lambda authorizer for other APIs',
       service.authorizerFunctionArn,
     );
-    this.#tell('TableName', 'Where keys and tokens are kept', service.tableName);
-    this.#tell('EventBusName', 'Where the service tells what happened', service.eventBusName);
-    this.#tell('Issuer', 'Who signs people in', service.issuer);
-    this.#tell('ConsoleClientId', 'The public client with which people sign in', service.consoleClientId);
-    this.#tell('DomainTarget', 'What the DNS record of domainName points to', service.domainTarget);
+    this.#addOutput('TableName', 'Where keys and tokens are kept', service.tableName);
+    this.#addOutput('EventBusName', 'Where the service tells what happened', service.eventBusName);
+    this.#addOutput('Issuer', 'Who signs people in', service.issuer);
+    this.#addOutput(
+      'ConsoleClientId',
+      'The public client with which people sign in',
+      service.consoleClientId,
+    );
+    this.#addOutput('DomainTarget', 'What the DNS record of domainName points to', service.domainTarget);
     for (const [name, value] of Object.entries(service.operatorNames)) {
-      this.#tell(name, 'For the commands of docs/runbook.md', value);
+      this.#addOutput(name, 'For the commands of docs/runbook.md', value);
     }
     const [create, promote] = service.firstAdministrator;
-    this.#tell(
+    this.#addOutput(
       'FirstAdministrator1Create',
       'First command that makes the first administrator: invites them, with their own address',
       create,
     );
-    this.#tell('FirstAdministrator2Promote', 'Second command that makes the first administrator', promote);
+    this.#addOutput(
+      'FirstAdministrator2Promote',
+      'Second command that makes the first administrator',
+      promote,
+    );
   }
 
-  #tell(name: string, description: string, value: string | undefined): void {
+  #addOutput(name: string, description: string, value: string | undefined): void {
     if (value !== undefined) new CfnOutput(this, name, { description, value });
   }
 }

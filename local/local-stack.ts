@@ -15,7 +15,7 @@ import { CloudWatch } from './aws/cloudwatch.ts';
 import { makeBuses } from './aws/event-bridge.ts';
 import { permissionsOf } from './aws/iam.ts';
 import { makeSecrets } from './aws/secrets-manager.ts';
-import type { Credential } from './aws/sigv4.ts';
+import type { AwsCredentials } from './aws/sigv4.ts';
 import { makeQueues, type Queue } from './aws/sqs.ts';
 import { Clock } from './clock.ts';
 import {
@@ -236,7 +236,7 @@ async function start(options: LocalStackOptions, atStop: AtStop) {
      * Returns the credential of a function's role, so that tests can check what the role allows. @param name name of
      * the function's file
      */
-    credentialOfFunction: (name: string): Credential => named(name).credential,
+    credentialOfFunction: (name: string): AwsCredentials => named(name).credential,
 
     /**
      * Invokes a function.

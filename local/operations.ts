@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AlarmStatus } from './aws/alarms.ts';
 import type { Queue } from './aws/sqs.ts';
 import type { Schedule } from './lambda/schedule.ts';
-import type { Outcome } from './lambda/worker-pool.ts';
+import type { InvocationResult } from './lambda/worker-pool.ts';
 
 /** The parts of a local stack that an operator can see, and the schedules that an operator can run. */
 export interface Operated {
@@ -119,7 +119,7 @@ const shown = ({ messageId, sentAt, receiveCount, body }: Queue['messages'][numb
 /**
  * Returns 200 when every function that a schedule invokes has succeeded. The functions' logs say what they have done.
  */
-function ran(outcomes: readonly Outcome[]): Answer {
+function ran(outcomes: readonly InvocationResult[]): Answer {
   const failures = outcomes.flatMap((outcome) => (outcome.ok ? [] : [outcome.error.errorMessage]));
   return failures.length === 0 ? [200, { outcome: 'succeeded' }] : [500, { outcome: 'failed', failures }];
 }

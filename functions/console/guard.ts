@@ -1,5 +1,5 @@
 /** Asks for confirmation before the page loses unsaved input; undefined if nothing would be lost. */
-let ask: (() => void) | undefined;
+let askToLeave: (() => void) | undefined;
 let guarded = '';
 
 /**
@@ -7,13 +7,13 @@ let guarded = '';
  * before it closes or reloads the page.
  */
 export function guard(question: () => void): void {
-  ask = question;
+  askToLeave = question;
   guarded = location.pathname + location.search;
 }
 
 /** Stops protecting the input, which was saved, discarded or stored. */
 export function releaseGuard(): void {
-  ask = undefined;
+  askToLeave = undefined;
 }
 
 /**
@@ -22,14 +22,14 @@ export function releaseGuard(): void {
  */
 export function listenForLoss(): void {
   addEventListener('popstate', (event) => {
-    if (!ask) return;
+    if (!askToLeave) return;
     event.stopImmediatePropagation();
     // The browser has already left the form's URL. Push a history entry that returns to the form, regardless of which
     // URL the browser is on now.
     history.pushState(null, '', guarded);
-    ask();
+    askToLeave();
   });
   addEventListener('beforeunload', (event) => {
-    if (ask) event.preventDefault();
+    if (askToLeave) event.preventDefault();
   });
 }

@@ -35,7 +35,7 @@ export type OneKeyDialogProps = KeyDialogProps & { apiKey: ApiKey };
 export function useKeyChanges(deploymentId: string): KeyChanges {
   const { cache, setChanged, redraw } = useTools();
   const listing = `keys ${deploymentId}`;
-  const touch = (keyId: string) => cache.set(`revision ${keyId}`, revisionOf(cache, keyId) + 1);
+  const bumpRevision = (keyId: string) => cache.set(`revision ${keyId}`, revisionOf(cache, keyId) + 1);
   const edit = (change: (items: ApiKey[]) => ApiKey[]) => {
     changeCached<Listing<ApiKey>>(cache, listing, (known) => ({ ...known, items: change(known.items) }));
     redraw();
@@ -43,7 +43,7 @@ export function useKeyChanges(deploymentId: string): KeyChanges {
   return {
     onChanged: (key) => {
       cache.set(`key ${key.id}`, key);
-      touch(key.id);
+      bumpRevision(key.id);
       edit((items) =>
         items.some(({ id }) => id === key.id)
           ? items.map((one) => (one.id === key.id ? key : one))
@@ -56,7 +56,7 @@ export function useKeyChanges(deploymentId: string): KeyChanges {
       edit((items) => items.filter(({ id }) => !keyIds.includes(id)));
     },
     onTokensRevoked: (keyId) => {
-      touch(keyId);
+      bumpRevision(keyId);
       redraw();
     },
   };

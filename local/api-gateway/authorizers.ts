@@ -1,7 +1,7 @@
 import { createRemoteJWKSet, errors, type JWTPayload, jwtVerify } from 'jose';
 import { evaluate } from '../aws/policy.ts';
 import type { Clock } from '../clock.ts';
-import type { Outcome } from '../lambda/worker-pool.ts';
+import type { InvocationResult } from '../lambda/worker-pool.ts';
 import { type GatewayRequest, type GatewayResponse, message } from './gateway.ts';
 import type { HttpApiEvent } from './http-api-event.ts';
 
@@ -142,7 +142,7 @@ export interface LambdaAuthorizerOptions {
   readonly isSimple: boolean;
   /** ARN of the API, without the stage, method and path. */
   readonly apiArn: string;
-  readonly invoke: (event: object) => Promise<Outcome>;
+  readonly invoke: (event: object) => Promise<InvocationResult>;
 }
 
 /** Emulates the Lambda authorizer for HTTP APIs, with event format 2.0 and both response types, but without a cache. */
@@ -163,7 +163,7 @@ export class LambdaAuthorizer implements Authorizer {
     const routeArn = `${apiArn}/${stage}/${http.method}${event.rawPath}`;
     const { body, isBase64Encoded, ...rest } = event;
     const outcome = await invoke({ ...rest, type: 'REQUEST', routeArn, identitySource: identities });
-    const verdict = outcome.ok ? judge(JSON.parse(outcome.payload), isSimple, routeArn) : undefined;
+    const verdict = outcome.ok ? decisionOf(JSON.parse(outcome.payload), isSimple, routeArn) : undefined;
     if (verdict === undefined) return { refusal: message(500, 'Internal Server Error') };
     return verdict.isAllowed
       ? { context: { lambda: verdict.context } }
@@ -172,7 +172,7 @@ export class LambdaAuthorizer implements Authorizer {
 }
 
 /** Returns the function's decision; undefined if the function's response does not have the configured type. */
-function judge(
+function decisionOf(
   answer: unknown,
   isSimple: boolean,
   routeArn: string,

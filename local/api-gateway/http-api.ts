@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../clock.ts';
-import type { Outcome } from '../lambda/worker-pool.ts';
+import type { InvocationResult } from '../lambda/worker-pool.ts';
 import { compareNumbers, isGreedy, matchPath, specificityOf, withOneLeadingSlash } from '../paths.ts';
 import { ACCOUNT } from '../template.ts';
 import type { Authorizer } from './authorizers.ts';
@@ -14,7 +14,7 @@ export interface Route {
   readonly authorizer?: Authorizer;
   /** Scopes for a JWT authorizer. The access token needs at least one of them. */
   readonly authorizationScopes?: readonly string[];
-  readonly invoke: (event: HttpApiEvent) => Promise<Outcome>;
+  readonly invoke: (event: HttpApiEvent) => Promise<InvocationResult>;
 }
 
 /** The configuration of an HTTP API. */
@@ -177,7 +177,7 @@ function bodyOf(
 }
 
 /** Converts a function's result to the HTTP response. Supports both response formats of payload format 2.0. */
-function render(outcome: Outcome): GatewayResponse {
+function render(outcome: InvocationResult): GatewayResponse {
   const failure = message(500, 'Internal Server Error');
   if (!outcome.ok) return outcome.isThrottled ? message(503, 'Service Unavailable') : failure;
   const answer = JSON.parse(outcome.payload);

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Permissions } from '../aws/iam.ts';
-import { type Credential, verify } from '../aws/sigv4.ts';
+import { type AwsCredentials, verify } from '../aws/sigv4.ts';
 import type { Clock } from '../clock.ts';
 import { ACCOUNT, REGION } from '../template.ts';
 import type { Authorizer, Decision } from './authorizers.ts';
@@ -8,7 +8,7 @@ import { type GatewayRequest, message } from './gateway.ts';
 import type { HttpApiEvent } from './http-api-event.ts';
 
 /** An IAM user or a role session, with its signing credential. */
-export interface Identity extends Credential {
+export interface Identity extends AwsCredentials {
   /** ARN of the principal: `arn:aws:iam::…:user/name` or `arn:aws:sts::…:assumed-role/name/session`. */
   readonly arn: string;
   /** The principal's own permissions. @default all permissions, as an administrator of the account has */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../clock.ts';
-import type { Outcome } from '../lambda/worker-pool.ts';
+import type { InvocationResult } from '../lambda/worker-pool.ts';
 import { compareNumbers, matchPath, specificityOf, withOneLeadingSlash } from '../paths.ts';
 import { ACCOUNT } from '../template.ts';
 import type { Api, GatewayRequest, GatewayResponse } from './gateway.ts';
@@ -15,7 +15,7 @@ export interface RestMethod {
   readonly resourcePath: string;
   readonly resourceId: string;
   readonly authorizer?: RestAuthorizer;
-  readonly invoke: (event: object) => Promise<Outcome>;
+  readonly invoke: (event: object) => Promise<InvocationResult>;
 }
 
 /**
@@ -176,7 +176,7 @@ export class RestApi implements Api {
   }
 
   /** Converts a function's result to the HTTP response. */
-  #render(outcome: Outcome): GatewayResponse {
+  #render(outcome: InvocationResult): GatewayResponse {
     const malformed = () => this.#options.responses.answer('INTEGRATION_FAILURE', 'Internal server error');
     if (!outcome.ok) return malformed();
     const answer = JSON.parse(outcome.payload);

@@ -1,5 +1,5 @@
 import { evaluate } from '../aws/policy.ts';
-import type { Outcome } from '../lambda/worker-pool.ts';
+import type { InvocationResult } from '../lambda/worker-pool.ts';
 import type { RestAuthorizer, RestDecision, RestEvent } from './rest-api.ts';
 
 /** The settings of a Lambda authorizer for a REST API. */
@@ -11,7 +11,7 @@ export interface RestAuthorizerOptions {
   readonly validation?: string;
   /** ARN of the API, without the stage, method and path. */
   readonly apiArn: string;
-  readonly invoke: (event: object) => Promise<Outcome>;
+  readonly invoke: (event: object) => Promise<InvocationResult>;
 }
 
 /** Emulates both types of Lambda authorizer for REST APIs (TOKEN and REQUEST), without a cache. */
@@ -45,7 +45,7 @@ export class RestLambdaAuthorizer implements RestAuthorizer {
     );
     // Only this exact error message leads to a 401. Every other error leads to a 500.
     if (!outcome.ok) return outcome.error.errorMessage === 'Unauthorized' ? UNAUTHORIZED : FAILED;
-    return judge(JSON.parse(outcome.payload), methodArn);
+    return decisionOf(JSON.parse(outcome.payload), methodArn);
   }
 }
 
@@ -58,7 +58,7 @@ const DENIALS = {
   'not allowed': 'User is not authorized to access this resource',
 };
 
-function judge(answer: unknown, methodArn: string): RestDecision {
+function decisionOf(answer: unknown, methodArn: string): RestDecision {
   const { principalId, policyDocument, context } = Object(answer) as Record<string, unknown>;
   const verdict = evaluate(policyDocument, methodArn);
   const isFlat = Object.values(Object(context)).every((value) =>

@@ -13,7 +13,7 @@ import { callQueue, type Queue, queueOf } from './sqs.ts';
  * A function that calls the proxy. The proxy identifies it by its access key, which only the function's environment
  * contains.
  */
-export interface Caller {
+export interface CallingFunction {
   readonly name: string;
   /** ARN of the function's role session, as error messages show it. */
   readonly sessionArn: string;
@@ -155,7 +155,7 @@ function needs(operation: string, input: Json): Need[] {
  * that it allows. It does not verify signatures, because only the functions know the keys.
  */
 export class AwsProxy {
-  readonly #callers = new Map<string, Caller>();
+  readonly #callers = new Map<string, CallingFunction>();
   readonly #calls = new Map<string, Map<string, number>>();
   readonly #agent = new Agent({ keepAlive: true });
   readonly #server = createServer((incoming, outgoing) => {
@@ -202,7 +202,7 @@ export class AwsProxy {
     this.#secrets = secrets;
   }
 
-  admit(accessKeyId: string, caller: Caller): void {
+  admit(accessKeyId: string, caller: CallingFunction): void {
     this.#callers.set(accessKeyId, caller);
   }
 
@@ -313,13 +313,13 @@ export class AwsProxy {
     }
   }
 
-  #count(caller: Caller, operation: string): void {
+  #count(caller: CallingFunction, operation: string): void {
     const counts = this.#calls.get(caller.name) ?? new Map<string, number>();
     this.#calls.set(caller.name, counts.set(operation, (counts.get(operation) ?? 0) + 1));
   }
 }
 
-function deniedMessage(caller: Caller, action: string, resource: string, why: string): string {
+function deniedMessage(caller: CallingFunction, action: string, resource: string, why: string): string {
   const subject = `User: ${caller.sessionArn} is not authorized to perform: ${action} on resource: ${resource}`;
   return why.startsWith('no ') ? `${subject} because ${why} the ${action} action` : `${subject} with ${why}`;
 }

@@ -3,7 +3,7 @@ import { SignatureV4 } from '@smithy/signature-v4';
 import type { GatewayRequest } from '../api-gateway/gateway.ts';
 
 /** A credential that signs requests. */
-export interface Credential {
+export interface AwsCredentials {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
   /** Session token of a temporary credential, such as a role's. */
@@ -11,7 +11,7 @@ export interface Credential {
 }
 
 /** The service, Region, time and credentials against which a request's signature is verified. */
-export interface Verification<T extends Credential> {
+export interface Verification<T extends AwsCredentials> {
   readonly service: string;
   readonly region: string;
   /** The current time in epoch milliseconds. */
@@ -32,7 +32,7 @@ const AMZ_DATE = /^(?<year>\d{4})(?<month>\d\d)(?<day>\d\d)T(?<hour>\d\d)(?<minu
  *
  * @returns the credential that signed the request, or undefined if the request is unsigned or its signature is wrong
  */
-export async function verify<T extends Credential>(
+export async function verify<T extends AwsCredentials>(
   request: GatewayRequest,
   { service, region, now, find }: Verification<T>,
 ): Promise<T | undefined> {

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Queue } from '../aws/sqs.ts';
 import { REGION } from '../template.ts';
 import { failedItems } from './item-failures.ts';
-import type { LocalFunction, Outcome } from './worker-pool.ts';
+import type { InvocationResult, LocalFunction } from './worker-pool.ts';
 
 /** A change to an item, in the engine's format. */
 export interface StreamRecord {
@@ -175,7 +175,7 @@ export class Deliverer {
 /** Returns the index of the record from which the batch is retried, or the batch's length if all of it succeeded. */
 function firstFailure(
   batch: readonly Delivery[],
-  outcome: Outcome,
+  outcome: InvocationResult,
   { FunctionResponseTypes }: DeliverySettings,
 ): number {
   const numbers = batch.map(({ record }) => record.dynamodb.SequenceNumber);

@@ -1,9 +1,9 @@
 import { assertInvokable, permissionsOf } from '../aws/iam.ts';
 import type { Template } from '../template.ts';
-import type { LocalFunction, Outcome } from './worker-pool.ts';
+import type { InvocationResult, LocalFunction } from './worker-pool.ts';
 
 /** Invokes a function with an event. */
-export type Invoke = (event: object) => Promise<Outcome>;
+export type Invoke = (event: object) => Promise<InvocationResult>;
 
 const GATEWAY = 'apigateway.amazonaws.com';
 

@@ -1,4 +1,4 @@
-import type { Outcome } from './worker-pool.ts';
+import type { InvocationResult } from './worker-pool.ts';
 
 /**
  * Determines which items in a batch failed, from the invocation's result and, if the mapping enables partial batch
@@ -9,7 +9,7 @@ import type { Outcome } from './worker-pool.ts';
  */
 export function failedItems(
   items: readonly string[],
-  outcome: Outcome,
+  outcome: InvocationResult,
   responseTypes: readonly string[] = [],
 ): ReadonlySet<string> {
   if (!outcome.ok) return new Set(items);

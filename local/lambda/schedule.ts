@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import { ACCOUNT, REGION } from '../template.ts';
-import type { LocalFunction, Outcome } from './worker-pool.ts';
+import type { InvocationResult, LocalFunction } from './worker-pool.ts';
 
 const UNITS: Record<string, number> = { minute: 60_000, hour: 3_600_000, day: 86_400_000 };
 const TICK = 100;
@@ -71,7 +71,7 @@ export class Schedule {
   }
 
   /** Sends the event now, regardless of the schedule, and waits for the functions. */
-  fire(): Promise<Outcome[]> {
+  fire(): Promise<InvocationResult[]> {
     const event = {
       version: '0',
       id: randomUUID(),

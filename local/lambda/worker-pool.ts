@@ -6,13 +6,13 @@ import { Worker } from 'node:worker_threads';
 import { buildSync } from 'esbuild';
 import { sourceMapOf } from '../../infra/bundle.ts';
 import type { CloudWatch } from '../aws/cloudwatch.ts';
-import type { Credential } from '../aws/sigv4.ts';
+import type { AwsCredentials } from '../aws/sigv4.ts';
 import { type Clock, monotonicNow } from '../clock.ts';
 import { REGION, type Resource, type Template } from '../template.ts';
 import type { FunctionError, LogFormat, WorkerData, WorkerEvent, WorkerReport } from './worker.ts';
 
 /** The result of an invocation, as Lambda returns it to the caller. */
-export type Outcome =
+export type InvocationResult =
   | { readonly ok: true /** The response as JSON. */; readonly payload: string }
   | {
       readonly ok: false;
@@ -45,15 +45,15 @@ export interface LocalFunction {
   readonly functionName: string;
   readonly arn: string;
   readonly roleArn: string;
-  /** Credential of the function's role, which signs the function's calls. */
-  readonly credential: Credential;
+  /** Credentials of the function's role, which sign the function's calls. */
+  readonly credential: AwsCredentials;
   /** Timeout in milliseconds. */
   readonly timeout: number;
   readonly pool: WorkerPool;
 }
 
 /** The parameters of a function that are not in the template. */
-export interface Surroundings {
+export interface FunctionContext {
   readonly clock: Clock;
   /** Endpoint of the AWS services for the function. */
   readonly awsEndpoint: string;
@@ -93,7 +93,7 @@ const nameOf = (path: string) =>
     .toLowerCase();
 
 /** Reads a function from the template and creates its pool of workers. No worker starts before the first event. */
-export function makeFunction(template: Template, resource: Resource, around: Surroundings): LocalFunction {
+export function makeFunction(template: Template, resource: Resource, around: FunctionContext): LocalFunction {
   const properties = template.properties<FunctionProperties>(resource);
   const name = nameOf(resource.path);
   const functionName = template.ref(resource);
@@ -202,7 +202,7 @@ interface Job {
   startedAt?: number;
   /** The same time in milliseconds of the process's monotonic time. */
   startedMonotonic?: number;
-  readonly done: (outcome: Outcome) => void;
+  readonly done: (outcome: InvocationResult) => void;
 }
 
 /** A worker thread and the event that it is handling, if any. */
@@ -234,9 +234,9 @@ class WorkerPool {
   }
 
   /** Invokes the function and waits for its result. Never throws, because a failure is also a result. */
-  invoke(event: unknown): Promise<Outcome> {
+  invoke(event: unknown): Promise<InvocationResult> {
     return new Promise((done) => {
-      const measured = (outcome: Outcome) => {
+      const measured = (outcome: InvocationResult) => {
         this.#measureInvocation(job, outcome);
         done(outcome);
       };
@@ -262,7 +262,7 @@ class WorkerPool {
   }
 
   /** Records what Lambda records about an invocation, under the time at which it began. */
-  #measureInvocation({ startedAt, startedMonotonic }: Job, outcome: Outcome): void {
+  #measureInvocation({ startedAt, startedMonotonic }: Job, outcome: InvocationResult): void {
     const { measure, clock } = this.#options;
     const at = startedAt ?? clock.now();
     if (outcome === STOPPED) return;
@@ -373,9 +373,12 @@ class WorkerPool {
 
 const error = (errorType: string, errorMessage: string): FunctionError => ({ errorType, errorMessage });
 
-const STOPPED: Outcome = { ok: false, error: error('Sandbox.Stopped', 'The local stack has stopped') };
+const STOPPED: InvocationResult = {
+  ok: false,
+  error: error('Sandbox.Stopped', 'The local stack has stopped'),
+};
 
-const THROTTLED: Outcome = {
+const THROTTLED: InvocationResult = {
   ok: false,
   error: error('TooManyRequestsException', 'Rate Exceeded.'),
   isThrottled: true,

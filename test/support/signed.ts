@@ -1,5 +1,5 @@
 import { SignatureV4 } from '@smithy/signature-v4';
-import type { Credential } from '../../local/aws/sigv4.ts';
+import type { AwsCredentials } from '../../local/aws/sigv4.ts';
 import { Sha256 } from './sigv4.ts';
 import { type Call, call, type Reply } from './stack.ts';
 
@@ -14,7 +14,7 @@ export interface Signing {
 /** Returns the headers that the AWS SDK's own signer adds to a request: the signed headers and the signature. */
 export async function signedHeaders(
   url: string,
-  credential: Credential,
+  credential: AwsCredentials,
   method: string,
   path: string,
   { json, headers = {} }: Pick<Call, 'json' | 'headers'> = {},
@@ -43,7 +43,7 @@ export async function signedHeaders(
 /** Makes a call signed with a credential. */
 export async function signedCall(
   target: { readonly url: string },
-  credential: Credential,
+  credential: AwsCredentials,
   method: string,
   path: string,
   what: Pick<Call, 'json' | 'headers'> = {},

@@ -7,7 +7,7 @@ import { Construct } from 'constructs';
 import { acknowledge } from './acknowledge.ts';
 import type { Domain } from './settings.ts';
 
-export interface FrontProps {
+export interface ApiDistributionProps {
   /** The distribution's domain name, certificate and web ACL. */
   readonly domain: Domain;
   readonly api: HttpApi;
@@ -20,11 +20,11 @@ export interface FrontProps {
  * which include the console's sign-in codes and any tokens that clients put there by mistake. A log with only selected
  * fields would have to be created in us-east-1.
  */
-export class Front extends Construct {
+export class ApiDistribution extends Construct {
   /** The target for the domain's DNS record. */
   readonly domainTarget: string;
 
-  constructor(scope: Construct, id: string, { domain, api }: FrontProps) {
+  constructor(scope: Construct, id: string, { domain, api }: ApiDistributionProps) {
     super(scope, id);
     const distribution = new cloudfront.Distribution(this, 'Default', {
       comment: 'API keys for Deployments',
