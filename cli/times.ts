@@ -25,7 +25,7 @@ export function readTime(text: string, option: string): string {
 }
 
 /**
- * Returns a moment in epoch milliseconds, from text in RFC 3339 with a time zone. @throws UsageError that names the
+ * Parses an RFC 3339 timestamp with a time zone, and returns epoch milliseconds. @throws UsageError that names the
  * option
  */
 export function readMoment(text: string, option: string): number {

@@ -201,8 +201,9 @@ export class Monitoring extends Construct {
     return [
       { title: 'Failed calls', metrics: this.#alarmed(failed, FAILED_CALLS) },
       { title: 'Throttled requests to the table', metrics: this.#alarmed(throttledTable, THROTTLED_TABLE) },
-      // The alarms on checks watch the throttles and the latency of whoami. A crash writes no failed check. The same alarm
-      // for the authorizer is not possible, because Lambda counts every 401 from a REST API as an error.
+      // The alarms on checks watch whoami's throttles and latency. The alarm on crashes also watches whoami, because a
+      // crashed function writes no metric for a failed check. The authorizer cannot have an alarm on crashes, because
+      // Lambda counts every 401 from a REST API as an error.
       ...this.#functions('Public routes', 'Functions', publicRoutes, [...publicRoutes, whoami]),
       ...this.#functions('Routes for people', 'Management', routesForPeople),
     ];

@@ -179,7 +179,7 @@ const concurrency = z.preprocess(
 );
 
 /**
- * Limit on the requests that API Gateway accepts on one route from all callers together. API Gateway rejects any more
+ * Limit on the requests that API Gateway accepts on one route from all callers together. API Gateway rejects further
  * requests with a 429.
  */
 export interface RateLimit {

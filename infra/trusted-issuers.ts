@@ -7,7 +7,7 @@ import { type IssuerEntry, MAX_CLAIMS, RESERVED_CLAIMS, urlOf } from '../functio
 /** A public key as JSON (RFC 7517). */
 export type PublicJwk = Readonly<Record<string, unknown>>;
 
-/** An issuer whose tokens keys can accept, and what applies to the issuer's rules and tokens. */
+/** An issuer that API keys can trust, and the restrictions on its trust rules and tokens. */
 export interface TrustedIssuerInput {
   /** URL of the issuer, exactly as in the `iss` claim of its tokens. */
   readonly issuer: string;

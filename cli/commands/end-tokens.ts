@@ -17,7 +17,8 @@ tokenLifetime, give the new tokenLifetime plus slideInterval.
 For each key, the command first writes the event api_key.tokens_revoked. For each temporary token, it writes the event
 temporary_token.revoked. If the command is interrupted, run it again. The command reads the whole table, or the partition of
 the Deployment. It takes the Region, credentials and endpoint from the AWS SDK's environment variables, and needs the
-permissions Scan, Query, PutItem, DeleteItem and BatchWriteItem on the table, and DescribeTable without --write-units.`,
+permissions Scan, Query, PutItem, DeleteItem and BatchWriteItem on the table. Without --write-units, it also needs
+DescribeTable.`,
     examples: [
       'end-tokens --table Keys-Table --issued-before 2030-01-01T12:00:00Z --dry-run',
       'end-tokens --table Keys-Table --longer-than 3900 --deployment etl',

@@ -16,7 +16,7 @@ export function addExplain(keys: Command): void {
   const command = addCommand(keys, 'explain', {
     summary: 'Explain which trust rule of a key matches an OIDC token, and what differs',
     description:
-      "Explains which trust rule of a key matches a CI's OIDC token, and how the token differs from each other rule. The command " +
+      "Explains which trust rule of a key matches a CI's OIDC token, and why the other rules do not match. The command " +
       `reads the token from standard input, from ${OIDC_VARIABLE} or from a file, never from an option. It does not use up the ` +
       'token. The exit code is 1 if no rule matches, or if the key cannot be used.',
     examples: [

@@ -6,7 +6,10 @@ const DAY = 86_400_000;
 /** Number of days, including today, whose uses the API shows. */
 export const SHOWN_DAYS = 90;
 
-/** Returns the number of days from 1970 to a day. @param at a time on that day, in epoch milliseconds */
+/**
+ * Returns the number of days between 1970-01-01 and the day that contains a given time. @param at a time on that day,
+ * in epoch milliseconds
+ */
 export function dayOf(at: EpochMillis): number {
   return Math.floor(at / DAY);
 }

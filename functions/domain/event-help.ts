@@ -7,7 +7,10 @@ export interface EventField {
   /** The meaning of the field in Markdown, without a full stop at the end. */
   readonly meaning: string;
   readonly example: Value;
-  /** When the event has the field, worded to follow "only"; undefined if every event of the type has it. */
+  /**
+   * The condition under which an event has the field, worded to follow "only"; undefined if every event of the type has
+   * the field.
+   */
   readonly only?: string;
 }
 

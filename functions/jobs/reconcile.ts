@@ -64,8 +64,7 @@ export async function reconcile(
   let { after } = pass;
   do {
     const { counts, next } = await page(after).catch((error) => {
-      // The pass restarts from the beginning, because a malformed position must not block this pass and all later
-      // passes.
+      // The pass restarts from the beginning, because a malformed position must not block this pass or any later pass.
       const isOfPosition = error instanceof MalformedPosition || error.name === 'ValidationException';
       if (after === undefined || !isOfPosition) throw error;
       table.onMalformed(passKey(name));

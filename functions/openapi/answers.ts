@@ -455,7 +455,7 @@ export const problem = z
     }),
     title: z.string(),
     status: z.int(),
-    code: z.string().meta({ description: 'The error code, for programs. New codes can be added.' }),
+    code: z.string().meta({ description: 'The machine-readable error code. New codes may be added.' }),
     detail: z.string().meta({ description: 'A description of the error, for people.' }),
     errors: z
       .array(z.object({ field: z.string(), rule: z.string() }))

@@ -1,4 +1,4 @@
-// `npm run openapi` writes this file from docs/openapi.json, whose SHA-256 is f4768d421f8fde98a2039ba562a2c1df4239f10d4ec5de21be9d9e54a7384d0a.
+// `npm run openapi` writes this file from docs/openapi.json, whose SHA-256 is f709a4aca64ce52c1d23d6cf81f0257b15925b5b464c27b56f66d612ac44c218.
 export interface paths {
     "/oauth/token": {
         parameters: {
@@ -618,7 +618,7 @@ export interface components {
             type: string;
             title: string;
             status: number;
-            /** @description The error code, for programs. New codes can be added. */
+            /** @description The machine-readable error code. New codes may be added. */
             code: string;
             /** @description A description of the error, for people. */
             detail: string;

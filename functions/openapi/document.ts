@@ -258,7 +258,7 @@ export function openApiDocument() {
   return document;
 }
 
-/** The part of an operation in the document that contains its parameters. */
+/** The parameters of an operation in the OpenAPI document. */
 interface Parameters {
   parameters?: { in: string; name: string; schema?: { example?: unknown }; example?: unknown }[];
 }

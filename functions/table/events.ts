@@ -37,9 +37,9 @@ interface EventsPage {
 }
 
 /**
- * Lists a Deployment's events from the last 90 days, newest first. Expired events and events of earlier generations are
- * older than all other events, so their number does not affect the cost of a page. If many events of another generation
- * lie between the wanted events, a page can be short and still have a `next` position. With a filter, a page reads at
+ * Lists a Deployment's events from the last 90 days, newest first. Expired events and events of earlier generations
+ * normally come last, so their number does not affect the cost of a page. If many events of another generation lie
+ * between the wanted events, a page can be short and still have a `next` position. With a filter, a page reads at
  * most 1 MB, and can be short or empty while still having `next`.
  * @returns `next`: the ID after which the next page starts; undefined on the last page
  */

@@ -184,7 +184,8 @@ export async function listPeople(
 }
 
 /**
- * Returns every person whose access was ended, with the key of their record. An erased person does not have their `sub`.
+ * Returns every person whose access was ended, with the key of their record. The record of an erased person has no
+ * `sub`.
  */
 export async function* allPeople(table: Table): AsyncGenerator<{ person: PersonId; key: ItemKey }> {
   const { sk } = personKey({ issuer: '', sub: '' });

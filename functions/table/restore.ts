@@ -42,7 +42,7 @@ export async function identityOf(table: Table): Promise<string> {
     TableArn,
     CreationDateTime: createdAt = 0,
   } = (await outputOf(table, 'DescribeTable', { TableName: table.tableName })).Table ?? {};
-  // The SDK converts the seconds that DynamoDB returns to a Date.
+  // The SDK converts the time from DynamoDB, which is in seconds, into a Date.
   const date = typeof createdAt === 'number' ? new Date(createdAt * 1000) : createdAt;
   return TableId ?? `${TableArn} of ${date.toISOString()}`;
 }
@@ -122,7 +122,7 @@ export async function allApiKeys(table: Table, { id, generation }: Generation): 
 export interface History {
   /** Events of all generations of the Deployment, oldest first. */
   events: ServiceEvent[];
-  /** IDs of events whose items are malformed, so that their content is unknown. */
+  /** IDs of events whose items are malformed. The content of these events is unknown. */
   malformed: string[];
 }
 

@@ -23,7 +23,7 @@ interface Embedded {
   }[];
 }
 
-/** How long samples are kept, in milliseconds: as long as the longest range that an alarm can watch, and a day more. */
+/** How long samples are kept, in milliseconds: a day longer than the longest range that an alarm can watch. */
 const KEPT = 8 * 24 * 60 * 60_000;
 
 /**

@@ -104,7 +104,7 @@ describe('end-tokens revokes tokens in bulk', () => {
     ]);
   });
 
-  it('end-tokens covers all Deployments if no Deployment is given, even one that is missing from the directory', async () => {
+  it('without a Deployment, end-tokens covers all Deployments, including those missing from the directory', async () => {
     const ids = [await newDeployment(), await newDeployment()];
     const tokens: string[] = [];
     for (const id of ids) tokens.push(await app.swap(await app.makeKey(id)));

@@ -271,7 +271,7 @@ describeInBrowser('the table of API keys', (open) => {
     await expectCraft(page);
   });
 
-  it('the table searches the names, IDs and descriptions of keys', async () => {
+  it('the search above the key table covers names, IDs and descriptions of keys', async () => {
     const { page } = await open();
     await signIn(page, stack, 'member', '/console/deployments/large');
     await statusOf(page, '999 API keys').waitFor();

@@ -232,7 +232,7 @@ describe("The API behind the authorizer receives the caller's identity", () => {
   );
 
   it.each(['REST, REQUEST', 'HTTP, simple'] as const)(
-    'the example API requires a different scope on another route: %s',
+    'each route of the example API requires its own scope: %s',
     async (kind) => {
       const reply = await call(APIS[kind], 'GET', '/deployments/narrow/dags', { token: narrow.token });
       expect(reply.status).toBe(200);

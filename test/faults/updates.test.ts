@@ -132,8 +132,8 @@ function serialEnds(id: string, before: Fields | undefined, changes: Change[]): 
 }
 
 /**
- * Returns the Deployment's name and groups. They must agree in its item and in its entries in the directory and in
- * groups.
+ * Returns the Deployment's name and groups. Asserts that the Deployment's item, its entry in the directory and its
+ * entries in the group index have the same values.
  */
 async function stored(id: string): Promise<Fields | undefined> {
   const [item] = (await calm.partition(`DEPLOYMENT#${id}`)).filter(({ sk }) => sk === 'DEPLOYMENT');

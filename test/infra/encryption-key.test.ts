@@ -58,7 +58,7 @@ describe('The encryptionKey of a running stack can be changed', { timeout: 120_0
       const withoutSource = { ...EVERYTHING, deploymentsSource: undefined };
       const of = (encryptionKey?: string) =>
         templateOf({ ...withoutSource, encryptionKey }).toJSON().Resources;
-      // CloudFormation deletes resources that are no longer in the template only at the end of an update.
+      // When a resource is no longer in the template, CloudFormation deletes it at the end of the update.
       const previous = policiesOfKey(of(ARN.KEY), ARN.KEY);
       expect(previous.length).toBeGreaterThan(10);
       const left = previous.filter(([id]) => id in of(after));

@@ -128,7 +128,7 @@ describe('Reconciliation compares the rows of a followed table with the Deployme
     const lost = await platform.records();
     expect((await rows()).counts).toMatchObject({ registered: 1 });
     const generation = await generationOf('a');
-    // Stream records that arrive after the reconciliation change nothing, whether they are older or describe the
+    // A stream record that arrives after the reconciliation has no effect, whether the record is older or describes the
     // reconciled change.
     await sync([insert, removal, ...lost]);
     expect(await generationOf('a')).toBe(generation);

@@ -219,7 +219,7 @@ describe('Reconciliation does not purge items of current generations', () => {
     expect(await kindsOf('damaged')).toEqual(['DEPLOYMENT', 'KEY', 'TOKEN']);
   });
 
-  it('reconciliation does not purge items with an invalid Deployment ID, and reports them', async () => {
+  it('reconciliation reports items with an invalid Deployment ID instead of purging them', async () => {
     await put({ pk: 'DEPLOYMENT#no such id', sk: 'KEY#x', generation: newUlid(1) });
     await unmarked();
     expect(service.malformed).toEqual([{ pk: 'DEPLOYMENT#no such id', sk: 'KEY#x' }]);

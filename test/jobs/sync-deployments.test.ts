@@ -452,7 +452,9 @@ const damagesOf = (item: Record<string, unknown>) =>
     .flatMap((name) => DAMAGES.map((value) => ({ name, value })));
 const rewrite = (Item: object) => service.table.client.send(new PutCommand({ TableName: 'keys', Item }));
 
-describe('The stream of a followed table is applied even if items are damaged', { timeout: 300_000 }, () => {
+describe('Changes of a followed table take effect even if items of Deployments are damaged', {
+  timeout: 300_000,
+}, () => {
   it('edits and deletes a Deployment with its row, even if any attribute of its registration is malformed', async () => {
     await platform.put(rowOf(id));
     await follow();

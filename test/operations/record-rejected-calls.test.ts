@@ -130,7 +130,7 @@ describe('A job writes events about rejected calls', () => {
     ]);
   });
 
-  it('the job for rejected calls continues in its next run when a run ran out of time', async () => {
+  it('the job for rejected calls continues where the previous run ran out of time', async () => {
     await store.put(toDeployment(deployment()));
     for (let n = 0; n < 5; n++) await count('etl', `eve-${n}`);
     let left = 2;

@@ -83,11 +83,14 @@ describe('The service contacts a trusted issuer only at public addresses', () =>
     ['after a public address', ['1.2.3.4', '127.0.0.1']],
     ['before a public address', ['::1', '2d00::1']],
     ['among public addresses', ['1.2.3.4', '::ffff:127.0.0.1', '2d00::1']],
-  ])('does not contact a trusted issuer whose host name has a non-public address %s', async (_, list) => {
-    const { status, cause } = await ask([list]);
-    expect([status, cause]).toEqual([503, 'the issuer has an address that is not public']);
-    expect(reached).toBe(0);
-  });
+  ])(
+    'does not contact a trusted issuer whose host name resolves to the non-public address %s',
+    async (_, list) => {
+      const { status, cause } = await ask([list]);
+      expect([status, cause]).toEqual([503, 'the issuer has an address that is not public']);
+      expect(reached).toBe(0);
+    },
+  );
 
   it("rejects a token when the issuer's host name has no address", async () => {
     expect(await ask([[]])).toMatchObject({ status: 503, cause: 'no address' });

@@ -74,7 +74,7 @@ describe('A person can create a temporary token for a Deployment', () => {
     expect(JSON.stringify(await partition(stack, `DEPLOYMENT#${id}`))).not.toContain(reply.json.access_token);
   });
 
-  it('the API behind the authorizer gets the person who holds a temporary token in the context', async () => {
+  it('the authorizer passes the holder of a temporary token to the API in the context', async () => {
     const id = await newDeployment();
     const { access_token } = await issue(id);
     expect((await whoami(access_token)).json).toStrictEqual({

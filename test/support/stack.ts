@@ -10,7 +10,7 @@ import { assemblyOf } from './assembly.ts';
  */
 export async function runStack(options: LocalStackOptions = {}): Promise<LocalStack> {
   const stack = await startLocalStack({ synthesise: assemblyOf, ...options });
-  // Inside a test, Vitest would not call afterAll.
+  // Vitest would ignore a hook that a running test registers with afterAll.
   const atEnd = TestRunner.getCurrentTest() ? onTestFinished : afterAll;
   atEnd(() => stack.stop());
   return stack;

@@ -94,7 +94,7 @@ export async function startStore() {
     } while (start);
     return items;
   };
-  /** Writes puts and deletes in batches of 25. A batch must not contain an item twice. */
+  /** Sends puts and deletes in batches of 25. A batch must not contain the same item twice. */
   const write = async (requests: object[]) => {
     for (let at = 0; at < requests.length; at += 25) {
       const RequestItems = { [NAME]: requests.slice(at, at + 25) };
