@@ -18,9 +18,9 @@ export async function openConnection({ port, tableName }: Table): Promise<void> 
 }
 
 /**
- * Checks a token that does not exist, twice, and keeps only the connection to the table. The first call then runs almost
- * no code for the first time. The second check is for the code that reuses a connection. Together, they reduce the CPU
- * time of the first call by a third.
+ * Makes two checks of a token that does not exist, and keeps only the connection to the table. The first call then runs
+ * almost no code for the first time. The second check is for the code that reuses a connection. Together, they reduce the
+ * CPU time of the first call by a third.
  * @param issuer the issuer that signs people in
  * @returns a promise that resolves after at most 500 ms
  * @throws ServiceError 503 if the table did not respond

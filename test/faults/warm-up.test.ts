@@ -107,7 +107,7 @@ describe('#64: Functions that callers wait for open their connection during init
   );
 
   it.each(CHECKS)(
-    '#64: init checks a token that does not exist twice on one connection, and writes nothing: %s',
+    '#64: init makes two checks of a token that does not exist, on one connection, and writes nothing: %s',
     async (name) => {
       await init(name);
       const ulid = '0'.repeat(26);
