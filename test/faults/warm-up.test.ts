@@ -132,7 +132,7 @@ describe('#64: Functions that callers wait for open their connection during init
 
   it('#64: a check during init waits at most 250 ms for each of its two reads', async () => {
     vi.spyOn(performance, 'now').mockReturnValue(0);
-    onTestFinished(() => vi.restoreAllMocks());
+    onTestFinished(() => void vi.restoreAllMocks());
     const port = vi.fn(async () => ({ kind: 'unknown' as const, error: new Error('timeout') }));
     const table = {
       port: port as never,
