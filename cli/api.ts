@@ -51,7 +51,7 @@ function tokenSource(url: string, signIn: SignIn | undefined): () => Promise<str
   return () => freshToken(url, found);
 }
 
-/** Returns the sign-in. @throws Failure that explains how to sign in if the sign-in is undefined */
+/** Returns the sign-in. @throws Failure if the sign-in is undefined; the message explains how to sign in */
 export function signedIn(url: string, signIn: SignIn | undefined): SignIn {
   if (signIn) return signIn;
   throw new Failure(`You are not signed in to ${url}. Run: ${NAME} login --url ${url}`, EXIT.rejected);

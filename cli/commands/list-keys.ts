@@ -33,7 +33,7 @@ export function addListKeys(keys: Command): void {
   const command = addCommand(keys, 'list', {
     summary: 'List the keys of a Deployment, or of all Deployments',
     description:
-      'Lists the keys of a Deployment, or of all Deployments that you can access: administrators and --sigv4 can access all. The ' +
+      'Lists the keys of a Deployment, or of all Deployments that you can access. Administrators and calls with --sigv4 can access all of them. The ' +
       'list contains the keys that match every filter. A listing of all Deployments can take a long time: with --progress-file, ' +
       'you can continue a run that was interrupted or reached --max-deployments by running the same command again. The file ' +
       'contains no secrets.',

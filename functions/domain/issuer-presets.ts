@@ -3,7 +3,7 @@ export interface Preset {
   /** Display name of the kind of CI. */
   name: string;
   /**
-   * Claims, at least one of which a rule must bind to exact text. Each contains an identifier that no one else can
+   * A rule must bind at least one of these claims to exact text. Each claim contains an identifier that no one else can
    * register later.
    */
   claims: readonly string[];

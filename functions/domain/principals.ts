@@ -4,7 +4,10 @@ import { isSub } from './people.ts';
  * Captures the partition, account, kind and name in the ARN of a role or user. The path before the name can be empty.
  */
 const PRINCIPAL = /^arn:(aws[a-z-]*):iam::(\d{12}):(role|user)\/(?:[\w+=,.@-]+\/)*([\w+=,.@-]{1,64})$/;
-/** Captures the partition, account and role name in the ARN of an assumed role, which has no path. */
+/**
+ * Captures the partition, the account and the role's name in the ARN of an assumed role. Such an ARN omits the role's
+ * path.
+ */
 const SESSION = /^arn:(aws[a-z-]*):sts::(\d{12}):assumed-role\/([\w+=,.@-]+)\/[\w+=,.@-]+$/;
 
 /**

@@ -193,9 +193,9 @@ function keptForCertain(key: ApiKey, at: EpochMillis): SecretHash[] {
 }
 
 /**
- * Returns the key after a rotation whose new secret only its holder knows. The kept secrets retire at the time that the
- * rotation set. If they retire at the first use of the new secret, they are treated as already retired, because that
- * use might have followed immediately.
+ * Returns the key after a rotation whose new secret is not in the backup. The old secrets retire at the time that the
+ * rotation set. Old secrets that were to retire at the first use of the new secret count as retired, because that use
+ * might have followed immediately.
  */
 function rotatedSince(
   key: ApiKey,

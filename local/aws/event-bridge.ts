@@ -18,7 +18,7 @@ export class Bus {
   readonly name: string;
   readonly arn: string;
   readonly entries: PutEntry[] = [];
-  /** The number of entries that the bus will reject from now on. */
+  /** How many of the next entries the bus rejects. */
   failures = 0;
 
   constructor(name: string, arn: string) {

@@ -102,7 +102,7 @@ describe("erase-person removes a person's data from the table", () => {
       'records of ended access': 2,
       restores: 1,
     });
-    // The name of a job can equal the `sub` of a person, and jobs are not erased.
+    // A job can have the same name as a person's `sub`, but jobs are never erased.
     expect(naming(await itemsOf(), GRACE).map(({ sk }) => sk)).toEqual(['job']);
     const Key = { pk: 'EVENTS#etl', sk: 'job' };
     await app.table.client.send(new DeleteCommand({ TableName: 'keys', Key }));

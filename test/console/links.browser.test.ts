@@ -31,7 +31,7 @@ const HOSTILE = [
 ];
 
 describeInBrowser('a link to the console', (open) => {
-  it("#62: a link with any text opens its Deployment's page or shows an error, and causes no other calls", async () => {
+  it('#62: any link to the console only opens the page of its Deployment or shows an error', async () => {
     const { page } = await open();
     await signIn(page, stack, 'member', '/token');
     const calls: string[] = [];

@@ -138,7 +138,7 @@ describe('rotated', () => {
     }
   });
 
-  it('an immediate rotation clears a leak, and enables a key that was enabled before the leak', () => {
+  it('an immediate rotation clears the mark of a leak, and re-enables a key that was enabled before the leak', () => {
     for (const wasEnabled of [true, false]) {
       const key = apiKey({ enabled: false, leak: { reportedAt: NOW - 1, wasEnabled } });
       expect(rotated(key, 'new', 'now', NOW)).toMatchObject({ enabled: wasEnabled, leak: undefined });

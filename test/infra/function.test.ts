@@ -52,7 +52,7 @@ const at = (file: string): Json => resourceAt(template, `${pascal(file)}/Functio
 const tableName = { Ref: idAt(template, 'Table/Default') };
 
 describe('All Lambda functions have the same basic configuration', () => {
-  it("every file directly in functions/ is a Lambda function with the file's name in the template", () => {
+  it('every file directly in functions/ becomes a Lambda function that the template names after the file', () => {
     expect(functionNames()).toStrictEqual([...FILES, ...FOR_OTHERS].sort());
     template.resourceCountIs('AWS::Lambda::Function', FILES.length);
     expect(FILES.map((file) => at(file).Type)).toStrictEqual(FILES.map(() => 'AWS::Lambda::Function'));
@@ -209,7 +209,7 @@ describe('All Lambda functions have the same basic configuration', () => {
     expect(at('reference').Properties.Environment).toBeUndefined();
   });
 
-  it('the metadata function gets the names of the scopes and the trusted issuers, but not of the table', () => {
+  it('the metadata function gets the names of the scopes and the trusted issuers, but not the name of the table', () => {
     expect(at('metadata').Properties.Environment.Variables).toStrictEqual({ ...scopes, ...trust });
   });
 

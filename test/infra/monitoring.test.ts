@@ -152,7 +152,7 @@ describe("The stack's alarms cover every function, queue and schedule", () => {
     expect(new Set([...heartbeats, ...own])).toStrictEqual(new Set(scheduled));
   });
 
-  it('each alarm watches at most ten metrics and has one result', () => {
+  it('each alarm watches at most ten metrics, and its expression returns a single result', () => {
     for (const alarm of alarms) {
       const metrics: Json[] = alarm.Metrics ?? [];
       expect(metrics.filter(({ MetricStat }) => MetricStat).length, nameOf(alarm)).toBeLessThanOrEqual(10);

@@ -707,7 +707,7 @@ describe('#66: A limit protects against a followed table that loses its rows', {
     ]);
   });
 
-  it('#66: the share of Deployments that may be deleted includes those registered on the same day', async () => {
+  it('#66: the limit on the share of deleted Deployments also counts Deployments that were registered on the same day', async () => {
     const [one = ''] = await several(4);
     await limited(await lose([one]));
     const more = Array.from({ length: 17 }, (_, n) => `${id}-more-${n}`);

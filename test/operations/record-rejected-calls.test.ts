@@ -77,7 +77,7 @@ describe('A job writes events about rejected calls', () => {
     expect(await store.partition('REJECTED_CALLS')).toEqual([]);
   });
 
-  it("writes events about rejected calls to a deleted Deployment until the Deployment's last event expires", async () => {
+  it("records rejected calls to a deleted Deployment until the Deployment's last event expires", async () => {
     const deleted = event({ type: 'deployment.deleted', id: newUlid(MADE_AT) });
     await store.put(toEvent(deleted));
     await count('etl');

@@ -232,7 +232,7 @@ describe('The service accepts no token of another tenant', () => {
     ['an exp in text', () => token({ exp: String(NOW + 300) })],
     ['an nbf in the future', () => token({ nbf: NOW + 60 })],
     ['an iat after the exp', () => token({ iat: NOW + 301 })],
-    // Tokens that are malformed.
+    // Malformed tokens.
     ['five parts, as an encrypted token has', () => `${header}.${payload}.${signature}.AAAA.AAAA`],
     ['a token in a token', () => token({}, { cty: 'JWT' }, rs256, token())],
     [

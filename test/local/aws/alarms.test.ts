@@ -62,7 +62,7 @@ describe('an emulated alarm', () => {
     },
   );
 
-  it('an alarm evaluates a window that moves with each minute and ends with the current one', () => {
+  it('an alarm evaluates a sliding window that ends with the current minute', () => {
     const { clock, cloudWatch } = newCloudWatch();
     const alarm = new Alarm({ ...BASE, EvaluationPeriods: 1, Threshold: 2 }, cloudWatch);
     cloudWatch.put(METRIC, 1);

@@ -22,7 +22,9 @@ const HELP = `Usage: npm run mutation -- [options]
 Takes about an hour and a half on one busy core, or a few minutes if little has changed. Exits with 1 if a part scores 90 % or
 less, if a mutant survives that is not listed in test/verify/mutation/equivalent.ts, or if a listed mutant does not survive.`;
 
-/** Mutation score in per cent that each part must exceed. Equivalent mutants count as survived. */
+/**
+ * The mutation score of each part must be higher than this value, in per cent. Equivalent mutants count as survived.
+ */
 const LEAST = 90;
 const root = fileURLToPath(new URL('../../..', import.meta.url));
 
