@@ -1,4 +1,4 @@
-import { redacting } from './redact.ts';
+import { redacting } from './log-line.ts';
 
 const ATTEMPTS = 3;
 

@@ -1,7 +1,14 @@
+import * as METRIC from './metric-names.ts';
 import type { Port } from '../table/port.ts';
 import type { RetryPolicy, Table } from '../table/table.ts';
 import type { TableConfig } from './config.ts';
-import { type ErrorLog, logMalformed } from './malformed.ts';
+import type { OnMalformed } from '../table/schema.ts';
+import { counted, ofStack } from './log-line.ts';
+
+/** The log to which a function writes errors that an operator must see. */
+export interface ErrorLog {
+  error: (message: string, fields: Record<string, unknown>) => void;
+}
 
 /** Opens the function's table. The function creates the connection once and reuses it across invocations. */
 export function openTable(
@@ -11,4 +18,21 @@ export function openTable(
   log: ErrorLog,
 ): Table {
   return { port, tableName, retryPolicy, onMalformed: logMalformed(log) };
+}
+
+/**
+ * Returns a function that logs a malformed item and counts it for the alarm. The log line contains the item's primary
+ * key without the hash of a token, and never contains the item's content.
+ */
+export function logMalformed(
+  log: ErrorLog,
+  env: Record<string, string | undefined> = process.env,
+): OnMalformed {
+  const dimension = ofStack(env);
+  return ({ pk, sk }) =>
+    log.error('malformed item', {
+      pk,
+      sk: sk.replace(/#[\w-]{43}$/, '#…'),
+      ...counted(METRIC.malformedItems, dimension),
+    });
 }

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { unavailable } from '../../functions/domain/errors.ts';
 import type { PurgeOutcome } from '../../functions/domain/purge-outcome.ts';
-import { logMalformed } from '../../functions/runtime/malformed.ts';
+import { logMalformed } from '../../functions/runtime/table.ts';
 import {
   changeReport,
   checkReport,

@@ -1,8 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { formatCredential } from '../../functions/domain/identifiers.ts';
-import { writeLine } from '../../functions/runtime/log-line.ts';
+import { writeLine, redact } from '../../functions/runtime/log-line.ts';
 import { newLogger } from '../../functions/runtime/logger.ts';
-import { redact } from '../../functions/runtime/redact.ts';
 import { CONTEXTS } from '../support/contexts.ts';
 
 const ULID = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
