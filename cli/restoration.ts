@@ -1,13 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
-
-import { OF_PEOPLE } from '../functions/domain/access.ts';
-
 import { systemActor } from '../functions/domain/actors.ts';
 import { ERASED, erasedIn } from '../functions/domain/erasure.ts';
 import { newEvent, type ServiceEvent } from '../functions/domain/events.ts';
 import type { Clock, EpochMillis } from '../functions/domain/expiry.ts';
 import { formatKeyId, isUlid } from '../functions/domain/identifiers.ts';
 import { timeOfUlid } from '../functions/domain/mint.ts';
+import { OF_PEOPLE } from '../functions/domain/people.ts';
 import type { ApiKey, Deployment, PersonId } from '../functions/domain/records.ts';
 import {
   type Doubt,

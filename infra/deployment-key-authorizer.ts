@@ -3,8 +3,7 @@ import * as rest from 'aws-cdk-lib/aws-apigateway';
 import * as http from 'aws-cdk-lib/aws-apigatewayv2';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import { Construct, type IConstruct } from 'constructs';
-import { DEPLOYMENT_PARAMETER, isParameterName, writtenRoute } from '../functions/domain/required-scopes.ts';
-import { isScope } from '../functions/domain/scopes.ts';
+import { DEPLOYMENT_PARAMETER, isParameterName, isScope, writtenRoute } from '../functions/domain/scopes.ts';
 import { setStageVariables, stageVariablesOf } from './stage-variables.ts';
 
 /** A route, such as `GET /path/{parameter}`, or an HTTP API's `$default` route. */

@@ -6,7 +6,7 @@ import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { closestMatch } from 'leven';
 import { z } from 'zod';
 import type { DeploymentsSource } from '../functions/domain/deployments-source.ts';
-import { isPrincipalArn } from '../functions/domain/principals.ts';
+import { isPrincipalArn } from '../functions/domain/people.ts';
 import { isScope, MAX_SCOPES } from '../functions/domain/scopes.ts';
 import { trustedIssuers } from './trusted-issuers.ts';
 

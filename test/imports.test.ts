@@ -1,3 +1,4 @@
+import { build } from 'esbuild';
 import { describe, expect, it } from 'vitest';
 import { circles, filesBelow, type Import, importsOf, importsOfFiles } from './support/imports.ts';
 
@@ -206,6 +207,24 @@ describe('The import check finds every kind of import', () => {
     ['infra/stack.ts', '../test/support/template.ts'],
   ])('the import check does not let %s import %s', async (from, to) => {
     expect(await found(from, `import '${to}';`)).toHaveLength(1);
+  });
+});
+
+/** The maximum number of the project's files that each of these functions loads. Do not raise a number without need. */
+const MOST_FILES = { authorize: 30, 'manage-keys': 63, 'sync-deployments': 35, purge: 30 };
+
+describe('The files of a function stay few', () => {
+  it.each(Object.entries(MOST_FILES))('%s loads at most %i files of the project', async (name, most) => {
+    const { metafile } = await build({
+      entryPoints: [`functions/${name}.ts`],
+      bundle: true,
+      packages: 'external',
+      platform: 'node',
+      format: 'esm',
+      write: false,
+      metafile: true,
+    });
+    expect(Object.keys(metafile.inputs).length).toBeLessThanOrEqual(most);
   });
 });
 

@@ -1,4 +1,4 @@
-import { isPrincipalArn } from './principals.ts';
+import { isPrincipalArn } from './people.ts';
 import type { Actor } from './records.ts';
 
 /** Parts of the service that act without a caller: the jobs, the operator's commands, and an exchange that retires an old secret. */

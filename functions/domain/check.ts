@@ -1,4 +1,3 @@
-import { precedesEnd } from './access.ts';
 import {
   type Clock,
   capped,
@@ -18,6 +17,7 @@ import {
   recordedBefore,
   type UseOrigin,
 } from './last-use.ts';
+import { precedesEnd } from './people.ts';
 import type { CheckedKey, Deployment, TemporaryToken, Token } from './records.ts';
 import { deploymentScope, effectiveScopes } from './scopes.ts';
 import { hashOf } from './secrets.ts';

@@ -1,4 +1,5 @@
 import { notFound, ServiceError } from './errors.ts';
+import type { EpochMillis, EpochSeconds } from './expiry.ts';
 import type { Deployment, SignIn } from './records.ts';
 
 /** Settings that say how to recognise administrators, and which claim holds a person's groups. */
@@ -66,4 +67,62 @@ export function requireAdministratorOf(person: Person, deployment: Deployment | 
 export function requireAdministrator({ isAdministrator }: Person): void {
   if (isAdministrator) return;
   throw new ServiceError(403, 'forbidden', 'Only an administrator may do this.');
+}
+
+/** Tolerated difference between the clocks of the issuer and the service, in milliseconds. */
+const TOLERANCE = 5000;
+
+/**
+ * Reports whether a sign-in precedes the end of the person's access. For a temporary token, pass the sign-in that
+ * created it.
+ * @param endedAt undefined if the person's access was never ended
+ * @param signedInAt 0 if the time is not known
+ */
+export function precedesEnd(endedAt: EpochMillis | undefined, signedInAt = 0 as EpochSeconds): boolean {
+  return endedAt !== undefined && signedInAt * 1000 <= endedAt + TOLERANCE;
+}
+
+/**
+ * Returns the cutoff of a sign-in: the service rejects the sign-in if the person's access was ended at this time or later.
+ */
+export function latestEnd({ at }: SignIn): EpochMillis {
+  return at * 1000 - TOLERANCE;
+}
+
+/**
+ * Placeholder for the Deployment in events about people, which do not belong to any Deployment. A real Deployment ID is
+ * never empty.
+ */
+export const OF_PEOPLE = { id: '', generation: '' };
+
+/**
+ * Captures the partition, account, kind and name in the ARN of a role or user. The path before the name can be empty.
+ */
+const PRINCIPAL = /^arn:(aws[a-z-]*):iam::(\d{12}):(role|user)\/(?:[\w+=,.@-]+\/)*([\w+=,.@-]{1,64})$/;
+/**
+ * Captures the partition, the account and the role's name in the ARN of an assumed role. Such an ARN omits the role's
+ * path.
+ */
+const SESSION = /^arn:(aws[a-z-]*):sts::(\d{12}):assumed-role\/([\w+=,.@-]+)\/[\w+=,.@-]+$/;
+
+/**
+ * Reports whether text is the ARN of a single IAM role or user, without wildcards, and can therefore take the place of
+ * a `sub`.
+ */
+export const isPrincipalArn = (text: string): boolean => PRINCIPAL.test(text) && isSub(text);
+
+/**
+ * Finds the caller's role or user in the list. A user's ARN must match exactly. A session belongs to the role with the
+ * same partition, account and name, because an account cannot have two roles with the same name, even under different
+ * paths.
+ * @param caller ARN as API Gateway reports it: the ARN of a user, or `arn:aws:sts::…:assumed-role/name/session`
+ * @returns the listed ARN; undefined for any other caller, such as the root user or a federated user
+ */
+export function listedPrincipal(caller: string, listed: readonly string[]): string | undefined {
+  const [, ...session] = SESSION.exec(caller) ?? [];
+  return listed.find((arn) => {
+    const [, partition, account, kind, name] = PRINCIPAL.exec(arn) ?? [];
+    if (kind === 'user') return arn === caller;
+    return kind === 'role' && [partition, account, name].every((part, at) => part === session[at]);
+  });
 }

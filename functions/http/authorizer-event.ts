@@ -5,12 +5,7 @@ import type {
 } from 'aws-lambda';
 import type { CallRequirements } from '../domain/check.ts';
 import type { CallSource } from '../domain/last-use.ts';
-import {
-  DEPLOYMENT_PARAMETER,
-  isParameterName,
-  parseRequiredScopes,
-  scopesFor,
-} from '../domain/required-scopes.ts';
+import { DEPLOYMENT_PARAMETER, isParameterName, parseRequiredScopes, scopesFor } from '../domain/scopes.ts';
 
 /** The types of API Gateway authorizer events that the service supports. */
 export type AuthorizerEvent =

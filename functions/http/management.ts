@@ -12,8 +12,7 @@ import { hashOf } from '../domain/secrets.ts';
 import { type Answer, answers, asProblem, invocation } from './answer.ts';
 import { jsonBody } from './body.ts';
 import { issuerOf } from './issuer.ts';
-import { personOf } from './person.ts';
-import { isPlatformRoute, PLATFORM, principalOf } from './principal.ts';
+import { isPlatformRoute, PLATFORM, personOf, principalOf } from './person.ts';
 import { requireKnownParameters } from './query.ts';
 
 type ManagementEvent = APIGatewayProxyEventV2WithJWTAuthorizer | APIGatewayProxyEventV2WithIAMAuthorizer;

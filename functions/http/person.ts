@@ -1,8 +1,12 @@
-import type { APIGatewayProxyEventV2WithJWTAuthorizer } from 'aws-lambda';
-import { notSignedIn } from '../domain/errors.ts';
+import type {
+  APIGatewayProxyEventV2WithIAMAuthorizer,
+  APIGatewayProxyEventV2WithJWTAuthorizer,
+} from 'aws-lambda';
+import { notSignedIn, ServiceError } from '../domain/errors.ts';
 import type { EpochSeconds } from '../domain/expiry.ts';
 import {
   isSub,
+  listedPrincipal,
   MAX_PERSON_NAME_LENGTH,
   MAX_SUB_LENGTH,
   type PeopleConfig,
@@ -106,4 +110,35 @@ function nameOf(claim: unknown): string | undefined {
 
 function textsOf(claim: unknown): string[] {
   return Array.isArray(claim) ? claim.filter((one) => typeof one === 'string') : [];
+}
+
+/** Prefix of the paths for which API Gateway authorizes callers with IAM. */
+export const PLATFORM = '/platform';
+
+/**
+ * Reports whether API Gateway authorizes a route with IAM.
+ * @param routeKey `METHOD /path/{parameter}`
+ */
+export const isPlatformRoute = (routeKey: string): boolean => routeKey.includes(` ${PLATFORM}/`);
+
+/**
+ * Returns the IAM role or user behind a call under /platform, as an administrator.
+ *
+ * API Gateway has verified the signature, and has checked that the caller's own policies allow the call. But an HTTP
+ * API has no resource policy, so any administrator of the AWS account could give access to anyone. For this reason, the
+ * stack's list decides.
+ * @param listed ARNs of roles and users
+ * @throws ServiceError 403 if the principal is not listed
+ */
+export function principalOf(
+  { requestContext: { authorizer } }: Pick<APIGatewayProxyEventV2WithIAMAuthorizer, 'requestContext'>,
+  listed: readonly string[],
+): Person {
+  // If this field is missing, API Gateway has not verified the caller.
+  const caller: unknown = authorizer?.iam?.userArn;
+  const arn = typeof caller === 'string' ? listedPrincipal(caller, listed) : undefined;
+  if (arn === undefined) {
+    throw new ServiceError(403, 'forbidden', 'This IAM principal is not one of the platformPrincipals.');
+  }
+  return { sub: arn, groups: [], isAdministrator: true, signIn: undefined };
 }

@@ -1,9 +1,9 @@
-import { outdatedDays } from '../domain/active-days.ts';
 import { systemActor } from '../domain/actors.ts';
 import { type EventType, newEvent, type ServiceEvent } from '../domain/events.ts';
 import type { Clock, EpochMillis } from '../domain/expiry.ts';
 import { formatKeyId } from '../domain/identifiers.ts';
 import { noticeOf } from '../domain/key-status.ts';
+import { outdatedDays } from '../domain/last-use.ts';
 import type { ApiKey } from '../domain/records.ts';
 import { type TrustedIssuer, unboundRules } from '../domain/trust.ts';
 import { allDeployments, type ListedDeployment } from '../table/deployments.ts';

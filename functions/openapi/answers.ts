@@ -1,7 +1,7 @@
 import * as z from 'zod';
-import { SHOWN_DAYS } from '../domain/active-days.ts';
 import { EVENT_SOURCE } from '../domain/cloud-event.ts';
 import { DEPLOYMENT_ID, formatCredential, formatKeyId, ULID } from '../domain/identifiers.ts';
+import { SHOWN_DAYS } from '../domain/last-use.ts';
 import { MAX_NETWORKS } from '../domain/networks.ts';
 import { MAX_SCOPE_LENGTH, MAX_SCOPES, SCOPE } from '../domain/scopes.ts';
 import { TOKEN_ID } from '../domain/secrets.ts';

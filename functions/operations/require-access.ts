@@ -1,5 +1,5 @@
-import { precedesEnd } from '../domain/access.ts';
 import { accessEnded } from '../domain/errors.ts';
+import { precedesEnd } from '../domain/people.ts';
 import type { SignIn } from '../domain/records.ts';
 import { readAccessRecord } from '../table/people.ts';
 import type { Table } from '../table/table.ts';

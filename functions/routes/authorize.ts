@@ -8,8 +8,7 @@ import {
   parseAuthorizerEvent,
   requirementsOf,
 } from '../http/authorizer-event.ts';
-import { bearerToken } from '../http/bearer.ts';
-import { type AuthorizerContext, contextOf } from '../http/context.ts';
+import { type AuthorizerContext, bearerToken, contextOf } from '../http/bearer.ts';
 
 export type AuthorizerResult =
   | APIGatewaySimpleAuthorizerWithContextResult<Partial<AuthorizerContext>>

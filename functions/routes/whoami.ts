@@ -10,8 +10,7 @@ import {
 } from '../domain/check.ts';
 import { ServiceError } from '../domain/errors.ts';
 import type { Clock } from '../domain/expiry.ts';
-import { bearerToken } from '../http/bearer.ts';
-import { type AuthorizerContext, contextOf } from '../http/context.ts';
+import { type AuthorizerContext, bearerToken, contextOf } from '../http/bearer.ts';
 import { parseRequirement, type Requirement } from '../http/requirement.ts';
 import type { CheckReport } from './authorize.ts';
 

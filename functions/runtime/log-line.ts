@@ -1,6 +1,6 @@
+import { redactCredentials } from '../domain/secrets.ts';
 import * as ENV from './env.ts';
 import * as METRIC from './metric-names.ts';
-import { redactCredentials } from '../domain/credentials-in-text.ts';
 
 /**
  * Writes one log line in the logger's format without loading the logger. Use it in functions that run on every call.

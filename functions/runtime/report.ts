@@ -1,6 +1,6 @@
 import type { Issue } from '../domain/last-use.ts';
 import type { PurgeOutcome } from '../domain/purge-outcome.ts';
-import { writeLine, counted, type Measure, measured, ofStack } from './log-line.ts';
+import { counted, type Measure, measured, ofStack, writeLine } from './log-line.ts';
 import * as METRIC from './metric-names.ts';
 
 interface CallIdentifiers {

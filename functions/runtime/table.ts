@@ -1,9 +1,9 @@
-import * as METRIC from './metric-names.ts';
 import type { Port } from '../table/port.ts';
+import type { OnMalformed } from '../table/schema.ts';
 import type { RetryPolicy, Table } from '../table/table.ts';
 import type { TableConfig } from './config.ts';
-import type { OnMalformed } from '../table/schema.ts';
 import { counted, ofStack } from './log-line.ts';
+import * as METRIC from './metric-names.ts';
 
 /** The log to which a function writes errors that an operator must see. */
 export interface ErrorLog {

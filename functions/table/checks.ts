@@ -1,7 +1,6 @@
-import { dayOf } from '../domain/active-days.ts';
 import type { CheckStore } from '../domain/check.ts';
 import { type EpochMillis, type EpochSeconds, isUnexpired } from '../domain/expiry.ts';
-import type { UseOrigin } from '../domain/last-use.ts';
+import { dayOf, type UseOrigin } from '../domain/last-use.ts';
 import type { ApiKey, PersonId } from '../domain/records.ts';
 import {
   ADD_DAY,

@@ -1,7 +1,7 @@
-import { latestEnd } from '../domain/access.ts';
 import { ERASED } from '../domain/erasure.ts';
 import type { ServiceEvent } from '../domain/events.ts';
 import type { EpochMillis } from '../domain/expiry.ts';
+import { latestEnd } from '../domain/people.ts';
 import type { AccessJob, AccessRecord, HeldKey, PersonId, SignIn } from '../domain/records.ts';
 import * as PARTITION from './partition-keys.ts';
 import {

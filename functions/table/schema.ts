@@ -4,7 +4,6 @@
  * as absent, so that it gives no one access.
  */
 
-import { OF_PEOPLE } from '../domain/access.ts';
 import { typedActor } from '../domain/actors.ts';
 import type { CheckedTemporaryToken, TokenRecords } from '../domain/check.ts';
 import type { Deletions } from '../domain/deletion-limit.ts';
@@ -12,6 +11,7 @@ import type { ServiceEvent } from '../domain/events.ts';
 import type { EpochMillis, EpochSeconds } from '../domain/expiry.ts';
 import { type Credential, isDeploymentId, isUlid } from '../domain/identifiers.ts';
 import type { LastUse, UseOrigin } from '../domain/last-use.ts';
+import { OF_PEOPLE } from '../domain/people.ts';
 import type {
   AccessJob,
   AccessRecord,

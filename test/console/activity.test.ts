@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { activityWords, STRIP_DAYS, stripDates } from '../../functions/console/activity.ts';
-import { activeDates, dayOf, SHOWN_DAYS } from '../../functions/domain/active-days.ts';
+import { activeDates, dayOf, SHOWN_DAYS } from '../../functions/domain/last-use.ts';
 
 const NOW = Date.parse('2030-03-31T23:59:59.999Z');
 

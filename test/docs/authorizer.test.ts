@@ -8,7 +8,7 @@ import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { parse, type ScalarTag } from 'yaml';
-import { parseRequiredScopes } from '../../functions/domain/required-scopes.ts';
+import { parseRequiredScopes } from '../../functions/domain/scopes.ts';
 import type { CallDenialReason } from '../../functions/routes/authorize.ts';
 import { kept } from '../support/assembly.ts';
 import { snippet, snippetsOf } from '../support/snippets.ts';

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { activeDates, dayOf, outdatedDays } from '../../functions/domain/active-days.ts';
+import { activeDates, dayOf, outdatedDays } from '../../functions/domain/last-use.ts';
 
 const at = (time: string) => Date.parse(time);
 const day = (date: string) => dayOf(at(`${date}T12:00:00Z`));

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { findCredentials, redactCredentials } from '../../functions/domain/credentials-in-text.ts';
 import { formatCredential, parseCredential } from '../../functions/domain/identifiers.ts';
+import { findCredentials, redactCredentials } from '../../functions/domain/secrets.ts';
 import { CONTEXTS } from '../support/contexts.ts';
 import { sample } from '../support/generated.ts';
 import { mistyped } from '../support/mistyped.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isPrincipalArn, listedPrincipal } from '../../functions/domain/principals.ts';
+import { isPrincipalArn, listedPrincipal } from '../../functions/domain/people.ts';
 
 const ROLE = 'arn:aws:iam::123456789012:role/ci';
 const DEEP = 'arn:aws-cn:iam::123456789012:role/teams/data/ci';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isParameterName, parseRequiredScopes, scopesFor } from '../../functions/domain/required-scopes.ts';
+import { isParameterName, parseRequiredScopes, scopesFor } from '../../functions/domain/scopes.ts';
 
 const parsed = (text: string) => {
   const required = parseRequiredScopes(text);

@@ -1,6 +1,5 @@
 import { expect, it } from 'vitest';
-import { bearerToken } from '../../functions/http/bearer.ts';
-import { contextOf } from '../../functions/http/context.ts';
+import { bearerToken, contextOf } from '../../functions/http/bearer.ts';
 import { seconds } from '../support/records.ts';
 
 it.each([

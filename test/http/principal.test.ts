@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isPlatformRoute, PLATFORM, principalOf } from '../../functions/http/principal.ts';
+import { isPlatformRoute, PLATFORM, principalOf } from '../../functions/http/person.ts';
 
 const USER = 'arn:aws:iam::123456789012:user/ada';
 const behind = (authorizer: unknown, listed = [USER]) =>

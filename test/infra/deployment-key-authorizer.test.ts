@@ -5,7 +5,7 @@ import { HttpApi, HttpMethod, HttpRoute, HttpRouteKey, HttpStage } from 'aws-cdk
 import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations';
 import { Code, Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
 import { describe, expect, it } from 'vitest';
-import { parseRequiredScopes } from '../../functions/domain/required-scopes.ts';
+import { parseRequiredScopes } from '../../functions/domain/scopes.ts';
 import {
   DeploymentKeyAuthorizer,
   type DeploymentKeyAuthorizerProps,

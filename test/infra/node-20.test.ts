@@ -24,8 +24,6 @@ it('the constructs load only those files from functions/ that run on every relea
     'functions/domain/errors.ts',
     'functions/domain/issuer-presets.ts',
     'functions/domain/people.ts',
-    'functions/domain/principals.ts',
-    'functions/domain/required-scopes.ts',
     'functions/domain/scopes.ts',
     'functions/domain/trust.ts',
     'functions/runtime/env.ts',

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { formatCredential } from '../../functions/domain/identifiers.ts';
-import { writeLine, redact } from '../../functions/runtime/log-line.ts';
+import { redact, writeLine } from '../../functions/runtime/log-line.ts';
 import { newLogger } from '../../functions/runtime/logger.ts';
 import { CONTEXTS } from '../support/contexts.ts';
 

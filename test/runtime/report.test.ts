@@ -1,7 +1,6 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { unavailable } from '../../functions/domain/errors.ts';
 import type { PurgeOutcome } from '../../functions/domain/purge-outcome.ts';
-import { logMalformed } from '../../functions/runtime/table.ts';
 import {
   changeReport,
   checkReport,
@@ -9,6 +8,7 @@ import {
   issueReport,
   purgeReport,
 } from '../../functions/runtime/report.ts';
+import { logMalformed } from '../../functions/runtime/table.ts';
 
 const NOW = new Date('2027-01-15T08:00:00Z');
 const lines: string[] = [];
