@@ -52,7 +52,7 @@ export class Api {
     this.#session = session;
   }
 
-  /** @param prefix prefix that the IDs must have */
+  /** Lists Deployments. @param prefix prefix that the IDs must have */
   deployments = (cursor?: string, prefix?: string) =>
     this.#call<Page<Deployment>>('GET', ['deployments'], { query: { prefix, cursor } });
 
@@ -111,7 +111,10 @@ export class Api {
       body: { subject_token: token },
     });
 
-  /** @param keyId limits the result to events about this key; undefined means all events of the Deployment */
+  /**
+   * Lists the events of a Deployment.
+   * @param keyId limits the result to events about this key; undefined means all events of the Deployment
+   */
   events = (deploymentId: string, cursor?: string, keyId?: string) =>
     this.#call<Page<ServiceEvent>>('GET', ['deployments', deploymentId, 'events'], {
       query: { keyId, cursor },
@@ -134,7 +137,10 @@ export class Api {
 
   peopleEvents = (cursor?: string) => this.#get<Page<ServiceEvent>>(['people', 'events'], cursor);
 
-  /** @param sub the person's `sub`, which is sent only in the body, because other systems might log URLs */
+  /**
+   * Gets a person's access and the keys that the job found.
+   * @param sub the person's `sub`, which is sent only in the body, because other systems might log URLs
+   */
   findPerson = (sub: string, cursor?: string) =>
     this.#call<FoundPerson>('POST', ['people', 'find'], { body: { sub, ...(cursor && { cursor }) } });
 
@@ -188,7 +194,8 @@ export class Api {
     }
     if (response.ok) return (response.status === 204 ? undefined : await response.json()) as T;
     const { detail, errors }: Problem = await response.json().catch(() => ({}));
-    // The gateway rejects an expired token without a detail. The service says why it rejects a valid one.
+    // A 401 from API Gateway, for an expired token, has no detail. A 401 from the service says why it rejects a valid
+    // token.
     if (response.status === 401) this.#session.end(detail);
     const message = WORDS[response.status] ?? detail ?? 'Something went wrong. Try again in a moment.';
     throw new ApiError(response.status, message, errors);

@@ -69,7 +69,7 @@ export default function DeploymentsPage({ view }: { view: DeploymentsView }) {
           )}
         </>
       )}
-      {/* Shown only after the list has loaded, so that the layout does not shift. */}
+      {/* Show the search for deleted Deployments only after the list has loaded, so that the layout does not shift. */}
       {data && person.isAdministrator && <DeletedDeployment />}
       {isRegistering && person.isAdministrator && <RegisterDeployment onClose={close} />}
     </main>

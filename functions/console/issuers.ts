@@ -8,7 +8,7 @@ export type TrustedIssuer = Omit<IssuerEntry, 'hasInlineKeys'>;
 
 export const GITHUB = 'https://token.actions.githubusercontent.com';
 export const GITLAB = 'https://gitlab.com';
-/** The issuers that all customers of a CI share. They need no more than the name of the CI. */
+/** Display names of the issuers that all customers of a CI share: the name of the CI is enough. */
 const SHARED: Record<string, string> = {
   [GITHUB]: 'GitHub Actions',
   [GITLAB]: 'gitlab.com',
@@ -74,7 +74,8 @@ export function claimsOf(issuer: TrustedIssuer): { claims: readonly string[]; hi
 /** Returns a new rule for an issuer, with the claims that it must bind. */
 export function newRule(issuer: TrustedIssuer): RuleFields {
   const { anyOf, all } = requiredBinding(issuer);
-  // Starts with the identifier that the preset asks for: the ID of a pipeline instead of that of its organization.
+  // Start the rule with the identifier for which the preset has a field, such as the ID of a pipeline instead of that
+  // of its organization.
   const tenant = presetOf(issuer)?.fields.find(({ claim }) => anyOf.includes(claim))?.claim ?? anyOf[0];
   const names = new Set([...(tenant === undefined ? [] : [tenant]), ...all]);
   return {

@@ -19,7 +19,7 @@ export interface KeyDialogProps {
   deploymentId: string;
   /** The table from which the dialog was opened; undefined if it was opened from the key's own page. */
   table?: TableQuery | undefined;
-  /** Returns to the page behind the dialog. */
+  /** Closes the dialog, which returns to the page behind it. */
   onClose: () => void;
   /** Returns to the page behind the dialog after the key was deleted. */
   onGone?: () => void;

@@ -283,7 +283,7 @@ function Details({ apiKey }: { apiKey: ApiKey }) {
         </dd>
         <Created apiKey={apiKey} />
         <dt>Last used</dt>
-        {/* Last, and as tall as three lines, so that nothing moves when the first use is loaded. */}
+        {/* The last use comes last and is three lines tall, so that nothing moves when the key's first use is loaded. */}
         <dd class="three-lines">
           {lastUsedAt ? <Time of={lastUsedAt} isExact /> : 'never'}
           {lastUsedFrom && (
@@ -339,7 +339,7 @@ function SecretRow({ title, credential }: { title: string; credential: KeySecret
       <span class="quiet">
         created <Time of={createdAt} />
       </span>
-      {/* A line of its own, so that the row keeps its height when the first use is loaded. */}
+      {/* The last use has its own line, so that the row keeps its height when the secret's first use is loaded. */}
       <span class="quiet line">
         {lastUsedAt ? 'last used ' : 'never used'}
         {lastUsedAt && <Time of={lastUsedAt} />}

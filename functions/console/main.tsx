@@ -282,7 +282,7 @@ function Header({ session, person, view }: { session: Session; person: Person; v
             People
           </a>
         )}
-        {/* Opens in a new tab, so that the current view is kept. */}
+        {/* The API reference opens in a new tab, so that the current view is kept. */}
         <a
           href="/openapi.json"
           target="_blank"

@@ -410,7 +410,7 @@ interface PagesProps {
 export function Pages({ page, count, size, label, pathOf }: PagesProps) {
   if (count <= size) return null;
   const last = Math.ceil(count / size);
-  // With a key, an element keeps its place and its focus when the other link appears or disappears.
+  // Give each link a `key`, so that it keeps its place and its focus when the other link appears or disappears.
   const link = (to: number, words: string) =>
     to < 1 || to > last ? (
       <span key={words} class="button" aria-disabled="true">

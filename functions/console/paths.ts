@@ -82,6 +82,7 @@ export const paths = {
   deleteDeployment: (deploymentId: string) => ofDeployment(deploymentId, ['delete']),
   key: (deploymentId: string, keyId: string) => ofDeployment(deploymentId, ['keys', keyId]),
   /**
+   * Returns the path of a dialog about one key.
    * @param table state of the table on top of which the dialog opens; if undefined, the dialog opens on the key's page
    */
   keyDialog: (deploymentId: string, keyId: string, dialog: OneKeyDialog, table?: TableQuery) =>

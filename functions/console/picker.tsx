@@ -114,7 +114,10 @@ export function Picker({ label, placeholder, options, value, onChange, onType, f
   );
 }
 
-/** Without this, pressing the mouse button would take the focus from the field and close the list before the click. */
+/**
+ * Keeps the focus in the field: otherwise, pressing the mouse button on an option would close the list before the
+ * click.
+ */
 const keepFocus = (event: MouseEvent) => event.preventDefault();
 
 function countWords(found: number, { isBusy, error }: FurtherSearch): string {

@@ -22,7 +22,9 @@ export interface Snippet {
   store: string;
   /** A few lines that get an access token and call the API. */
   short: (input: SnippetInput) => string;
-  /** A shell script that does the same with only curl, retries failed calls, and renews the token once. */
+  /**
+   * A shell script that gets a token and calls the API with only curl, retries failed calls, and renews the token once.
+   */
   hardened: (input: SnippetInput) => string;
 }
 
@@ -130,7 +132,9 @@ export interface TrustStep {
   hint: string;
   /** A few lines that get an access token and call the API. */
   short: string;
-  /** A shell script that does the same with only curl, retries failed calls, and renews the token once. */
+  /**
+   * A shell script that gets a token and calls the API with only curl, retries failed calls, and renews the token once.
+   */
   hardened: string;
 }
 
