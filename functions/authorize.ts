@@ -19,5 +19,5 @@ export const handler = authorizer({
   report: checkReport(),
 });
 
-/** Runs during Lambda's init phase, before the first call. */
+/** Rehearses a check during Lambda's init phase, before the first call. */
 export const warmUp = () => rehearseCheck(table, config.issuer, rules);

@@ -41,5 +41,5 @@ export const handler = oauthHandler(
   },
 );
 
-/** Runs during Lambda's init phase, before the first call. */
+/** Opens the connection to the table during Lambda's init phase, before the first call. */
 export const warmUp = () => openConnection(table);

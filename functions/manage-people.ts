@@ -19,7 +19,8 @@ export const handler = managementHandler(
   peopleRoutes(table, {
     clock: Date.now,
     issuer: people.issuer,
-    // The person's access has already been ended. If the queue does not start the job, the schedule does.
+    // Ignore the error, because the person's access has already been ended, and a schedule starts the job if the queue
+    // does not.
     startJob: (person) => queue(person).catch((error) => logger.error('job not started', error as Error)),
   }),
   {

@@ -17,5 +17,5 @@ export const handler = oauthHandler(
   { logger, onFailed: failureReport(), onRejectedClient: clientReport(), acceptsNoSecret: true },
 );
 
-/** Runs during Lambda's init phase, before the first call. */
+/** Opens the connection to the table during Lambda's init phase, before the first call. */
 export const warmUp = () => openConnection(table);

@@ -117,7 +117,7 @@ export interface Access {
   principalId: string;
   principalType: 'api_key' | 'person';
   deploymentId: string;
-  /** Scopes without the first one, `deployment:<id>`. */
+  /** The token's scopes without the first one, `deployment:<id>`. */
   scopes: string[];
   issuedAt: EpochSeconds;
   /** When the token expires unless it is used again. */

@@ -116,7 +116,7 @@ export interface MalformedKey {
   malformed: true;
   deploymentId: string;
   ulid: string;
-  /** This field and the fields after it are undefined if the item has no well-formed value for them. */
+  /** Name of the key. The name and all following fields are undefined if the item has no well-formed value for them. */
   name: string | undefined;
   description: string | undefined;
   scopes: string[] | undefined;

@@ -20,10 +20,12 @@ export type ExaminedSubject =
 
 /** One difference between a subject token and the tokens that a rule accepts. */
 export type Difference =
-  /** `allowedAlgorithms` is undefined if the token's algorithm is allowed. */
+  /** The signature is not valid. `allowedAlgorithms` is undefined if the token's algorithm is allowed. */
   | { kind: 'signature'; allowedAlgorithms: readonly string[] | undefined }
   | { kind: 'time'; fault: TimeFault }
-  /** `actual` is undefined if the stack does not trust the issuer that the token names. */
+  /**
+   * The token has another issuer. `actual` is undefined if the stack does not trust the issuer that the token names.
+   */
   | { kind: 'issuer'; expected: string; actual: string | undefined }
   | { kind: 'audience'; expected: string; actual: unknown }
   /** The rule does not bind a tenant, and therefore never matches a token. */

@@ -67,7 +67,7 @@ export const algorithmsOf = (issuer: TrustedIssuer): readonly string[] | undefin
   presetOf(issuer)?.algorithms;
 
 interface Binding {
-  /** Claims, at least one of which a rule must bind; empty if `all` replaces them. */
+  /** Claims, at least one of which a rule must bind. The list is empty if `all` replaces it. */
   anyOf: readonly string[];
   /** Whether the text to which a claim in `anyOf` is bound must consist of digits. */
   isNumber: boolean;
@@ -127,7 +127,7 @@ export interface UnboundRule {
   ignored: boolean;
 }
 
-/** @param issuers issuers that the stack trusts */
+/** Returns the rules that do not bind a tenant. @param issuers issuers that the stack trusts */
 export function unboundRules(
   rules: readonly TrustRule[] | undefined,
   issuers: readonly TrustedIssuer[],

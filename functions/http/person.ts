@@ -23,7 +23,7 @@ import { isPlainText } from '../domain/text.ts';
  * @throws ServiceError 401 if the token is not an access token or its `sub` is malformed
  */
 export function personOf(event: APIGatewayProxyEventV2WithJWTAuthorizer, config: PeopleConfig): Person {
-  // If this field is missing, API Gateway has not verified the token.
+  // If `authorizer.jwt` is missing, API Gateway has not verified the token.
   if (!event.requestContext.authorizer?.jwt) throw notSignedIn('The request is not signed in.');
   const [header, claims] = partsOf(event.headers.authorization);
   if (!header || !claims || !isAccessToken(header, claims))

@@ -73,8 +73,8 @@ const expiresAt = (now: EpochMillis) => {
 const scopes = (known: readonly string[]) => {
   const rule = `must be an array of 1 to ${MAX_SCOPES} scopes`;
   const oneOfThem = `must be one of ${known.join(', ')}`;
-  // This is not an enum, because each stack defines its own scopes, but the OpenAPI document is the same for every
-  // stack.
+  // The schema of a scope is not an enum, because each stack defines its own scopes, but the OpenAPI document is the
+  // same for every stack.
   const scope = z.string(oneOfThem).check(
     z.regex(SCOPE, { error: oneOfThem, abort: true }),
     z.refine((it) => known.includes(it), oneOfThem),
@@ -139,7 +139,7 @@ const trust = (issuers: readonly TrustedIssuer[]) => {
     .check(
       z.refine((rule: TrustRule) => bindsTenant(rule, issuerOf(rule)), {
         error: ({ input }) => bindingOf(issuerOf(input as TrustRule)),
-        // This check runs only if the rule has no other errors.
+        // Check whether the rule binds a tenant only if the rule has no other errors.
         when: ({ issues }) => issues.length === 0,
       }),
     );

@@ -43,7 +43,10 @@ export async function writeGroupEntries({
   await writePassProgress(table, GROUPS_PASS, { startedAt, after: undefined });
   return written;
 
-  /** @returns false if the Deployment has no groups, does not exist or is malformed */
+  /**
+   * Writes the entries of a Deployment.
+   * @returns false if the Deployment has no groups, does not exist or is malformed
+   */
   async function write(id: string): Promise<boolean> {
     for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
       const deployment = await readDeployment(table, id);

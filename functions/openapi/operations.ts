@@ -815,7 +815,7 @@ const PLATFORMS: Readonly<Record<string, Operation>> = Object.fromEntries(
   Object.entries(EVERYBODYS)
     .filter(([key, { caller }]) => caller === 'person' && key !== PERSONAL)
     .map(([key, operation]) => {
-      // IAM principals are administrators, so they never get this 403.
+      // Omit the 403 for people who are not administrators, because IAM principals are administrators.
       const answers = Object.fromEntries(
         Object.entries(operation.answers).filter(([status]) => status !== '403'),
       );

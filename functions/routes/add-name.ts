@@ -14,7 +14,7 @@ export function withName<Event extends PreTokenGenerationV2TriggerEvent>(event: 
   const name = userAttributes[claim];
   event.response.claimsAndScopeOverrideDetails = {
     ...(name && { accessTokenGeneration: { claimsToAddOrOverride: { [claim]: name } } }),
-    // Without its own groups in the response, the token could lose them, and the person their access.
+    // Return the person's groups unchanged. Without them, the token could lose its groups, and the person their access.
     groupOverrideDetails: groupConfiguration,
   };
   return event;

@@ -21,7 +21,7 @@ import { deadlineOf, readTogether, type Table, updateItem } from './table.ts';
 export function checkStore(table: Table, issuer: string): CheckStore {
   return {
     async read(credential, hash) {
-      // Both reads together have only the time budget of a single read.
+      // The read of the token's records and the read of the holder's end of access share the time budget of one read.
       const inTime = { ...table, deadline: deadlineOf(table.retryPolicy) };
       const keys = checkedKeys(credential, hash);
       const found = await readTogether(inTime, Object.values(keys), CHECKED_ATTRIBUTES);
@@ -32,7 +32,7 @@ export function checkStore(table: Table, issuer: string): CheckStore {
     },
 
     async extend(credential, hash, until, now, from) {
-      // The condition also fails if there is no item, so that the update does not create an item.
+      // The update's condition also fails if the token's item does not exist, so that the update never creates an item.
       const isStillValid = 'expiresAt>:now';
       const isNotLater = 'expiresAt<:new';
       const outcome = await updateItem(table, {
@@ -47,7 +47,7 @@ export function checkStore(table: Table, issuer: string): CheckStore {
         ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
       });
       if (outcome.kind === 'done') return until;
-      // Another use has extended the token further, or the token was deleted.
+      // The condition failed: another use has extended the token further, or the token was deleted.
       const expiresAt = outcome.reasons[0]?.Item?.expiresAt as EpochSeconds;
       return Number.isSafeInteger(expiresAt) && isUnexpired(expiresAt, now) ? expiresAt : undefined;
     },
@@ -80,7 +80,7 @@ export async function recordUse(
   await updateItem(table, {
     Key: apiKeyKey(deploymentId, ulid),
     UpdateExpression: `SET ${LAST_USE} ${ADD_DAY}`,
-    // The comparison with an attribute that does not exist is false.
+    // DynamoDB evaluates a comparison with a missing attribute as false.
     ConditionExpression: 'attribute_exists(pk) AND NOT lastUsedAt>:before',
     ExpressionAttributeValues: { ':before': before, ...keyUse(now, from) },
   });

@@ -5,7 +5,10 @@ import { registrationsPage } from './registrations.ts';
 import { deletionsKey, fromDeletions, parse, toDeletions } from './schema.ts';
 import { deleteItem, putItem, readItem, type Table, type Write } from './table.ts';
 
-/** The deletions that were read, with the revision that must be unchanged when they are written. */
+/**
+ * The counts of deletions as they were read, with the revision that the item must still have when new counts are
+ * written.
+ */
 export type StoredDeletions = Deletions & { readonly revision: string };
 
 const PAGE = 1000;

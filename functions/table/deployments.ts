@@ -149,7 +149,7 @@ export async function listOfGroups(
       const page = await queryPage(table, {
         ...inPartition(PARTITION.group(group), prefix),
         ConsistentRead: false,
-        // One more than the page needs, to find out whether there is a next page.
+        // Read one more entry than the page needs, to find out whether there is a next page.
         Limit: limit + 1,
         ExclusiveStartKey: after === undefined ? undefined : groupEntryKey(group, after),
       });

@@ -23,7 +23,7 @@ export type ErasedKind = (typeof ERASED_KINDS)[number];
 /** Reports whether a value is the `sub` of an erased person. */
 export type IsErased = (value: unknown) => boolean;
 
-/** An attribute to replace. The parts of the path are names, and positions in lists. */
+/** An attribute to replace. Each part of its path is a name in a map or a position in a list. */
 interface Replacement {
   path: readonly (string | number)[];
   was: unknown;
@@ -81,7 +81,10 @@ export async function erasePeople(
   throw new Error('Other calls keep writing data of this person. End their access, and try again.');
 }
 
-/** @returns false if the item has changed since it was read; the next pass reads it again */
+/**
+ * Replaces attributes of an item, or deletes the item.
+ * @returns false if the item has changed since it was read; the next pass reads it again
+ */
 async function erase(table: Table, item: Item, how: Erasure['how']): Promise<boolean> {
   const Key: ItemKey = { pk: String(item.pk), sk: String(item.sk) };
   if (how === 'delete') return deleteItem(table, { Key });
@@ -144,7 +147,7 @@ function erasureOf(item: Item, isErased: IsErased): Erasure | undefined {
   if (pk === PARTITION.people || pk.startsWith(PARTITION.person(''))) {
     return replaced('records of ended access', isErased(item.sub) ? [erased(['sub'], item.sub)] : []);
   }
-  // An unfinished restore continues only with the same options.
+  // Do not change the options of an unfinished restore, because the restore continues only with the same options.
   const isFinished = pk === PARTITION.restores && item.finishedAt !== undefined;
   return isFinished ? replaced('restores', inOptions(item, isErased)) : undefined;
 }
@@ -154,7 +157,7 @@ const erased = (path: Replacement['path'], was: unknown, value: unknown = ERASED
   was,
   value,
 });
-/** Returns the removal of an attribute; none if the item does not have it. */
+/** Returns a list that removes an attribute, or an empty list if the item does not have the attribute. */
 const gone = (path: Replacement['path'], was: unknown): Replacement[] =>
   was === undefined ? [] : [{ path, was, value: undefined }];
 

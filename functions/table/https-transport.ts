@@ -27,7 +27,7 @@ export function httpsTransport(access: AwsAccess): Port {
   ) as typeof import('node:https');
   const agent = new Agent({ keepAlive: true });
   const { hostname, port, pathname: path } = url;
-  // Create the target only once, because it is the same for every call.
+  // Create the request's target only once, because it is the same for every call.
   const target = { hostname, port, path, method: 'POST', agent };
   let lastCall = 0;
   const sign = signerFor(access, url);
@@ -88,12 +88,12 @@ function signerFor(
   return (operation: Operation, body: string): string[] => {
     const time = new Date().toISOString().replace(/[-:]|\.\d{3}/g, '');
     const day = time.slice(0, 8);
-    // Create the key once a day, as a KeyObject. Node would convert a key in a Buffer on every call.
+    // Create the signing key once a day, as a KeyObject, because Node would convert a key in a Buffer on every call.
     if (!scope.startsWith(day)) {
       scope = `${day}/${region}/dynamodb/aws4_request`;
       key = createSecretKey(scope.split('/').reduce<Buffer>(hmac, Buffer.from(`AWS4${secretAccessKey}`)));
     }
-    // The signature requires the names in this order.
+    // Signature Version 4 requires the names of the headers in alphabetical order.
     const headers: Record<string, string> = {
       'content-type': 'application/x-amz-json-1.0',
       host,
@@ -204,7 +204,7 @@ function toAttribute(value: Json): AttributeValue {
   if (type === 'number') return { N: `${value}` };
   if (type === 'boolean') return { BOOL: value };
   if (Array.isArray(value)) return { L: value.map(toAttribute) };
-  // The functions that use this transport write no sets of texts.
+  // The functions that use this transport write only number sets, never string sets.
   if (value instanceof Set) return { NS: [...value].map(String) };
   if (value === null) return { NULL: true };
   return value && { M: mapped(value, toAttribute) };
@@ -215,7 +215,7 @@ function plainValue(value: AttributeValue): unknown {
   if (value.L) return value.L.map(plainValue);
   if (value.M) return mapped(value.M, plainValue);
   if (value.NS) return new Set(value.NS.map(Number));
-  // NULL becomes null. Sets of texts and binary values would also become null, but no item that this transport reads
+  // NULL becomes null. String sets and binary values would also become null, but no item that this transport reads
   // contains them.
   return value.S ?? value.BOOL ?? null;
 }

@@ -319,7 +319,7 @@ export async function rotateApiKey(
 }
 
 /**
- * Records in the key that the sweep has made a report, and writes the event for that report.
+ * Records in the key's item that the sweep has reported something about the key, and writes the event for that report.
  * @returns false if the key was edited or deleted since it was read
  */
 export async function markApiKey(

@@ -46,7 +46,7 @@ export function accessCheck(signIn: SignIn | undefined): Write[] {
     {
       ConditionCheck: {
         Key: personKey(signIn),
-        // The condition also fails if the item is malformed.
+        // The access check also fails if the person's record is malformed.
         ConditionExpression: 'attribute_not_exists(pk) OR (endedAt < :latest AND blocked = :no)',
         ExpressionAttributeValues: { ':latest': latestEnd(signIn), ':no': false },
       },
@@ -155,8 +155,8 @@ async function change(
   event: ServiceEvent,
   by: SignIn | undefined,
 ): Promise<AccessChange> {
-  // A transaction cannot check an item that it writes. The check is unnecessary here, because people gain nothing by
-  // ending their own access.
+  // Skip the access check if people end their own access: they gain nothing by it, and a transaction cannot check an
+  // item that it writes.
   const isOwn = by !== undefined && personKey(by).pk === personKey(person).pk;
   const caller = isOwn ? undefined : by;
   const rejected = await transact(table, [...writes, ...accessCheck(caller)], event);

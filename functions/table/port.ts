@@ -68,7 +68,7 @@ export interface ConditionFailed {
 
 export type Failure =
   | ConditionFailed
-  /** Except in a batch, it is certain that nothing was applied. A retry can succeed. */
+  /** DynamoDB applied nothing, except perhaps a part of a batch, and a retry can succeed. */
   | { kind: 'not applied'; error: Error; unprocessed?: object }
   /** There was no response, the response was damaged, or DynamoDB failed. A write might have been applied. */
   | { kind: 'unknown'; error: Error }

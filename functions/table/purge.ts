@@ -129,8 +129,8 @@ async function* oneAhead<T>(pages: AsyncGenerator<T>): AsyncGenerator<T> {
   try {
     for (let page = await coming; !page.done; page = await coming) {
       coming = pages.next();
-      // The loop throws the error when it awaits the page. Without this handler, Node would report an unhandled
-      // rejection before that.
+      // Ignore the error of a page that is still loading: the loop throws it when it awaits the page. Without this
+      // handler, Node would report an unhandled rejection before that.
       coming.catch(() => {});
       yield page.value;
     }

@@ -209,7 +209,7 @@ export async function dropGroupEntry(table: Table, key: ItemKey): Promise<boolea
   const owner = deploymentKey(key.sk);
   const item = await readItem(table, owner);
   const deployment = parse(table, item, fromDeployment);
-  // Someone might repair a malformed Deployment by hand.
+  // Keep the entry of a malformed Deployment, because someone might repair the Deployment by hand.
   if (item && !deployment) return false;
   const isInGroup = deployment && groupEntryKeys(deployment).some(({ pk }) => pk === key.pk);
   if (isInGroup) return false;

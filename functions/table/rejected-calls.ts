@@ -28,7 +28,7 @@ type Caller = RejectedCalls['caller'];
 const keyOf = ({ type, principal }: Caller, hour: string) =>
   rejectedCallsKey(hashOf(JSON.stringify([type, principal])), hour);
 
-/** @param at epoch milliseconds */
+/** Returns the hour of a time, in UTC, such as `2030-01-01T12`. */
 const hourOf = (at: EpochMillis) => new Date(at).toISOString().slice(0, 13);
 
 const SET_COMMON = 'SET principal = :principal, principalType = :type, expiresAt = :expiresAt';

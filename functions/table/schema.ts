@@ -113,7 +113,10 @@ export const passKey = (name: string): ItemKey => ({ pk: PARTITION.passes, sk: n
  */
 export const deletionsKey = (): ItemKey => ({ pk: PARTITION.deletions, sk: 'DELETIONS' });
 
-/** @param hour hour in UTC, such as `2030-01-01T12` */
+/**
+ * Key of the item that counts a caller's rejected calls in one hour.
+ * @param hour hour in UTC, such as `2030-01-01T12`
+ */
 export const rejectedCallsKey = (callerHash: string, hour: string): ItemKey => ({
   pk: PARTITION.rejectedCalls,
   sk: `${callerHash}#${hour}`,
@@ -146,7 +149,8 @@ function secretsOf(item: Item): SecretHash[] {
   });
 }
 
-// These functions are kept separate from `is`, so that the authorizer's bundle does not contain them.
+// The type checks of attributes that only some functions read. They are not part of `is`, so that the authorizer's
+// bundle does not contain them.
 const isSecrets = (value: unknown): value is SecretHash[] => Array.isArray(value) && value.every(isSecret);
 
 /** Reports whether a value is a map. The AWS SDK returns sets and binary values as objects of other classes. */
@@ -233,7 +237,7 @@ function optional<T>(value: unknown, has: (value: unknown) => value is T): T | u
   return value === undefined ? undefined : required(value, has);
 }
 
-/** @throws Malformed if the value is absent or has another type */
+/** Returns the value. @throws Malformed if the value is absent or has another type */
 function required<T>(value: unknown, has: (value: unknown) => value is T): T {
   if (!has(value)) throw new Malformed();
   return value;
@@ -688,7 +692,7 @@ export interface Registration {
   row: Record<string, unknown>;
 }
 
-/** @param expiresAt time until which a deletion is remembered */
+/** Returns the item of a registration. @param expiresAt time until which a deletion is remembered */
 export function toRegistration(
   { id, ...attributes }: Registration,
   expiresAt: EpochSeconds | undefined,

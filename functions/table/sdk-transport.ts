@@ -21,12 +21,15 @@ import type { Item } from './schema.ts';
  */
 export const translation = () => ({
   marshallOptions: { removeUndefinedValues: true },
-  // By default, a number with more digits than a double can hold throws an error, so one damaged item would make a
-  // whole listing fail.
+  // By default, the AWS SDK throws an error for a number with more digits than a double can hold, so one damaged item
+  // would make a whole listing fail.
   unmarshallOptions: { wrapNumbers: Number },
 });
 
-/** Converts an item that the document client has not converted. */
+/**
+ * Converts an item from DynamoDB's attribute values to plain values, for items that the document client leaves as they
+ * are.
+ */
 export const plainItem = (item: Record<string, AttributeValue>): Item =>
   unmarshall(item, translation().unmarshallOptions);
 

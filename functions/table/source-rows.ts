@@ -62,7 +62,7 @@ export function openSource(
   return { client: new DynamoDBClient({ maxAttempts: attempts, requestHandler }), source };
 }
 
-/** @throws ServiceError 503 if the table is unavailable */
+/** Returns the response to a call. @throws ServiceError 503 if the table is unavailable */
 async function answered<T>(call: Promise<T>): Promise<T> {
   try {
     return await call;
