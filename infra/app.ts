@@ -70,7 +70,8 @@ if (import.meta.main) {
   await runApp(async () => {
     const app = new App();
     build(app);
-    // Load this module only here, because loading it takes a second and the local stack does not need it.
+    // Load the rule packs only when `cdk` runs the app, because loading them takes a second and the local stack does
+    // not need them.
     const { applyRulePacks } = await import('./rule-packs.ts');
     applyRulePacks(app);
   });

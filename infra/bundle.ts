@@ -110,7 +110,8 @@ export function bundleFunctions(
   const textOf = (path: string) => {
     const file = built.outputFiles.find((output) => output.path === resolve(path));
     if (!file) throw new Error(`esbuild wrote no ${path}.`);
-    // The file ends in a list of its exports for ESM imports by name. The entries use createRequire instead.
+    // Remove the list of exports at the end of the file. Only ESM imports by name need the list, and the entries use
+    // createRequire instead.
     return file.text.replace(/0&&\(module\.exports=\{[\w,]+\}\);\n$/, '\n');
   };
   for (const name of names) {
@@ -118,8 +119,8 @@ export function bundleFunctions(
     write(path, `${textOf(path)}${hasDeployedMap(name) ? '//# sourceMappingURL=index.js.map\n' : ''}`);
     write(sourceMapOf(name, outdir), textOf(`${path}.map`));
     if (WARMED_UP.includes(name)) write(entryOf(name, outdir), entryText());
-    // Without this file, the nearest package.json would apply, and this project's package.json says that .js files are
-    // ESM.
+    // Write a package.json that marks the bundle as CommonJS, because this project's package.json says that .js files
+    // are ESM.
     write(join(dirname(path), 'package.json'), '{"type":"commonjs"}\n');
   }
   for (const folder of readdirSync(outdir)) {

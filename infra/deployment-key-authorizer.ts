@@ -135,7 +135,8 @@ export class DeploymentKeyAuthorizer
       authorizerCredentials: this.role.roleArn,
       authorizerResultTtlInSeconds: 0,
     });
-    // Without this header, API Gateway's 401 does not name the required scheme (RFC 9110, section 11.6.1).
+    // Without a `WWW-Authenticate` header, API Gateway's 401 does not name the required scheme (RFC 9110, section
+    // 11.6.1).
     new rest.GatewayResponse(this, 'Unauthorized', {
       restApi: api,
       type: rest.ResponseType.UNAUTHORIZED,
@@ -182,7 +183,7 @@ export class DeploymentKeyAuthorizer
     return `arn:${partition}:apigateway:${region}:lambda:path/2015-03-31/functions/${functionArn}/invocations`;
   }
 
-  /** @throws Error that names the invalid property */
+  /** Returns the stage variables. @throws Error that names the invalid property */
   #readVariables(): Record<string, string> {
     const { requiredScopes, deploymentParameter } = this.#props;
     const rules = Object.entries(requiredScopes).map(([route, scopes]) => written(route, scopes ?? []));

@@ -139,7 +139,7 @@ export class DeploymentKeySecret extends Construct {
       retainLogs: false,
       logRetention: props.logRetention ?? 30,
       tracing: false,
-      // The function runs only when the stack changes.
+      // Lambda's own log lines cost little here, because the function runs only when the stack changes.
       platformLogs: true,
       withoutDeadLetters:
         'CloudFormation calls it, waits for its answer, and says in the stack’s events when there was none.',

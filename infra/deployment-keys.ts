@@ -163,11 +163,12 @@ export class DeploymentKeys extends DeploymentKeysReference {
       route as Route,
       functions[name],
     ]);
-    // Only a person can get a temporary token, so this route does not exist under /platform.
+    // Only a person can get a temporary token, so the route that creates temporary tokens does not exist under
+    // /platform.
     const personal: [Route, ServiceFunction][] = [
       ['POST /deployments/{deploymentId}/temporary-tokens', functions.manageTemporaryTokens],
     ];
-    // The limit is low because each call can cause a request for an issuer's signing keys.
+    // Limit the explanations to a low rate, because each call can cause a request for an issuer's signing keys.
     const limits = new Map<Route, RateLimit>([[EXPLAIN, { rate: 10, burst: 10 }]]);
     api.forPeople(signIn, new Map([...managed, ...personal]), limits);
     this.#api = api;

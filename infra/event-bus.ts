@@ -29,7 +29,8 @@ export class EventBus extends Construct {
   constructor(scope: Construct, id: string, { table, publisher }: EventBusProps) {
     super(scope, id);
     const bus = new events.EventBus(this, 'Default', {
-      // The name that the CDK generates does not contain the stack's name, so two stages would get the same bus name.
+      // Set the name of the bus, because the name that the CDK generates does not contain the stack's name, and two
+      // stages would get the same bus name.
       eventBusName: `${Stack.of(this).stackName}-events`,
       description: 'What happens to Deployments and their keys',
     });

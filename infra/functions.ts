@@ -220,7 +220,8 @@ const specifications = ({ settings, signIn }: FunctionsProps) =>
       environment: ['deploymentsSource'],
       table: ['followSource'],
     },
-    // Only the stack's own user pool needs this function. Other issuers put the name into the token themselves.
+    // Only the stack's own user pool needs the function that adds names. Other issuers put the name into the token
+    // themselves.
     addName:
       settings.signIn || settings.nameClaim === undefined
         ? undefined
@@ -228,7 +229,7 @@ const specifications = ({ settings, signIn }: FunctionsProps) =>
             id: 'AddName',
             file: 'add-name',
             description: "Adds the person's name to the access tokens of the user pool",
-            // Cognito waits for at most 5 seconds.
+            // Cognito waits at most 5 seconds for the function's response.
             timeout: Duration.seconds(4),
             environment: ['name'],
             writesMetrics: false,

@@ -242,7 +242,7 @@ export class Monitoring extends Construct {
     const hourly = sweepKeys.metricInvocations({ period: Duration.hours(1), statistic: 'Sum' });
     const daily = this.#own(METRIC.keysSwept, 'SampleCount', Duration.hours(1));
     const reconciled = reconcile.metricInvocations({ period: Duration.hours(1), statistic: 'Sum' });
-    // The queue also invokes this function, but only in the minutes after a person's access was ended.
+    // A queue also invokes `endAccess`, but only in the minutes after a person's access was ended.
     const people = endAccess.metricInvocations({ period: Duration.hours(1), statistic: 'Sum' });
     return [
       { title: 'Sweeps of purge markers', metrics: this.#alarmed(purged, MISSING_PURGE_SWEEPS) },
@@ -548,7 +548,10 @@ const THROTTLED_TABLE: AlarmDefinition = {
   from: 10,
 };
 
-/** The code appends the monitored functions to the names of this alarm and the next two alarms. */
+/**
+ * The alarm on crashes. The code appends the monitored functions to the names of the alarms on crashes, throttles and
+ * latency.
+ */
 const CRASHED: AlarmDefinition = {
   name: 'Crashed',
   says: 'A function behind a route crashed, or ran out of time or memory.',

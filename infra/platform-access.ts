@@ -62,7 +62,8 @@ export class PlatformAccess extends Construct {
     if (arn === undefined) {
       throw new Error('grantManage needs an IAM role or user, because /platform accepts no other principal.');
     }
-    // The service refers to the principal, and the principal's policy refers to the service.
+    // Reject a principal in another stack: the service refers to the principal, and the principal's policy refers to
+    // the service, so the two stacks would depend on each other.
     if (
       Token.isUnresolved(arn) &&
       Construct.isConstruct(principal) &&

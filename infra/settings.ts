@@ -697,9 +697,9 @@ export type Domain = Required<Pick<Values, 'domainName' | 'certificateArn'>> & P
 
 /** Valid settings with their defaults. Durations are whole seconds. */
 export type Settings = Omit<Values, keyof SignIn | keyof Domain> & {
-  /** If this is undefined, the stack creates a Cognito user pool. */
+  /** The issuer that signs people in; undefined if the stack creates a Cognito user pool. */
   readonly signIn: SignIn | undefined;
-  /** If this is undefined, the service uses API Gateway's own domain name. */
+  /** The custom domain; undefined if the service uses API Gateway's own domain name. */
   readonly domain: Domain | undefined;
 };
 
@@ -812,7 +812,8 @@ function rejectShortLimits({ tokenLifetime, slideInterval, maxTokenLifetime, max
   if (maxTokenLifetime !== undefined && maxTokenLifetime < tokenLifetime) {
     throw new ConfigError(mustBe('maxTokenLifetime'));
   }
-  // With a shorter limit, a key could become idle while one of its tokens is still valid.
+  // If `maxIdleDays` were shorter than the lifetime of a token, a key could become idle while one of its tokens is
+  // still valid.
   if (maxIdleDays !== undefined && maxIdleDays * DAY < tokenLifetime + slideInterval) {
     throw new ConfigError(mustBe('maxIdleDays'));
   }

@@ -222,7 +222,8 @@ export class Table extends Construct {
       removalPolicy: props.retain ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
     });
     if (props.encryptionKey !== undefined) {
-      // The CDK's own property for this setting works only if the Region is known during synthesis.
+      // Override the property for the encryption key, because the CDK's own property works only if the Region is known
+      // during synthesis.
       const { defaultChild } = table.node;
       const sse = { KMSMasterKeyId: props.encryptionKey };
       (defaultChild as dynamodb.CfnGlobalTable).addPropertyOverride('Replicas.0.SSESpecification', sse);

@@ -65,10 +65,12 @@ export class EventRules extends Construct {
       chatWebhookSecret === undefined
         ? undefined
         : new events.ApiDestination(this, 'Chat', {
-            // This is a dynamic reference, because the URL is a credential and must not appear in the template.
+            // The URL of the webhook is a dynamic reference, because it is a credential and must not appear in the
+            // template.
             endpoint: SecretValue.secretsManager(chatWebhookSecret).unsafeUnwrap(),
             connection: new events.Connection(this, 'ChatConnection', {
-              // EventBridge requires authorization for each connection. An incoming webhook ignores this header.
+              // EventBridge requires authorization for each connection, so set a header that an incoming webhook
+              // ignores.
               authorization: events.Authorization.apiKey(
                 'X-Sender',
                 SecretValue.unsafePlainText('EventBridge'),
