@@ -52,7 +52,7 @@ function keep(file: string, position: Position | undefined): void {
   }
 }
 
-/** @throws UsageError if the value is not a whole number */
+/** Returns the value of `--most`. @throws UsageError if the value is not a whole number */
 function readMost(given: string | undefined): number | undefined {
   if (given === undefined || /^\d{1,9}$/.test(given)) return given === undefined ? undefined : Number(given);
   throw new UsageError(`--most must be a whole number, not ${JSON.stringify(given)}.`);

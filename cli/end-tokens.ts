@@ -125,7 +125,7 @@ function isChosen(
 ): boolean {
   if (!isUnexpired(expiresAt, now)) return false;
   if (issuedBefore !== undefined) return toMillis(issuedAt) < issuedBefore;
-  // Rounded up like the expiry of a token that is issued or extended now.
+  // The limit is rounded up like the expiry of a token that is issued or extended now.
   return longerThan !== undefined && expiresAt > expiryAfter(now, longerThan);
 }
 

@@ -108,7 +108,7 @@ async function migrate(csv: string, url: string, options: MigrateOptions): Promi
   for (const [deployment, groups] of missing) await register(service, deployment, groups);
   const lost: LostKey[] = [];
   let created = 0;
-  /** Does a step for one row. @returns undefined if the service rejected the row */
+  /** Runs a step of the migration for one row. @returns undefined if the service rejected the row */
   const attempt = async <T>(row: WantedKey, step: () => Promise<T>): Promise<T | undefined> => {
     try {
       return await step();

@@ -19,7 +19,7 @@ export interface WantedKey {
 /** A key that this run or an earlier run created. */
 export interface NewKey {
   id: string;
-  /** Undefined if an earlier run created the key. */
+  /** The key's secret; undefined if an earlier run created the key. */
   secret: string | undefined;
 }
 
@@ -27,7 +27,7 @@ export interface NewKey {
 export interface FoundKey {
   id: string;
   name: string;
-  /** Epoch milliseconds. */
+  /** When the key was created, in epoch milliseconds. */
   createdAt: number;
   /** Whether the key or one of its secrets was ever used. */
   isUsed: boolean;

@@ -196,7 +196,7 @@ class OtherOptions extends Failure {
   }
 }
 
-/** @throws OtherOptions */
+/** Compares the options of an unfinished restore with those of this run. @throws OtherOptions if they differ */
 function requireSame(record: RestoreRecord | undefined, options: RestoreOptions): void {
   if (!record?.options) return;
   const { archive, ...others } = record.options;
@@ -317,7 +317,7 @@ async function restoreDeployment(
       event,
     );
 
-  /** @returns the number of keys in the generation after the restore */
+  /** Restores the keys of a generation. @returns the number of keys in the generation after the restore */
   async function restoreKeys(life: Deployment, isBack: boolean): Promise<number> {
     const standing = await allApiKeys(into, life);
     const backed = isBack ? await allApiKeys(from, life) : new Map<string, ApiKey>();

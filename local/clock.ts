@@ -14,7 +14,7 @@ export class Clock {
   readonly memory: SharedArrayBuffer;
   readonly #cells: BigInt64Array;
 
-  /** @param memory memory of another thread's clock, which this clock then shares */
+  /** Creates a clock. @param memory memory of another thread's clock, which this clock then shares */
   constructor(memory = new SharedArrayBuffer(16)) {
     this.memory = memory;
     this.#cells = new BigInt64Array(memory);

@@ -22,7 +22,7 @@ export class UsageError extends Error {
  */
 export function readOptions<const T extends Options>(command: string, options: T) {
   for (const name of Object.keys(options)) {
-    // npm has its own options with these names, and a user's npm configuration may set them.
+    // Ignore `json` and `help`: npm has its own options with these names, and a user's npm configuration may set them.
     const isOfNpm = name === 'json' || name === 'help';
     if (!isOfNpm && process.env[`npm_config_${name}`] !== undefined) {
       throw new UsageError(`npm read --${name} as an option of its own. Run ${command} -- --${name}`);
@@ -53,7 +53,7 @@ function describe({ message }: Error, options: Options): string {
 
 /** Returns ` Did you mean …?` with the most similar name, or an empty string if no name is similar. */
 export function suggestion(given: string, names: readonly string[], prefix = ''): string {
-  // Compare only the beginning, because no name is longer.
+  // Compare only the first 64 characters, because no option or name is longer.
   const text = given.slice(0, 64).toLowerCase();
   const [best] = names
     .map((name) => ({ name, distance: text !== '' && name.startsWith(text) ? 0 : leven(text, name) }))

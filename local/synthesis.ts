@@ -16,13 +16,15 @@ import type { Assembly } from './template.ts';
 
 type Context = Readonly<Record<string, unknown>>;
 
-/** What a cached synthesis needs. */
+/** The input of a cached synthesis. */
 export interface CachedSynthesisOptions {
   /** Files and folders that determine the result, together with the context and the environment. */
   readonly sources: readonly string[];
   /** Folder in which to keep the results. */
   readonly folder: string;
-  /** Brings the bundles to which the templates refer up to date. Runs each time. */
+  /**
+   * Brings the bundles to which the templates refer up to date. Runs at each start, even if a stored result is used.
+   */
   readonly bundle: () => Promise<void>;
   /** Synthesises an app into a folder. The templates must refer to the bundles where they are, not to copies. */
   readonly synthesise: (context: Context, outdir: string) => Promise<Assembly>;
@@ -31,7 +33,7 @@ export interface CachedSynthesisOptions {
 /** Paths of everything that the synthesis of the service and the example reads. */
 export const SOURCES = [
   ...['functions', 'infra', 'docs/openapi.json', 'cdk.json', 'package.json', 'package-lock.json'],
-  // npm changes this file when it installs other packages than those of package-lock.json.
+  // npm changes `.package-lock.json` whenever it installs packages, even if package-lock.json stays the same.
   'node_modules/.package-lock.json',
 ].map((path) => fileURLToPath(new URL(`../${path}`, import.meta.url)));
 
@@ -74,7 +76,7 @@ export function cachedSynthesis({ sources, folder, bundle, synthesise }: CachedS
     rmSync(directory, { recursive: true, force: true });
     const { stacks } = await synthesise(context, directory);
     const parts = stacks.map(({ stackName, template }) => ({ stackName, template }));
-    // The sources may have been changed in the meantime. The result must not be kept for what they contain now.
+    // Keep the result only if the sources have not changed during the synthesis.
     if (join(folder, keyOf(context, sources)) === directory) {
       mkdirSync(directory, { recursive: true });
       const draft = join(directory, `${randomUUID()}.draft`);
@@ -95,11 +97,11 @@ function keyOf(context: Context, sources: readonly string[]): string {
     .slice(0, 20);
 }
 
-/** Returns a complete result; undefined if there is none. */
+/** Returns a stored result; undefined if there is no complete one. */
 function read(directory: string): Assembly | undefined {
   try {
     const stacks = JSON.parse(readFileSync(join(directory, COMPLETE), 'utf8'));
-    // The results that were used last are kept.
+    // Record the time of use, because the results that were used most recently are kept.
     utimesSync(directory, new Date(), new Date());
     return { directory, stacks };
   } catch {
@@ -108,7 +110,7 @@ function read(directory: string): Assembly | undefined {
 }
 
 function discardUnused(folder: string): void {
-  // Another start may delete the same folders.
+  // Ignore folders that no longer exist, because another start may delete them at the same time.
   const lastUse = (path: string) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
   const byUse = readdirSync(folder)
     .map((name) => join(folder, name))

@@ -87,6 +87,7 @@ export class Template {
   readonly #attributes = new Map<string, string>();
 
   /**
+   * Reads the templates of a cloud assembly.
    * @param suffix the end of physical names, where AWS puts random characters
    * @param alter function that changes a stack's template before it is read
    */

@@ -72,7 +72,7 @@ function addRevoke(tokens: Command): void {
       '<token>',
       'ID of the token, as shown in the list: 22 characters. The ID is not the token itself.',
     )
-    // An ID can begin with a hyphen. Without this, Commander would read such an ID as an unknown option.
+    // Allow unknown options, because Commander reads an ID that begins with a hyphen as an unknown option.
     .allowUnknownOption();
   addApiOptions(command).action(async (keyId: string, accessTokenId: string, options: Options) => {
     const path = { ...pathOf(keyId), accessTokenId: readTokenId(accessTokenId) };

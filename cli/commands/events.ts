@@ -9,7 +9,7 @@ import { EXAMPLE_KEY, pathOf } from '../key-path.ts';
 import { printTable } from '../table-text.ts';
 import { readDeploymentId } from './deployments.ts';
 
-/** What a table shows of an event. */
+/** The fields of an event that the table shows. */
 type Event = Pick<components['schemas']['Event'], 'time' | 'type' | 'subject'> & {
   readonly data: { readonly actor: components['schemas']['Event']['data']['actor'] };
 };
@@ -65,7 +65,7 @@ export function addPeopleEvents(people: Command): void {
       const limit = readLimit(options);
       const type = readType(options, PEOPLE_TYPES);
       const api = openApi(options);
-      // The service has no filter for these events.
+      // Filter the events about people in the CLI, because the service has no filter for them.
       const items = await allOf(async (cursor) => {
         const params = { query: { limit: 100, ...(cursor && { cursor }) } };
         const page = await resultOf(api, api.client.GET('/people/events', { params }));

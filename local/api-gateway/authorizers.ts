@@ -28,7 +28,7 @@ export interface Authorizer {
 /** The kinds of identity source that the emulator supports. */
 const SOURCE = /^\$(?:request\.header\.(?<header>[\w-]+)|stageVariables\.(?<variable>\w+))$/;
 
-/** @throws Error for an identity source that the emulator does not support */
+/** Checks an identity source. @throws Error if the emulator does not support the identity source */
 function assertKnown(source: string): void {
   if (!SOURCE.test(source)) throw new Error(`The local gateway does not know the identity source ${source}.`);
 }

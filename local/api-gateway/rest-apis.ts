@@ -104,7 +104,7 @@ export class RestApiReader {
     if (properties.Type !== 'REQUEST' && properties.Type !== 'TOKEN') {
       throw new Error(`${resource.path}: authorizers of type ${properties.Type} do not run locally.`);
     }
-    // 300 seconds is API Gateway's own default.
+    // Require an explicit 0, because API Gateway caches an authorizer's result for 300 seconds by default.
     if (properties.AuthorizerResultTtlInSeconds !== 0) {
       throw new Error(`${resource.path}: only authorizers whose result cache is set to 0 run locally.`);
     }

@@ -18,7 +18,7 @@ export interface RestAuthorizerOptions {
 export class RestLambdaAuthorizer implements RestAuthorizer {
   readonly #options: RestAuthorizerOptions;
 
-  /** @throws Error for an identity source that is not emulated */
+  /** Creates the authorizer. @throws Error for an identity source that is not emulated */
   constructor(options: RestAuthorizerOptions) {
     this.#options = options;
     for (const source of options.identitySources) {

@@ -25,7 +25,10 @@ export interface GatewayResponseProperties {
 export class RestResponses {
   readonly #own: readonly GatewayResponseProperties[];
 
-  /** @throws Error for a header that is not a constant and for a custom body, because neither is emulated */
+  /**
+   * Reads the gateway responses.
+   * @throws Error for a header that is not a constant and for a custom body, because neither is emulated
+   */
   constructor(own: readonly GatewayResponseProperties[]) {
     this.#own = own;
     for (const { ResponseType, ResponseParameters = {}, ResponseTemplates } of own) {

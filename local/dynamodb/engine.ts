@@ -116,8 +116,8 @@ function embeddedEngine(): string | undefined {
 /** Returns DynamoDB Local if it is running. */
 async function runningEngine(endpoint: string): Promise<Engine> {
   try {
-    // The synthesis that follows blocks this process, so a connection that is kept open would be closed before its next
-    // use.
+    // Close the connection after the call: synthesis then blocks this process, so an open connection would time out
+    // before its next use.
     await callEngine(endpoint, 'DynamoDB_20120810.ListTables', {}, { connection: 'close' });
   } catch (cause) {
     throw new MissingEngine(
@@ -268,7 +268,7 @@ async function describe(endpoint: string, name: string): Promise<Description | u
   return answer?.Table;
 }
 
-/** Returns undefined if the engine reports that the table does not exist. */
+/** Returns the result of a call, or undefined if the engine reports that the table does not exist. */
 async function unlessAbsent<T>(call: Promise<T>): Promise<T | undefined> {
   try {
     return await call;

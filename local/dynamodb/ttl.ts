@@ -32,7 +32,7 @@ export class TimeToLive {
   readonly #end = new AbortController();
   #sweep: Promise<unknown> = Promise.resolve();
 
-  /** @param lateness seconds between an item's expiry and its deletion */
+  /** Creates the TTL of a table. @param lateness seconds between an item's expiry and its deletion */
   constructor(endpoint: string, table: LocalTable, clock: Clock, lateness: number) {
     this.#endpoint = endpoint;
     this.#table = table;
@@ -78,7 +78,10 @@ export class TimeToLive {
     return isOurs ? { ...rest, userIdentity: SERVICE } : rest;
   };
 
-  /** @param background signal that ends the sweep; a sweep without a signal does not pause between pages */
+  /**
+   * Runs one sweep.
+   * @param background signal that ends the sweep; a sweep without a signal does not pause between pages
+   */
   async #run(lateness: number, background?: AbortSignal): Promise<number> {
     const { name, ttlAttribute, keys } = this.#table;
     if (ttlAttribute === undefined) return 0;

@@ -32,7 +32,7 @@ export class Schedule {
   #timer?: NodeJS.Timeout;
   #underWay: Promise<unknown> = Promise.resolve();
 
-  /** @throws Error for a schedule expression other than `rate(…)` */
+  /** Creates the schedule. @throws Error for a schedule expression other than `rate(…)` */
   constructor(
     name: string,
     ruleArn: string,

@@ -61,7 +61,7 @@ export class StreamSource {
   /** Number of callers that wait for the stream to drain. */
   #waiting = 0;
 
-  /** @throws Error for a setting or a filter rule that is not emulated */
+  /** Creates the event source. @throws Error for a setting or a filter rule that is not emulated */
   constructor(options: StreamSourceOptions) {
     const { mapping } = options;
     if ('TumblingWindowInSeconds' in mapping) throw new Error('The local runner has no tumbling windows.');

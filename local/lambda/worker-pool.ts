@@ -186,7 +186,7 @@ function code(template: Template, resource: Resource, { Code, Handler }: Functio
 
 interface PoolOptions extends Omit<WorkerData, 'clock' | 'gate'> {
   readonly environment: Record<string, string>;
-  /** Timeout in milliseconds. */
+  /** The function's time limit in milliseconds. */
   readonly timeout: number;
   readonly size: number;
   readonly clock: Clock;
@@ -200,7 +200,7 @@ interface Job {
   readonly event: string;
   /** When the function received the event, in epoch milliseconds of the stack's clock. */
   startedAt?: number;
-  /** The same time in milliseconds of the process's monotonic time. */
+  /** When the function received the event, in milliseconds of the process's monotonic time. */
   startedMonotonic?: number;
   readonly done: (outcome: InvocationResult) => void;
 }

@@ -66,7 +66,7 @@ export class Issuer {
       const code = url.searchParams.get('code');
       const query = queryOf(request);
       const person = query.get('person');
-      // OpenID Connect Core, section 11.
+      // A scope requests a refresh token (OpenID Connect Core, section 11).
       const isOffline = query.get('scope')?.split(' ').includes('offline_access') ?? false;
       if (code && isPerson(person)) this.#grants.set(code, { person, isOffline });
     });
@@ -105,7 +105,8 @@ export class Issuer {
     }
     const chosen = query.get('as') ?? cookieOf(request);
     if (!isPerson(chosen) && query.get('prompt') === 'none') {
-      // OpenID Connect Core, section 3.1.2.6.
+      // Without a session, a sign-in without a prompt fails with `login_required` (OpenID Connect Core, section
+      // 3.1.2.6).
       const back = new URL(String(query.get('redirect_uri')));
       back.searchParams.set('error', 'login_required');
       back.searchParams.set('state', query.get('state') ?? '');
@@ -185,7 +186,7 @@ export class Issuer {
 /** The fields of a token request that identify the person. */
 type TokenRequest = Partial<Record<'grant_type' | 'username' | 'code' | 'refresh_token', unknown>>;
 
-/** @param now epoch milliseconds */
+/** Returns the times of a token that is issued now. @param now epoch milliseconds */
 function timesFrom(now: number) {
   const iat = Math.floor(now / 1000);
   return { iat, nbf: iat, exp: iat + LIFETIME };
