@@ -12,7 +12,7 @@ export const COMMAND_LINE: BuildOptions = {
   target: 'node20',
   format: 'esm',
   mainFields: ['module', 'main'],
-  // Only `backfill` needs this package, to read settings. CDK apps have it installed.
+  // Only `backfill` needs aws-cdk-lib, to read settings, and CDK apps have that package installed.
   external: ['aws-cdk-lib'],
   // CommonJS packages call `require` to load Node's own modules.
   banner: {

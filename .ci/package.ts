@@ -29,7 +29,7 @@ function build(): void {
   buildCommonJs();
   buildSync(COMMAND_LINE);
   bundleFunctions();
-  // The compiled constructs look for the functions here, as the sources do.
+  // Copy the bundles to the folder in which the compiled constructs look for them.
   cpSync(bundlesDirectory, inProject('dist/.build/functions'), { recursive: true });
 }
 

@@ -10,7 +10,7 @@ const source = readFileSync(new URL('../../docs/openapi.json', import.meta.url),
 const { astToString, default: generate } = await import('openapi-typescript');
 
 const document = JSON.parse(source);
-// The operations below /platform are the same, with another authentication.
+// Omit the operations below /platform, which differ from the others only in their authentication.
 for (const path of Object.keys(document.paths))
   if (path.startsWith('/platform/')) delete document.paths[path];
 const types = astToString(await generate(withoutExamples(document), { silent: true }));

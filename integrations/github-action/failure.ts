@@ -16,7 +16,7 @@ function isFromFork(): boolean {
     const event = JSON.parse(readFileSync(process.env.GITHUB_EVENT_PATH ?? '', 'utf8'));
     return event.pull_request.head.repo.id !== event.pull_request.base.repo.id;
   } catch {
-    // Not a fork: the event is not a pull request, or the fork was deleted.
+    // Treat the job as not from a fork, because the event is not a pull request, or the fork was deleted.
     return false;
   }
 }

@@ -101,7 +101,7 @@ export default defineConfig({
     'API keys for Deployments: exchange a key for an access token that each use extends. Serverless, on AWS.',
   base: BASE,
   head: [['link', { rel: 'icon', href: `${BASE}icon.svg` }]],
-  // build.mjs copies the pages there.
+  // The folder to which build.mjs copies the pages.
   srcDir: './pages',
   rewrites: pathOf,
   outDir: './dist',

@@ -50,7 +50,7 @@ function version1(): Quota {
 
 function version2(): Quota {
   const root = '/sys/fs/cgroup';
-  // This fails in a container, because the root group that the container sees contains processes.
+  // Writing to the root group fails in a container, because the root group that the container sees contains processes.
   const enabled = readFileSync(join(root, 'cgroup.subtree_control'), 'utf8').split(/\s/);
   if (!enabled.includes('cpu')) writeFileSync(join(root, 'cgroup.subtree_control'), '+cpu');
   const folder = make(root);

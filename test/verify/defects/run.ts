@@ -36,7 +36,7 @@ function copyOfProject(): string {
     try {
       copyFileSync(join(root, file), join(copy, file));
     } catch (error) {
-      // The file was deleted, but the deletion is not committed yet.
+      // Skip a file that was deleted without committing the deletion.
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     }
   }

@@ -3,7 +3,7 @@ import { PARTS } from './parts.ts';
 
 export default defineConfig({
   test: {
-    // run.ts sets this variable, because Stryker's runner forwards only its environment.
+    // `run.ts` sets `MUTATED`, because Stryker's runner passes nothing but its environment to Vitest.
     include: PARTS[process.env.MUTATED ?? '']?.tests ?? [],
     testTimeout: 30_000,
     restoreMocks: true,
