@@ -140,7 +140,7 @@ function readChoice({ issuedBefore, longerThan }: EndTokensOptions): TokenChoice
   return { longerThan: Number(longerThan) };
 }
 
-/** Describes what a run does, for the question to the person. */
+/** Describes what a run does, for the confirmation prompt. */
 function consequenceOf({ issuedBefore, longerThan }: TokenChoice, of: string): string {
   const tokens =
     issuedBefore === undefined

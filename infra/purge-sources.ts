@@ -21,7 +21,7 @@ export interface PurgeSourcesProps {
   readonly purge: ServiceFunction;
   /** The account's concurrency quota, if it is low. @default 1000 or more */
   readonly accountConcurrency?: number | undefined;
-  /** Whether the table's capacity is provisioned, so that few purges may run at the same time. */
+  /** Whether the table's capacity is provisioned. If it is, only a few purges may run at the same time. */
   readonly isProvisioned: boolean;
 }
 

@@ -12,7 +12,7 @@ exchange them for new tokens. Choose the tokens with exactly one of these option
 
 --issued-before revokes the access tokens and the temporary tokens that were issued before a moment.
 --longer-than revokes the access tokens that are still valid for more than this number of seconds. After you shorten
-tokenLifetime, give the new tokenLifetime plus slideInterval.
+tokenLifetime, pass the new tokenLifetime plus slideInterval.
 
 For each key, the command first writes the event api_key.tokens_revoked. For each temporary token, it writes the event
 temporary_token.revoked. If the command is interrupted, run it again. The command reads the whole table, or the partition of

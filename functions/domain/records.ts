@@ -249,8 +249,8 @@ export interface Actor {
 }
 
 /**
- * The record that a call with an Idempotency-Key has created something, so that retrying the call does not create
- * anything else.
+ * Proof that a call with an Idempotency-Key has already created something, so that a retry of the call creates nothing
+ * else.
  */
 export interface IdempotencyRecord {
   deploymentId: string;

@@ -92,7 +92,8 @@ function objectIn(part: string): Record<string, unknown> | undefined {
 }
 
 /**
- * Returns the fault in a subject token's times, other than that the token has expired or is not yet valid. `exp` must
+ * Returns what is wrong with the times in a subject token, except that the token has expired or is not yet valid. `exp`
+ * must
  * be a whole number of seconds, because it becomes a TTL, and DynamoDB ignores a TTL in any other form. `exp` must be
  * at most 24 hours in the future, and later than `iat`.
  * @param now epoch milliseconds

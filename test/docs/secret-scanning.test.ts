@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { findCredentials } from '../../functions/domain/secrets.ts';
 import { formatCredential } from '../../functions/domain/identifiers.ts';
+import { findCredentials } from '../../functions/domain/secrets.ts';
 import { CONTEXTS } from '../support/contexts.ts';
 import { mistyped } from '../support/mistyped.ts';
 

@@ -50,7 +50,7 @@ describe('The CDK app synthesises the stack from its context', () => {
     );
   });
 
-  it('the app stops with a sentence about the invalid setting and without a stack trace', async () => {
+  it('the app stops with an error about the invalid setting, not with a stack trace', async () => {
     expect(await runAsCdk({ stage: 'prod' })).toStrictEqual({
       code: 1,
       stderr: 'stage must be development or production, for example -c stage=production.\n',

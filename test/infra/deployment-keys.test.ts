@@ -100,7 +100,7 @@ describe('The settings of the stack take effect', () => {
     expect(new Set(boundaries(plain))).toStrictEqual(new Set([undefined]));
   });
 
-  it('authorizerConcurrency reserves capacity only for the authorizer, and keeps environments of its alias warm', () => {
+  it('authorizerConcurrency reserves concurrency only for the authorizer, and keeps execution environments warm', () => {
     const concurrencies = ofType(full, 'AWS::Lambda::Function').map(
       (resource) => resource.Properties.ReservedConcurrentExecutions,
     );

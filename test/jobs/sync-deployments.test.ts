@@ -524,7 +524,9 @@ describe('Changes of a followed table take effect even if items of Deployments a
   });
 });
 
-describe('#66: A limit protects against a followed table that loses its rows', { timeout: 120_000 }, () => {
+describe('#66: A limit prevents mass deletion when a followed table loses its rows', {
+  timeout: 120_000,
+}, () => {
   const HOUR = 60 * 60_000;
   /** Applies stream records with the given limit on deletions; `{}` is the default limit. */
   const limited = (records: DynamoDBRecord[], deletions: DeletionLimit = {}) =>

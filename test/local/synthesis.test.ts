@@ -88,7 +88,7 @@ describe('npm start caches the synthesised template', () => {
     expect(calls.synthesis).toBe(2);
   });
 
-  it('npm start keeps the eight templates that were used last', async () => {
+  it('npm start keeps the eight most recently used templates', async () => {
     const { calls, synthesise } = numberedApp();
     for (let n = 0; n < 8; n++) {
       const { directory } = await synthesise({ n });

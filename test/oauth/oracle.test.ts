@@ -420,7 +420,7 @@ const rows: Row[] = [
 ];
 
 it.each(rows)(
-  'the service and oidc-provider give the documented responses to $rule',
+  'the service and oidc-provider respond as documented: $rule',
   async ({ ask, ours: expected, oracle: other, why }) => {
     const [we, they]: Ruled[] = await Promise.all([ask(ours).then(ruled), ask(oracle).then(ruled)]);
     expect(we).toStrictEqual(expected);

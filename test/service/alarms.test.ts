@@ -503,7 +503,7 @@ const SCHEDULES = [
   ['MissingPeopleJobs', 'PeopleJob/Schedule', 2 * HOUR],
 ] as const;
 
-describe('the alarm on a schedule', () => {
+describe('An alarm fires when a schedule has not run in time', () => {
   it.each(SCHEDULES)(
     '%s fires when the schedule %s has not run for %i seconds, and ends with its next run',
     async (name, schedule, after) => {

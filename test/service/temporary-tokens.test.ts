@@ -282,15 +282,20 @@ describe('Temporary tokens are hidden from other people', () => {
     },
   );
 
-  it.each(calls)('%s%s for temporary tokens returns 401 without a sign-in', async (method, rest) => {
-    const id = await newDeployment();
-    expect((await call(stack, method, `${pathOf(id)}${rest}`)).status).toBe(401);
-    const own = await issue(id);
-    // Neither a temporary token nor a key's token can be used to create another token.
-    expect((await call(stack, method, `${pathOf(id)}${rest}`, { token: own.access_token })).status).toBe(401);
-    const ofKey = await swap(stack, await makeKey(stack, id));
-    expect((await call(stack, method, `${pathOf(id)}${rest}`, { token: ofKey })).status).toBe(401);
-  });
+  it.each(calls)(
+    '%s%s for temporary tokens returns 401 if the caller is not signed in',
+    async (method, rest) => {
+      const id = await newDeployment();
+      expect((await call(stack, method, `${pathOf(id)}${rest}`)).status).toBe(401);
+      const own = await issue(id);
+      // Neither a temporary token nor a key's token can be used to create another token.
+      expect((await call(stack, method, `${pathOf(id)}${rest}`, { token: own.access_token })).status).toBe(
+        401,
+      );
+      const ofKey = await swap(stack, await makeKey(stack, id));
+      expect((await call(stack, method, `${pathOf(id)}${rest}`, { token: ofKey })).status).toBe(401);
+    },
+  );
 
   it("revoking another person's temporary token returns 404 even within one group, as if the token did not exist", async () => {
     const id = await newDeployment();
