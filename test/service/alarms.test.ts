@@ -484,7 +484,7 @@ const OWN: readonly (readonly [name: string, cause: string, Rehearsal])[] = [
   ],
 ];
 
-describe('an alarm', () => {
+describe('An alarm fires when its cause occurs, and ends without it', () => {
   it.each(OWN)('%s fires when %s, and ends afterwards', { timeout: 60_000 }, async (name, _, rehearsal) => {
     expect(alarm(own, name).state).toBe('OK');
     await rehearsal.cause();
@@ -583,7 +583,7 @@ const FOLLOWING: typeof OWN = [
   ],
 ];
 
-describe('an alarm of a followed table', () => {
+describe('An alarm of a followed table fires when its cause occurs', () => {
   it.each(FOLLOWING)(
     '%s fires when %s, and ends afterwards',
     { timeout: 60_000 },
