@@ -102,7 +102,7 @@ export function errorHelp(): [code: string, help: ErrorHelp][] {
 export function errorsText(): string {
   const sections = errorHelp().map(
     ([code, { meaning, causes, remedy }]) =>
-      `## ${code}\n\n${meaning}\n\n**Why it happens.** ${causes}\n\n**What to do.** ${remedy}\n`,
+      `## ${code}\n\n${meaning}\n\n**Why it happens:** ${causes}\n\n**What to do:** ${remedy}\n`,
   );
   return `# Errors
 

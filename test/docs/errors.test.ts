@@ -13,7 +13,7 @@ it('docs/errors.md has one section for each code, with its meaning, its causes a
   expect(sections.map((section) => section.split('\n')[0])).toStrictEqual(Object.keys(ERROR_CODES));
   for (const section of sections) {
     expect(section).toMatch(
-      /^\w+\n\n\w.+\.\n\n\*\*Why it happens\.\*\* \w.+\.\n\n\*\*What to do\.\*\* \w.+\.\n/,
+      /^\w+\n\n\w.+\.\n\n\*\*Why it happens:\*\* \w.+\.\n\n\*\*What to do:\*\* \w.+\.\n/,
     );
   }
 });

@@ -70,8 +70,8 @@ describe("The stack's alarms cover every function, queue and schedule", () => {
       const [, anchor = ''] = / docs\/runbook\.md#([\w-]+)/.exec(alarm.AlarmDescription) ?? [];
       const section = sections.get(anchor);
       // An engineer on call searches the runbook for the name of the alarm.
-      expect(section).toMatch(new RegExp(`\\*\\*Alarms?\\.\\*\\* .*\`${name}\``));
-      for (const part of ['**What it means.**', '**How to investigate.**', '**What to do.**']) {
+      expect(section).toMatch(new RegExp(`\\*\\*Alarms?:\\*\\* .*\`${name}\``));
+      for (const part of ['**What it means:**', '**How to investigate:**', '**What to do:**']) {
         expect(section).toContain(part);
       }
     },
@@ -223,7 +223,7 @@ describe('A followed table has alarms of its own', () => {
     ]);
     for (const { AlarmDescription } of more) {
       const [, anchor = ''] = / docs\/runbook\.md#([\w-]+)/.exec(AlarmDescription) ?? [];
-      for (const part of ['**What it means.**', '**How to investigate.**', '**What to do.**']) {
+      for (const part of ['**What it means:**', '**How to investigate:**', '**What to do:**']) {
         expect(sections.get(anchor), anchor).toContain(part);
       }
     }
