@@ -9,28 +9,28 @@ import { Gateway } from './api-gateway/gateway.ts';
 import { Identities } from './api-gateway/iam-authorizer.ts';
 import { RestApiReader } from './api-gateway/rest-apis.ts';
 import type { ServedRequest } from './api-gateway/served-request.ts';
-import { type AlarmStatus, makeAlarms } from './aws/alarms.ts';
+import { type AlarmStatus, createAlarms } from './aws/alarms.ts';
 import { AwsProxy } from './aws/aws-proxy.ts';
 import { CloudWatch } from './aws/cloudwatch.ts';
-import { makeBuses } from './aws/event-bridge.ts';
+import { createBuses } from './aws/event-bridge.ts';
 import { permissionsOf } from './aws/iam.ts';
-import { makeSecrets } from './aws/secrets-manager.ts';
+import { createSecrets } from './aws/secrets-manager.ts';
 import type { AwsCredentials } from './aws/sigv4.ts';
-import { makeQueues, type Queue } from './aws/sqs.ts';
+import { createQueues, type Queue } from './aws/sqs.ts';
 import { Clock } from './clock.ts';
 import {
+  createTable,
   type DataOptions,
   deleteTable,
   ENGINE_CREDENTIALS,
-  makeTable,
   startEngine,
 } from './dynamodb/engine.ts';
 import { withPlatformTable } from './dynamodb/platform-table.ts';
 import { TimeToLive } from './dynamodb/ttl.ts';
 import { Invokers } from './lambda/invokers.ts';
-import { makeSources } from './lambda/sources.ts';
+import { createSources } from './lambda/sources.ts';
 import type { FunctionError } from './lambda/worker.ts';
-import { type LogLine, makeFunction } from './lambda/worker-pool.ts';
+import { createFunction, type LogLine } from './lambda/worker-pool.ts';
 import { Logs } from './logs.ts';
 import { Operations } from './operations.ts';
 import { ADMIN_GROUP, AUDIENCE, CLIENT_ID, Issuer, type Person, type Tamper } from './sign-in/issuer.ts';
@@ -158,7 +158,7 @@ async function start(options: LocalStackOptions, atStop: AtStop) {
 
   const state = new State(options);
   atStop(() => state.save());
-  const sources = makeSources({
+  const sources = createSources({
     template,
     endpoint: engine.endpoint,
     clock,
@@ -186,7 +186,7 @@ async function start(options: LocalStackOptions, atStop: AtStop) {
       sweepExpired: (lateness = 0) => ttl.sweep(lateness),
     }),
   );
-  const alarms = makeAlarms(template, cloudWatch);
+  const alarms = createAlarms(template, cloudWatch);
   const evaluateAlarms = (): AlarmStatus[] => {
     for (const { name, visibleCount } of aws.queues) {
       const metric = { namespace: 'AWS/SQS', name: 'ApproximateNumberOfMessagesVisible' };
@@ -281,7 +281,7 @@ async function start(options: LocalStackOptions, atStop: AtStop) {
      * @param timeout milliseconds
      * @throws Error if that takes longer than the timeout
      */
-    settled: async (timeout = 10_000): Promise<void> => {
+    waitForDelivery: async (timeout = 10_000): Promise<void> => {
       // Drain the streams twice, because the delivery of a message from a queue can write items whose records the
       // streams must deliver.
       const drain = async () => {
@@ -291,7 +291,7 @@ async function start(options: LocalStackOptions, atStop: AtStop) {
       };
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise<never>((_, reject) => {
-        timer = setTimeout(() => reject(new Error(`Not settled within ${timeout} ms.`)), timeout);
+        timer = setTimeout(() => reject(new Error(`Not delivered within ${timeout} ms.`)), timeout);
       });
       await Promise.race([drain(), late]).finally(() => clearTimeout(timer));
     },
@@ -347,9 +347,9 @@ async function startAws(template: Template, engineEndpoint: string, cloudWatch: 
   const proxy = new AwsProxy(engineEndpoint, cloudWatch);
   atStop(() => proxy.stop());
   const endpoint = await proxy.start();
-  const queues = makeQueues(template, endpoint);
-  const buses = makeBuses(template);
-  const secrets = makeSecrets(template);
+  const queues = createQueues(template, endpoint);
+  const buses = createBuses(template);
+  const secrets = createSecrets(template);
   proxy.serveQueues(queues);
   proxy.serveBuses(buses);
   proxy.serveSecrets(secrets);
@@ -369,7 +369,7 @@ async function createTables(
   atStop(() => client.destroy());
   const tables = await Promise.all(
     template.ofType('AWS::DynamoDB::GlobalTable', 'AWS::DynamoDB::Table').map(async (resource) => {
-      const table = await makeTable(endpoint, template, resource, options);
+      const table = await createTable(endpoint, template, resource, options);
       const ttl = new TimeToLive(endpoint, table, clock, options.ttlLateness ?? TWO_DAYS);
       return { resource, table, ttl };
     }),
@@ -422,7 +422,7 @@ function startFunctions(
   },
 ) {
   return template.ofType('AWS::Lambda::Function').map((resource) => {
-    const local = makeFunction(template, resource, {
+    const local = createFunction(template, resource, {
       clock,
       awsEndpoint: aws.endpoint,
       log: logs.writeOf,

@@ -26,7 +26,14 @@ import { OPERATIONS } from '../functions/openapi/operations.ts';
 import { DEVELOPER } from '../local/api-gateway/iam-authorizer.ts';
 import { contents, faultsOf, parameters, undocumented } from './support/openapi.ts';
 import { signedCall } from './support/signed.ts';
-import { type Call, call, makeDeployment, makeKey, runStack, swap } from './support/stack.ts';
+import {
+  type Call,
+  call,
+  createKey,
+  exchangeForToken,
+  registerDeployment,
+  runStack,
+} from './support/stack.ts';
 
 const KNOWN = ['code:deploy', 'airflow:read', 'airflow:write'];
 
@@ -127,15 +134,15 @@ describe('The OpenAPI schemas and the service accept the same input', () => {
 
 describe('The OpenAPI document describes the actual responses', async () => {
   const stack = await runStack({ context: { platformPrincipals: DEVELOPER.arn } });
-  await makeDeployment(stack, 'etl');
-  const key = await makeKey(stack, 'etl');
-  const token = await swap(stack, key);
+  await registerDeployment(stack, 'etl');
+  const key = await createKey(stack, 'etl');
+  const token = await exchangeForToken(stack, key);
   const [admin, member] = [await stack.signIn('admin'), await stack.signIn('member')];
   const temporary = (
     await call(stack, 'POST', '/deployments/etl/temporary-tokens', { token: member, json: {} })
   ).json;
   const trust = [{ issuer: GITHUB, claims: { repository_id: '4711' } }];
-  const trusting = await makeKey(stack, 'etl', { name: 'actions', trust });
+  const trusting = await createKey(stack, 'etl', { name: 'actions', trust });
   const foreign = `${Buffer.from('{}').toString('base64url')}.${Buffer.from('{"iss":"x"}').toString('base64url')}.AAAA`;
   const absent = formatKeyId('etl', newUlid(0));
   const unknown = mintCredential('secret', 'etl', newUlid(0));
@@ -321,12 +328,12 @@ describe('The OpenAPI document describes the actual responses', async () => {
     },
   );
 
-  await makeDeployment(stack, 'dags');
+  await registerDeployment(stack, 'dags');
   const dags = '/platform/deployments/dags';
-  const keyOfDags = await makeKey(stack, 'dags');
-  const tokenOfDags = await swap(stack, keyOfDags, 'airflow:read');
+  const keyOfDags = await createKey(stack, 'dags');
+  const tokenOfDags = await exchangeForToken(stack, keyOfDags, 'airflow:read');
   const tokensOfDags = `${dags}/api-keys/${keyOfDags.id}/tokens`;
-  const trustingDags = await makeKey(stack, 'dags', { name: 'actions', trust });
+  const trustingDags = await createKey(stack, 'dags', { name: 'actions', trust });
   const lent = (await call(stack, 'POST', '/deployments/dags/temporary-tokens', { token: admin, json: {} }))
     .json;
   const signed: [route: string, status: number, path: string, json?: object][] = [

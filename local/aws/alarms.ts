@@ -168,7 +168,7 @@ function aggregate(values: readonly number[], statistic: string): number | undef
 }
 
 /** Creates the template's alarms. */
-export const makeAlarms = (template: Template, cloudWatch: CloudWatch): Alarm[] =>
+export const createAlarms = (template: Template, cloudWatch: CloudWatch): Alarm[] =>
   template
     .ofType('AWS::CloudWatch::Alarm')
     .map((resource) => new Alarm(template.properties<AlarmProperties>(resource), cloudWatch));

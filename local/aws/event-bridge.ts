@@ -37,7 +37,7 @@ export class Bus {
 }
 
 /** Creates the template's event buses. */
-export function makeBuses(template: Template): Bus[] {
+export function createBuses(template: Template): Bus[] {
   return template
     .ofType('AWS::Events::EventBus')
     .map((resource) => new Bus(template.ref(resource), template.attribute(resource, 'Arn')));

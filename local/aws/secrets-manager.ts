@@ -9,7 +9,7 @@ export interface Secret {
 }
 
 /** Creates the template's secrets without a value, and sets their ARNs as the result of `Ref`. */
-export function makeSecrets(template: Template): Secret[] {
+export function createSecrets(template: Template): Secret[] {
   return template.ofType('AWS::SecretsManager::Secret').map((resource) => {
     const { Name, ...generated } = template.properties<{ Name?: string; GenerateSecretString?: object }>(
       resource,

@@ -127,7 +127,7 @@ export class Queue {
 }
 
 /** Creates the template's queues at an endpoint, and sets their URLs as the result of `Ref`. */
-export function makeQueues(template: Template, endpoint: string): Queue[] {
+export function createQueues(template: Template, endpoint: string): Queue[] {
   const resources = template.ofType('AWS::SQS::Queue');
   const queues = resources.map((resource) => {
     const properties = template.properties<QueueProperties>(resource);

@@ -214,7 +214,7 @@ export interface TableOptions extends Pick<DataOptions, 'fresh'> {
 }
 
 /** Creates a table from the template, or reuses the table that an earlier run created. */
-export async function makeTable(
+export async function createTable(
   endpoint: string,
   template: Template,
   resource: Resource,

@@ -43,7 +43,7 @@ const QUEUE_ACTIONS = ['ReceiveMessage', 'DeleteMessage', 'GetQueueAttributes'];
  * Creates the template's event source mappings and schedules. Throws an Error if the template contains anything that is
  * not emulated or not permitted.
  */
-export function makeSources(parts: SourceParts): {
+export function createSources(parts: SourceParts): {
   streams: StreamSource[];
   queues: QueueSource[];
   schedules: Schedule[];
@@ -68,7 +68,7 @@ export function makeSources(parts: SourceParts): {
       streams.push(...streamSource(parts, resource, properties, target));
     }
   }
-  return { streams, queues, schedules: makeSchedules(parts) };
+  return { streams, queues, schedules: createSchedules(parts) };
 }
 
 /** Returns an empty list if the stack was started without the table's stream. */
@@ -111,7 +111,7 @@ function streamSource(
   ];
 }
 
-function makeSchedules(parts: SourceParts): Schedule[] {
+function createSchedules(parts: SourceParts): Schedule[] {
   const { template, clock } = parts;
   return template.ofType('AWS::Events::Rule').flatMap((rule) => {
     const { ScheduleExpression, State, Targets = [] } = template.properties<RuleProperties>(rule);

@@ -93,7 +93,11 @@ const nameOf = (path: string) =>
     .toLowerCase();
 
 /** Reads a function from the template and creates its pool of workers. No worker starts before the first event. */
-export function makeFunction(template: Template, resource: Resource, around: FunctionContext): LocalFunction {
+export function createFunction(
+  template: Template,
+  resource: Resource,
+  around: FunctionContext,
+): LocalFunction {
   const properties = template.properties<FunctionProperties>(resource);
   const name = nameOf(resource.path);
   const functionName = template.ref(resource);

@@ -6,10 +6,10 @@ import { promisify } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
 import { type Backfill, backfill, type Position } from '../../cli/backfilling.ts';
 import { inProcess, startTable } from '../support/in-process.ts';
-import { makePlatformTable, rowOf } from '../support/platform-table.ts';
+import { createPlatformTable, rowOf } from '../support/platform-table.ts';
 
 const engine = await startTable();
-const platform = await makePlatformTable(engine.endpoint);
+const platform = await createPlatformTable(engine.endpoint);
 const service = inProcess(engine);
 const folder = mkdtempSync(join(tmpdir(), 'backfill-'));
 afterAll(async () => {

@@ -5,11 +5,11 @@ import { mintCredential } from '../../functions/domain/mint.ts';
 import { startCiIssuer } from '../support/ci-issuer.ts';
 import { commandLine } from '../support/command-line.ts';
 import { callAs, setAttribute } from '../support/service.ts';
-import { call, makeDeployment, makeKey, runStack } from '../support/stack.ts';
+import { call, createKey, registerDeployment, runStack } from '../support/stack.ts';
 
 const issuer = await startCiIssuer();
 const stack = await runStack({ context: { trustedIssuers: [issuer.url] } });
-await makeDeployment(stack, 'etl');
+await registerDeployment(stack, 'etl');
 const { run } = commandLine();
 const admin = await stack.signIn('admin');
 
@@ -27,7 +27,7 @@ const path = (id: string) => `/deployments/etl/api-keys/${id}`;
 const change = (id: string, json: object) => callAs(stack, 'admin', 'PATCH', path(id), { json });
 const [key, other, rotated, disabled, deleted, limited] = await Promise.all(
   ['ci', 'other', 'rotated', 'disabled', 'deleted', 'limited'].map((name) =>
-    makeKey(stack, 'etl', {
+    createKey(stack, 'etl', {
       name,
       scopes: ['code:deploy', 'airflow:read'],
       ...(name === 'limited' && { networks: ['203.0.113.0/24'] }),
@@ -59,7 +59,7 @@ const first = await call(stack, 'POST', '/oauth/token', { form });
 if (first.status !== 200) throw new Error(`The first exchange returned ${first.status}.`);
 const [header, payload] = elsewhere.split('.');
 const forged = [header, payload, used.split('.')[2]].join('.');
-const expiredKey = await makeKey(stack, 'etl', { name: 'expired' });
+const expiredKey = await createKey(stack, 'etl', { name: 'expired' });
 const item: [string, string] = ['DEPLOYMENT#etl', `KEY#${expiredKey.id.slice(-26)}`];
 await setAttribute(stack, item, 'validUntil', Date.now() - 1000);
 const page = await serve((_, response) => response.end('<html></html>'));

@@ -54,12 +54,17 @@ const numberOfItems = async (id: string, prefix: string) =>
 describe('end-tokens revokes tokens in bulk', () => {
   it('end-tokens revokes the tokens that were issued before a given time, and keeps later tokens and the keys', async () => {
     const id = await newDeployment();
-    const key = await app.makeKey(id);
-    const other = await app.makeKey(id, { name: 'other' });
-    const old = [await app.swap(key), await app.swap(key), await app.swap(other), await temporaryToken(id)];
+    const key = await app.createKey(id);
+    const other = await app.createKey(id, { name: 'other' });
+    const old = [
+      await app.exchangeForToken(key),
+      await app.exchangeForToken(key),
+      await app.exchangeForToken(other),
+      await temporaryToken(id),
+    ];
     later(HOUR);
     const moment = Math.floor(app.time.now / 1000) * 1000;
-    const young = [await app.swap(key), await temporaryToken(id)];
+    const young = [await app.exchangeForToken(key), await temporaryToken(id)];
     later(HOUR);
     for (const token of [...old, ...young]) expect(await app.use(token)).toBe(200);
 
@@ -90,9 +95,9 @@ describe('end-tokens revokes tokens in bulk', () => {
     const id = await newDeployment();
     const shorter = inProcess(engine, { rules: { tokenLifetime: HOUR } });
     shorter.time.now = app.time.now;
-    const key = await app.makeKey(id);
-    const [long, temporary] = [await app.swap(key), await temporaryToken(id)];
-    const short = await shorter.swap(key);
+    const key = await app.createKey(id);
+    const [long, temporary] = [await app.exchangeForToken(key), await temporaryToken(id)];
+    const short = await shorter.exchangeForToken(key);
     later(HOUR / 2);
     shorter.time.now = app.time.now;
     // This use of the token extends it to the new lifetime plus slideInterval.
@@ -107,7 +112,7 @@ describe('end-tokens revokes tokens in bulk', () => {
   it('without a Deployment, end-tokens covers all Deployments, including those missing from the directory', async () => {
     const ids = [await newDeployment(), await newDeployment()];
     const tokens: string[] = [];
-    for (const id of ids) tokens.push(await app.swap(await app.makeKey(id)));
+    for (const id of ids) tokens.push(await app.exchangeForToken(await app.createKey(id)));
     const entry = { pk: 'DEPLOYMENTS', sk: ids[0] };
     await app.table.port('DeleteItem', { TableName: 'keys', Key: entry }, 1000);
     later(1);
@@ -117,14 +122,14 @@ describe('end-tokens revokes tokens in bulk', () => {
 
   it('end-tokens does not count tokens that have expired', async () => {
     const id = await newDeployment();
-    await app.swap(await app.makeKey(id));
+    await app.exchangeForToken(await app.createKey(id));
     later(DAY + 1);
     expect(await end({ deploymentId: id, issuedBefore: app.time.now })).toEqual({ revoked: 0, reported: {} });
   });
 
   it('a token that is in use while end-tokens revokes it stays revoked', async () => {
     const id = await newDeployment();
-    const token = await app.swap(await app.makeKey(id));
+    const token = await app.exchangeForToken(await app.createKey(id));
     later(HOUR);
     await Promise.all([
       ...Array.from({ length: 20 }, () => app.use(token)),
@@ -136,8 +141,8 @@ describe('end-tokens revokes tokens in bulk', () => {
 
   it('if end-tokens is interrupted, an event records what it has done, and another run revokes the remaining tokens', async () => {
     const id = await newDeployment();
-    const key = await app.makeKey(id);
-    const tokens = [await app.swap(key), await app.swap(key)];
+    const key = await app.createKey(id);
+    const tokens = [await app.exchangeForToken(key), await app.exchangeForToken(key)];
     later(1);
     breaks = (operation) => {
       if (operation === 'BatchWriteItem') throw new Error('interrupted');
@@ -184,8 +189,8 @@ describe('The end-tokens command validates its options', { timeout: 60_000 }, ()
 
   it('the end-tokens command prints how many tokens each key loses, and the total', async () => {
     const id = await newDeployment();
-    const key = await app.makeKey(id);
-    await app.swap(key);
+    const key = await app.createKey(id);
+    await app.exchangeForToken(key);
     const args = ['--deployment', id, '--issued-before', '2099-01-01T00:00:00Z'];
     expect(await run(...args, '--dry-run')).toEqual({
       code: 0,

@@ -4,7 +4,7 @@ import { DeleteCommand, PutCommand, ScanCommand, UpdateCommand } from '@aws-sdk/
 import { afterAll, describe, expect, it } from 'vitest';
 import { erasePerson } from '../../cli/erase-person.ts';
 import { restore } from '../../cli/restoration.ts';
-import { makeTable } from '../support/engine.ts';
+import { createTable } from '../support/engine.ts';
 import { inProcess, must, startTable } from '../support/in-process.ts';
 import { restoration } from '../support/interrupted.ts';
 import type { TestTable } from '../support/store.ts';
@@ -44,7 +44,7 @@ const call = (as: string, method: string, path: string, json?: object, headers =
 /** Stores a person's `sub` in every kind of item. */
 async function leaveTraces(who: string) {
   const made = must(await call(who, 'POST', keys, { name: 'ci' }, { 'idempotency-key': who }), 201).json;
-  const other = await app.makeKey('etl', { name: 'other' });
+  const other = await app.createKey('etl', { name: 'other' });
   const rotated = await call(who, 'POST', `${keys}/${other.id}/rotate`, { retireOld: 'now' });
   const { secret } = must(rotated, 200).json;
   must(await call(who, 'PATCH', `${keys}/${other.id}`, { enabled: false }), 200);
@@ -177,7 +177,7 @@ describe("erase-person removes a person's data from the table", () => {
 
 describe('A restore of a backup that is older than an erasure repeats the erasure', () => {
   async function tableWith(tableName: string, items: Item[]): Promise<TestTable> {
-    await makeTable(app.table.client as never, tableName);
+    await createTable(app.table.client as never, tableName);
     const table = { ...app.table, tableName };
     for (const item of items) await put(table, item);
     return table;

@@ -14,7 +14,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { startCiIssuer } from '../support/ci-issuer.ts';
 import { commandLine, type Running } from '../support/command-line.ts';
 import { callAs, exchange, setAttribute } from '../support/service.ts';
-import { makeDeployment, makeKey, runStack, use } from '../support/stack.ts';
+import { createKey, registerDeployment, runStack, use } from '../support/stack.ts';
 
 const issuer = await startCiIssuer();
 const stack = await runStack({ context: { trustedIssuers: [issuer.url], maxKeyDays: 30 } });
@@ -25,7 +25,7 @@ const env = {
 };
 const folder = mkdtempSync(join(tmpdir(), 'govern-'));
 afterAll(() => rmSync(folder, { recursive: true }));
-await makeDeployment(stack, 'etl');
+await registerDeployment(stack, 'etl');
 
 /** Runs a CLI command as the administrator. */
 const run = (args: string[], running: Running = {}) =>
@@ -38,7 +38,7 @@ const json = async (args: string[], running: Running = {}) => {
 
 describe("The keys tokens command lists and revokes a key's tokens", { timeout: 120_000 }, () => {
   it("the keys tokens command can list a key's active tokens and revoke one or all of them", async () => {
-    const key = await makeKey(stack, 'etl');
+    const key = await createKey(stack, 'etl');
     expect(await run(['keys', 'tokens', key.id])).toEqual({
       code: 0,
       stdout: '',
@@ -86,7 +86,7 @@ describe("The keys tokens command lists and revokes a key's tokens", { timeout: 
   });
 
   it('the keys tokens command accepts an ID that begins with a hyphen, and rejects a token without printing it', async () => {
-    const key = await makeKey(stack, 'etl');
+    const key = await createKey(stack, 'etl');
     const unknown = await run(['keys', 'tokens', 'revoke', key.id, '-abcdefghijklmnopqrst_']);
     expect(unknown).toMatchObject({ code: 4, stdout: '' });
     const token = (await exchange(stack, key)).json.access_token;
@@ -176,9 +176,9 @@ describe('The command keys list --all-deployments covers every Deployment and ca
   timeout: 120_000,
 }, () => {
   it("keys list --all-deployments lists the keys that violate the stack's key policy", async () => {
-    await makeDeployment(stack, 'old');
-    const old = await makeKey(stack, 'old');
-    await makeKey(stack, 'old', { name: 'new' });
+    await registerDeployment(stack, 'old');
+    const old = await createKey(stack, 'old');
+    await createKey(stack, 'old', { name: 'new' });
     const later = Date.now() + 60 * 24 * 60 * 60 * 1000;
     await setAttribute(stack, ['DEPLOYMENT#old', `KEY#${old.id.slice(-26)}`], 'validUntil', later);
     const { code, stdout } = await run(['keys', 'list', '--all-deployments', '--violates-policy']);
@@ -195,8 +195,8 @@ describe('The command keys list --all-deployments covers every Deployment and ca
   it('keys list --all-deployments continues where the previous run stopped, and reports the complete result at the end', async () => {
     const ids: string[] = [];
     for (const id of ['page-1', 'page-2', 'page-3']) {
-      await makeDeployment(stack, id);
-      ids.push((await makeKey(stack, id, { name: 'audited' })).id);
+      await registerDeployment(stack, id);
+      ids.push((await createKey(stack, id, { name: 'audited' })).id);
     }
     const progress = join(folder, 'audit.json');
     const args = [
@@ -263,8 +263,8 @@ describe('The command keys list --all-deployments covers every Deployment and ca
 
 describe("The events command lists a Deployment's events", { timeout: 120_000 }, () => {
   it('the events command can filter events by type and by key', async () => {
-    await makeDeployment(stack, 'history');
-    const [one, other] = [await makeKey(stack, 'history'), await makeKey(stack, 'history')];
+    await registerDeployment(stack, 'history');
+    const [one, other] = [await createKey(stack, 'history'), await createKey(stack, 'history')];
     await callAs(stack, 'admin', 'PATCH', `/deployments/history/api-keys/${one.id}`, {
       json: { enabled: false },
     });
@@ -306,7 +306,7 @@ describe("The people command ends and restores people's access", { timeout: 120_
   });
 
   it("the people command ends a person's access, shows the progress of the job, and restores access", async () => {
-    await makeDeployment(stack, 'people', { groups: ['data-eng'] });
+    await registerDeployment(stack, 'people', { groups: ['data-eng'] });
     const { json: key } = await callAs(stack, 'member', 'POST', '/deployments/people/api-keys', {
       json: { name: 'theirs' },
     });

@@ -8,13 +8,13 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { csvField, parseCsv } from '../../cli/csv.ts';
 import { createKey, readWanted } from '../../cli/migration.ts';
 import { callAs, exchange } from '../support/service.ts';
-import { makeDeployment, runStack, swap, use } from '../support/stack.ts';
+import { exchangeForToken, registerDeployment, runStack, use } from '../support/stack.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'migrate-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 const stack = await runStack();
 const token = await stack.signIn('admin');
-await makeDeployment(stack, 'etl');
+await registerDeployment(stack, 'etl');
 
 const at = (name: string) => join(folder, name);
 const file = (name: string, text: string) => {
@@ -102,7 +102,7 @@ describe('The migrate command creates a key for each row of a CSV file', { timeo
     });
     expect(hi).toMatchObject({ expiresAt: '2040-01-01T00:00:00.000Z' });
     for (const { id = '', secret = '' } of made) {
-      expect(await use(stack, await swap(stack, { id, secret, scopes: [] }))).toBe(200);
+      expect(await use(stack, await exchangeForToken(stack, { id, secret, scopes: [] }))).toBe(200);
     }
   });
 
@@ -134,7 +134,7 @@ describe('The migrate command creates a key for each row of a CSV file', { timeo
   });
 
   it('the migrate command stops if a key was used whose secret is not in the secrets file', async () => {
-    await makeDeployment(stack, 'used');
+    await registerDeployment(stack, 'used');
     const rows = file('used.csv', 'deployment,name\nused,idle\nused,busy\n');
     const options = [rows, '--url', stack.url, '--secrets', at('used-keys.csv')];
     expect((await run(options)).code).toBe(0);

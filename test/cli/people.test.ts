@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DEVELOPER } from '../../local/api-gateway/iam-authorizer.ts';
 import { commandLine, type Running } from '../support/command-line.ts';
 import { exchange } from '../support/service.ts';
-import { call, makeDeployment, makeKey, runStack, use } from '../support/stack.ts';
+import { call, createKey, registerDeployment, runStack, use } from '../support/stack.ts';
 
 const stack = await runStack({ context: { platformPrincipals: DEVELOPER.arn } });
 const { run, home } = commandLine();
@@ -133,8 +133,8 @@ describe('The CLI manages Deployments and keys for a person who is signed in', {
   });
 
   it('the token command needs no --url after a sign-in, because it uses the stack of the sign-in', async () => {
-    await makeDeployment(stack, 'signed');
-    const { id, secret } = await makeKey(stack, 'signed');
+    await registerDeployment(stack, 'signed');
+    const { id, secret } = await createKey(stack, 'signed');
     const { code, stdout } = await run(['token', '--key-id', id], { env: { DEPLOYMENT_KEY_SECRET: secret } });
     expect(code).toBe(0);
     expect(stdout).toMatch(/^dkt_signed_\w+\n$/);
@@ -142,7 +142,7 @@ describe('The CLI manages Deployments and keys for a person who is signed in', {
   });
 
   it('the CLI manages keys and writes secrets only to the given file or pipe', async () => {
-    await makeDeployment(stack, 'keys');
+    await registerDeployment(stack, 'keys');
     const secretFile = join(folder, 'secret.txt');
     const created = await run([
       'keys',
@@ -209,8 +209,8 @@ describe('The CLI manages Deployments and keys for a person who is signed in', {
   });
 
   it('the keys list command can list the keys of all Deployments, or only unused keys or those without an expiry', async () => {
-    await makeDeployment(stack, 'one');
-    await makeDeployment(stack, 'two');
+    await registerDeployment(stack, 'one');
+    await registerDeployment(stack, 'two');
     const ids: string[] = [];
     for (const args of [
       ['one', '--name', 'a'],
@@ -239,7 +239,7 @@ describe('The CLI manages Deployments and keys for a person who is signed in', {
   });
 
   it('the CLI can create a temporary token', async () => {
-    await makeDeployment(stack, 'tmp');
+    await registerDeployment(stack, 'tmp');
     const { stdout, stderr } = await run(['temporary-token', 'tmp', '--scope', 'airflow:read']);
     expect(stdout).toMatch(/^dkx_tmp_\w+\n$/);
     expect(stderr).toMatch(/^The token expires at \S+Z\. Its scope is: deployment:tmp airflow:read\.\n$/);

@@ -17,7 +17,7 @@ import type { Actor } from '../../functions/domain/records.ts';
 import { reportLeak } from '../../functions/routes/report-leak.ts';
 import type { Port } from '../../functions/table/port.ts';
 import { allEvents } from '../../functions/table/restore.ts';
-import { makeTable } from '../support/engine.ts';
+import { createTable } from '../support/engine.ts';
 import { DAY, inProcess, must, partsOf, startTable } from '../support/in-process.ts';
 import { restoration, stoppingAfter } from '../support/interrupted.ts';
 import { seconds } from '../support/records.ts';
@@ -50,7 +50,7 @@ async function itemsOf(table: TestTable): Promise<Item[]> {
 
 /** Creates a separate table with these items, as point-in-time recovery does. */
 async function tableWith(tableName: string, items: Item[]): Promise<TestTable> {
-  await makeTable(app.table.client as never, tableName);
+  await createTable(app.table.client as never, tableName);
   for (let at = 0; at < items.length; at += 25) {
     const batch = items.slice(at, at + 25).map((Item) => ({ PutRequest: { Item } }));
     await app.table.client.send(new BatchWriteCommand({ RequestItems: { [tableName]: batch } }));
@@ -83,15 +83,15 @@ const NAMES = [
 ] as const;
 await app.register('etl');
 const keys = {} as Record<(typeof NAMES)[number], CreatedKey>;
-for (const name of NAMES) keys[name] = await app.makeKey('etl', { name });
+for (const name of NAMES) keys[name] = await app.createKey('etl', { name });
 await patch(keys.awake, { enabled: false });
 const others = {} as Record<string, CreatedKey>;
 for (const id of ['gone', 'again', 'damaged']) {
   await app.register(id);
-  others[id] = await app.makeKey(id);
+  others[id] = await app.createKey(id);
 }
-const oldToken = await app.swap(keys.kept);
-const revivable = await app.swap(keys.deleted);
+const oldToken = await app.exchangeForToken(keys.kept);
+const revivable = await app.exchangeForToken(keys.deleted);
 const temporary = must(await as('ada', 'POST', '/deployments/etl/temporary-tokens', {}), 201).json
   .access_token;
 const backup = await itemsOf(app.table);
@@ -99,7 +99,7 @@ const restored = await tableWith('restored', backup);
 
 // These changes happen after the point in time that is restored.
 app.time.now += HOUR;
-const newToken = await app.swap(keys.kept);
+const newToken = await app.exchangeForToken(keys.kept);
 await as('ada', 'DELETE', pathOf(keys.deleted));
 await as('mallory', 'DELETE', pathOf(keys.victim));
 await patch(keys.disabled, { enabled: false });
@@ -117,14 +117,14 @@ await reportLeak(
   { clock: () => time.now, rules, hasTime: () => true },
 );
 await as('admin', 'PUT', '/deployments/etl', { name: 'ETL', groups: ['data-eng', 'others'] });
-const since = await app.makeKey('etl', { name: 'since' });
-const sinceToken = await app.swap(since);
+const since = await app.createKey('etl', { name: 'since' });
+const sinceToken = await app.exchangeForToken(since);
 await as('admin', 'DELETE', '/deployments/gone');
 await as('admin', 'DELETE', '/deployments/again');
 await app.register('again');
-const ofOtherLife = await app.makeKey('again');
+const ofOtherLife = await app.createKey('again');
 await app.register('new');
-const ofNew = await app.makeKey('new');
+const ofNew = await app.createKey('new');
 // Simulates someone deleting items by hand.
 for (const { pk, sk } of await app.partition('DEPLOYMENT#damaged')) {
   await app.table.client.send(new DeleteCommand({ TableName: 'keys', Key: { pk, sk } }));
@@ -283,7 +283,7 @@ describe('The restore command repairs a table after point-in-time recovery', () 
 
   it('active keys can get new tokens after a restore', async () => {
     for (const key of [keys.kept, keys.victim, others.damaged as CreatedKey]) {
-      expect(await app.use(await app.swap(key))).toBe(200);
+      expect(await app.use(await app.exchangeForToken(key))).toBe(200);
     }
   });
 
@@ -305,12 +305,12 @@ describe('The restore command repairs a table after point-in-time recovery', () 
 
   it('a restore leaves a leaked key disabled until an immediate rotation', async () => {
     expect((await patch(keys.leaked, { enabled: true })).status).toBe(409);
-    expect(await app.use(await app.swap(await rotate(keys.leaked, 'now')))).toBe(200);
+    expect(await app.use(await app.exchangeForToken(await rotate(keys.leaked, 'now')))).toBe(200);
   });
 
   it('a key that was rotated after the backup needs a new secret after the restore', async () => {
     expect((await app.exchange(rotatedNow)).status).toBe(401);
-    expect(await app.use(await app.swap(await rotate(rotatedNow, 'now')))).toBe(200);
+    expect(await app.use(await app.exchangeForToken(await rotate(rotatedNow, 'now')))).toBe(200);
     app.time.now += DAY * 1000;
     expect((await app.exchange(keys['rotated-later'])).status).toBe(401);
     app.time.now -= DAY * 1000;
@@ -319,7 +319,7 @@ describe('The restore command repairs a table after point-in-time recovery', () 
   it('a key that was created after the backup stays disabled after a restore until a person enables it', async () => {
     expect((await app.exchange(since)).status).toBe(401);
     expect((await patch(since, { enabled: true })).status).toBe(200);
-    expect(await app.use(await app.swap(since))).toBe(200);
+    expect(await app.use(await app.exchangeForToken(since))).toBe(200);
     expect(await app.use(sinceToken)).toBe(401);
   });
 

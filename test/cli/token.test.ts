@@ -7,16 +7,16 @@ import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { mintCredential } from '../../functions/domain/mint.ts';
 import { startCiIssuer } from '../support/ci-issuer.ts';
 import { commandLine } from '../support/command-line.ts';
-import { busy, startFront } from '../support/front.ts';
+import { busy, startReverseProxy } from '../support/reverse-proxy.ts';
 import { callAs } from '../support/service.ts';
-import { call, makeDeployment, makeKey, runStack, use } from '../support/stack.ts';
+import { call, createKey, registerDeployment, runStack, use } from '../support/stack.ts';
 
 const issuer = await startCiIssuer();
 const stack = await runStack({ context: { trustedIssuers: [issuer.url] } });
-const front = await startFront(stack.url);
-await makeDeployment(stack, 'etl');
-const key = await makeKey(stack, 'etl');
-const other = await makeKey(stack, 'etl', { name: 'other' });
+const proxy = await startReverseProxy(stack.url);
+await registerDeployment(stack, 'etl');
+const key = await createKey(stack, 'etl');
+const other = await createKey(stack, 'etl', { name: 'other' });
 const trust = [{ issuer: issuer.url, audience: 'etl', claims: { sub: 'repo:acme/etl' }, singleUse: true }];
 const { json: trusting } = await callAs(stack, 'member', 'POST', '/deployments/etl/api-keys', {
   json: { name: 'trust', trust },
@@ -25,8 +25,8 @@ const { run } = commandLine();
 const folder = mkdtempSync(join(tmpdir(), 'token-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 beforeEach(() => {
-  front.next = [];
-  front.bodies = [];
+  proxy.next = [];
+  proxy.bodies = [];
 });
 
 const usual = ['--url', stack.url, '--key-id', key.id];
@@ -100,8 +100,8 @@ describe('The token command exchanges credentials for a token', { timeout: 120_0
   });
 
   it('the token command retries the exchange while the service is busy or the connection breaks', async () => {
-    front.next = [busy(503), 'lost', busy(429, { 'retry-after': '1' })];
-    const { code, stdout, stderr } = await run(['token', ...usual.with(1, front.url)], { env });
+    proxy.next = [busy(503), 'lost', busy(429, { 'retry-after': '1' })];
+    const { code, stdout, stderr } = await run(['token', ...usual.with(1, proxy.url)], { env });
     expect(code).toBe(0);
     expect(stdout).toMatch(/^dkt_etl_\w+\n$/);
     expect(stderr.replaceAll(/127\.0\.0\.1:\d+/g, 'HOST').replaceAll(/\d+\.\d s/g, 'N s')).toBe(
@@ -254,13 +254,13 @@ describe('The exec command runs another command with a token', { timeout: 120_00
   });
 
   it('the exec command exits with 127 for a command that does not exist, and still revokes the token', async () => {
-    const outcome = await run(['exec', ...usual.with(1, front.url), '--', 'no-such-command'], { env });
+    const outcome = await run(['exec', ...usual.with(1, proxy.url), '--', 'no-such-command'], { env });
     expect(outcome).toEqual({
       code: 127,
       stdout: '',
       stderr: 'error: There is no command "no-such-command".\n',
     });
-    expect(front.bodies.at(-1)).toMatch(/&token=dkt_/);
+    expect(proxy.bodies.at(-1)).toMatch(/&token=dkt_/);
   });
 
   it('the exec command forwards a signal, waits for its command to end, and revokes the token', async () => {
@@ -276,9 +276,9 @@ describe('The exec command runs another command with a token', { timeout: 120_00
   it('the exec command keeps the token if --no-revoke is set, and otherwise warns if the revocation fails', async () => {
     const kept = await run(['exec', ...usual, '--no-revoke', '--', ...node, script], { env });
     expect(await use(stack, kept.stdout.split(' ')[0] ?? '')).toBe(200);
-    front.next = ['forward', busy(403)];
+    proxy.next = ['forward', busy(403)];
     const { code, stderr } = await run(
-      ['exec', ...usual.with(1, front.url), '--', ...node, `console.log('done')`],
+      ['exec', ...usual.with(1, proxy.url), '--', ...node, `console.log('done')`],
       { env },
     );
     expect(code).toBe(0);

@@ -9,7 +9,7 @@ import {
   traces,
 } from '../support/browser.ts';
 import { callAs } from '../support/service.ts';
-import { makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
+import { createKey, exchangeForToken, registerDeployment, runStack, use } from '../support/stack.ts';
 
 const stack = await runStack();
 const path = '/console/deployments/etl-2';
@@ -82,7 +82,7 @@ describeInBrowser('an administrator after the first deployment of the stack', (o
       groups: ['data-eng'],
     });
 
-    const token = await swap(stack, await makeKey(stack, 'etl-1'));
+    const token = await exchangeForToken(stack, await createKey(stack, 'etl-1'));
     await page.getByRole('link', { name: 'Settings' }).click();
     await dialog.getByRole('link', { name: 'Delete Deployment' }).click();
     const remove = dialog.getByRole('button', { name: 'Delete Deployment' });
@@ -99,7 +99,7 @@ describeInBrowser('an administrator after the first deployment of the stack', (o
   });
 
   it('a member sees no settings for administrators and cannot open their dialogs by URL', async () => {
-    await makeDeployment(stack, 'etl-2');
+    await registerDeployment(stack, 'etl-2');
     const { page } = await open();
     await signIn(page, stack, 'member', path);
     await page.getByRole('heading', { name: 'No API keys yet' }).waitFor();
@@ -123,7 +123,7 @@ describeInBrowser('156 Deployments in the console', (open) => {
     for (let from = 0; from < 156; from += 3) {
       await Promise.all(
         Array.from({ length: 3 }, (_, at) => from + at).map((index) =>
-          makeDeployment(stack, `many-${String(index).padStart(3, '0')}`, {
+          registerDeployment(stack, `many-${String(index).padStart(3, '0')}`, {
             name: index === 150 ? 'خط الأنابيب' : `Team ${index}`,
             groups: ['data-eng'],
           }),
@@ -212,11 +212,11 @@ describeInBrowser('the end of a person’s access in the console', (open) => {
   it("an administrator can end a person's access, follow the job, and restore the access", {
     timeout: 180_000,
   }, async () => {
-    await makeDeployment(stack, 'leaver');
+    await registerDeployment(stack, 'leaver');
     const keys = '/deployments/leaver/api-keys';
     const body = { json: { name: 'theirs', scopes: ['code:deploy'] } };
     const theirs = (await callAs(stack, 'member', 'POST', keys, body)).json;
-    await makeKey(stack, 'leaver', { name: 'other' });
+    await createKey(stack, 'leaver', { name: 'other' });
     const token = (
       await callAs(stack, 'member', 'POST', '/deployments/leaver/temporary-tokens', { json: {} })
     ).json.access_token;

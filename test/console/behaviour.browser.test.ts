@@ -4,7 +4,7 @@ import type { Page } from 'playwright-core';
 import { beforeEach, expect, it } from 'vitest';
 import { act, describeInBrowser, expectCraft, PHONE, rowOf, signIn, traces } from '../support/browser.ts';
 import { callAs } from '../support/service.ts';
-import { makeDeployment, makeKey, runStack } from '../support/stack.ts';
+import { createKey, registerDeployment, runStack } from '../support/stack.ts';
 
 const stack = await runStack();
 const PATIENTLY = { timeout: 20_000 };
@@ -14,7 +14,7 @@ beforeEach(() => stack.clock.release());
 let count = 0;
 async function newDeployment(groups = ['data-eng']): Promise<string> {
   const id = `page_${++count}`;
-  await makeDeployment(stack, id, { name: `Deployment ${count}`, groups });
+  await registerDeployment(stack, id, { name: `Deployment ${count}`, groups });
   return id;
 }
 
@@ -157,7 +157,7 @@ describeInBrowser('the address of the console page', (open) => {
 
   it('a view survives a reload, and opens in another tab without a second sign-in', async () => {
     const id = await newDeployment();
-    await makeKey(stack, id, { name: 'kept' });
+    await createKey(stack, id, { name: 'kept' });
     const { page } = await open();
     await signIn(page, stack, 'member', `/console/deployments/${id}`);
     await act(page, 'kept', 'Edit');
@@ -187,7 +187,7 @@ describeInBrowser('the address of the console page', (open) => {
 describeInBrowser('a member in the console', (open) => {
   it("a member cannot see another group's Deployment or find out whether that Deployment exists", async () => {
     const id = await newDeployment(['finance']);
-    await makeKey(stack, id, { name: 'not yours' });
+    await createKey(stack, id, { name: 'not yours' });
     const { page } = await open();
     await signIn(page, stack, 'member');
     await page.getByRole('heading', { name: 'Deployments', level: 1 }).waitFor();
@@ -282,7 +282,7 @@ describeInBrowser('a sign-in to the console', (open) => {
 
   it('the console shows no earlier content after a person signs out, not even with the back button', async () => {
     const id = await newDeployment();
-    await makeKey(stack, id, { name: 'private' });
+    await createKey(stack, id, { name: 'private' });
     const { page } = await open();
     await signIn(page, stack, 'member', `/console/deployments/${id}`);
     await page.getByRole('link', { name: 'private' }).waitFor();
@@ -412,8 +412,8 @@ describeInBrowser('the security of the console page', (open) => {
 
   it('the console shows scripts in names and descriptions as plain text', async () => {
     const id = `page_${++count}`;
-    await makeDeployment(stack, id, { name: SCRIPT, groups: ['data-eng'] });
-    await makeKey(stack, id, { name: SCRIPT, description: SCRIPT });
+    await registerDeployment(stack, id, { name: SCRIPT, groups: ['data-eng'] });
+    await createKey(stack, id, { name: SCRIPT, description: SCRIPT });
     const { page, faults } = await open();
     await signIn(page, stack, 'member', `/console/deployments/${id}`);
     await page.getByRole('heading', { name: SCRIPT, level: 1 }).waitFor();

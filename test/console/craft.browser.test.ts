@@ -12,14 +12,14 @@ import {
   TABLET,
 } from '../support/browser.ts';
 import { callAs } from '../support/service.ts';
-import { makeDeployment, makeKey, runStack } from '../support/stack.ts';
+import { createKey, registerDeployment, runStack } from '../support/stack.ts';
 
 const stack = await runStack({ context: { nameClaim: 'name' } });
 
 beforeAll(async () => {
-  await makeDeployment(stack, 'etl', { name: 'Nightly ETL', groups: ['data-eng', 'ml'] });
+  await registerDeployment(stack, 'etl', { name: 'Nightly ETL', groups: ['data-eng', 'ml'] });
   for (let index = 0; index < 40; index++) {
-    await makeKey(stack, 'etl', { name: `pipeline ${index}`, scopes: ['code:deploy', 'airflow:read'] });
+    await createKey(stack, 'etl', { name: `pipeline ${index}`, scopes: ['code:deploy', 'airflow:read'] });
   }
 }, 60_000);
 
@@ -158,10 +158,10 @@ describeInBrowser('the craft of the console', (open) => {
   });
 
   it('the console shows the names of people, and "you" for the person who is signed in', async () => {
-    await makeDeployment(stack, 'named');
+    await registerDeployment(stack, 'named');
     const json = { name: 'of the member', scopes: ['code:deploy'] };
     await callAs(stack, 'member', 'POST', '/deployments/named/api-keys', { json });
-    await makeKey(stack, 'named', { name: 'of the administrator' });
+    await createKey(stack, 'named', { name: 'of the administrator' });
     const { page } = await open();
     await signIn(page, stack, 'member', '/console/deployments/named');
     await rowOf(page, 'of the administrator').getByText('by Ada Admin').waitFor();
@@ -176,7 +176,7 @@ describeInBrowser('the craft of the console', (open) => {
   });
 
   it('the page of a deleted key says that the key was not found, and links to its events', async () => {
-    const { id } = await makeKey(stack, 'etl', { name: 'short-lived' });
+    const { id } = await createKey(stack, 'etl', { name: 'short-lived' });
     await callAs(stack, 'admin', 'DELETE', `/deployments/etl/api-keys/${id}`);
     const { page } = await open();
     await signIn(page, stack, 'member', `/console/deployments/etl/keys/${id}`);
@@ -188,7 +188,7 @@ describeInBrowser('the craft of the console', (open) => {
   });
 
   it('a disabled key can be enabled from the notice on its page', async () => {
-    const { id } = await makeKey(stack, 'etl', { name: 'paused' });
+    const { id } = await createKey(stack, 'etl', { name: 'paused' });
     await callAs(stack, 'admin', 'PATCH', `/deployments/etl/api-keys/${id}`, { json: { enabled: false } });
     const { page } = await open();
     await signIn(page, stack, 'member', `/console/deployments/etl/keys/${id}`);
@@ -200,8 +200,8 @@ describeInBrowser('the craft of the console', (open) => {
   });
 
   it('the dialogs that rotate, replace, disable and delete show which key they change', async () => {
-    const { id } = await makeKey(stack, 'etl', { name: 'twin' });
-    await makeKey(stack, 'etl', { name: 'twin' });
+    const { id } = await createKey(stack, 'etl', { name: 'twin' });
+    await createKey(stack, 'etl', { name: 'twin' });
     const { page } = await open();
     const dialog = page.getByRole('dialog');
     await signIn(page, stack, 'member', `/console/deployments/etl/keys/${id}`);
@@ -219,8 +219,8 @@ describeInBrowser('the craft of the console', (open) => {
   });
 
   it('a filter finds an event that is not among the latest 100', async () => {
-    await makeDeployment(stack, 'busy');
-    const { id } = await makeKey(stack, 'busy', { name: 'changing' });
+    await registerDeployment(stack, 'busy');
+    const { id } = await createKey(stack, 'busy', { name: 'changing' });
     for (let index = 0; index < 110; index++) {
       await callAs(stack, 'admin', 'PATCH', `/deployments/busy/api-keys/${id}`, {
         json: { description: `Change ${index}` },

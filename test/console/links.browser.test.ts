@@ -1,11 +1,11 @@
 import { expect, it } from 'vitest';
 import { describeInBrowser, signIn } from '../support/browser.ts';
 import { callAs } from '../support/service.ts';
-import { call, makeDeployment, makeKey, runStack } from '../support/stack.ts';
+import { call, createKey, registerDeployment, runStack } from '../support/stack.ts';
 
 const stack = await runStack();
-await makeDeployment(stack, 'demo', { name: 'Demo', groups: ['data-eng'] });
-const key = await makeKey(stack, 'demo');
+await registerDeployment(stack, 'demo', { name: 'Demo', groups: ['data-eng'] });
+const key = await createKey(stack, 'demo');
 
 /** Strings that a link can contain in place of a Deployment's ID. */
 const HOSTILE = [

@@ -6,7 +6,7 @@ import { EMPTY_QUERY, type TableQuery, tableQueryOf } from '../../functions/cons
 import { ago } from '../../functions/console/words.ts';
 import { buildConsolePage } from '../../infra/console-page.ts';
 import { CLIENT_ID } from '../../local/sign-in/issuer.ts';
-import { call, makeDeployment, runStack } from '../support/stack.ts';
+import { call, registerDeployment, runStack } from '../support/stack.ts';
 
 const GITHUB = 'https://token.actions.githubusercontent.com';
 const GITLAB = { issuer: 'https://git.acme.test', preset: 'gitlab', bind: ['ref'], audience: 'acme-keys' };
@@ -70,7 +70,7 @@ describe('The service serves the console page', () => {
   });
 
   it('the API still serves its own paths next to the console, responds with JSON and requires a sign-in', async () => {
-    await makeDeployment(stack, 'demo');
+    await registerDeployment(stack, 'demo');
     expect((await get('/deployments')).json).toStrictEqual({ message: 'Unauthorized' });
     const token = await stack.signIn('member');
     const listing = await call(stack, 'GET', '/deployments', { token, headers: { accept: 'text/html' } });

@@ -18,7 +18,7 @@ import {
 import { startCiIssuer } from '../support/ci-issuer.ts';
 import { firstOf } from '../support/generated.ts';
 import { callAs } from '../support/service.ts';
-import { type CreatedKey, makeDeployment, makeKey, runStack } from '../support/stack.ts';
+import { type CreatedKey, createKey, registerDeployment, runStack } from '../support/stack.ts';
 
 const issuer = await startCiIssuer();
 const stack = await runStack({ context: { trustedIssuers: [issuer.url] } });
@@ -33,8 +33,8 @@ let log: string;
 const PROGRAMS = ['curl', 'sed', 'od', 'sleep', 'stty'];
 
 beforeAll(async () => {
-  await makeDeployment(stack, 'etl');
-  key = await makeKey(stack, 'etl');
+  await registerDeployment(stack, 'etl');
+  key = await createKey(stack, 'etl');
   folder = mkdtempSync(join(tmpdir(), 'snippets-'));
   log = join(folder, 'arguments');
   for (const name of PROGRAMS) {

@@ -16,12 +16,12 @@ import {
   watchShifts,
 } from '../support/browser.ts';
 import { firstOf } from '../support/generated.ts';
-import { call, makeDeployment, runStack, use } from '../support/stack.ts';
+import { call, registerDeployment, runStack, use } from '../support/stack.ts';
 
 const logged: string[] = [];
 const stack = await runStack({ onLog: ({ text }) => logged.push(text) });
-await makeDeployment(stack, 'etl', { name: 'ETL', groups: ['data-eng'] });
-await makeDeployment(stack, 'billing', { name: 'Billing', groups: ['finance'] });
+await registerDeployment(stack, 'etl', { name: 'ETL', groups: ['data-eng'] });
+await registerDeployment(stack, 'billing', { name: 'Billing', groups: ['finance'] });
 
 /** Runs a shell script with a key's secret in its environment, as a CI system does. */
 const shell = (script: string, secret: string) =>

@@ -13,7 +13,7 @@ import {
   signIn,
 } from '../support/browser.ts';
 import { callAs, partition, putItem } from '../support/service.ts';
-import { makeDeployment, makeKey, runStack } from '../support/stack.ts';
+import { createKey, registerDeployment, runStack } from '../support/stack.ts';
 
 const stack = await runStack();
 const DAY = 86_400_000;
@@ -47,9 +47,9 @@ async function fill(deploymentId: string, keys: number): Promise<void> {
 }
 
 beforeAll(async () => {
-  await makeDeployment(stack, 'large');
+  await registerDeployment(stack, 'large');
   await fill('large', 999);
-  await makeDeployment(stack, 'small');
+  await registerDeployment(stack, 'small');
   await fill('small', 20);
 }, 120_000);
 
@@ -291,7 +291,7 @@ describeInBrowser('the table of API keys', (open) => {
   });
 
   it('the table scrolls to a new or edited key and highlights it, regardless of the page or filter', async () => {
-    await makeDeployment(stack, 'pinned');
+    await registerDeployment(stack, 'pinned');
     await fill('pinned', 150);
     const { page } = await open();
     const dialog = page.getByRole('dialog');
@@ -322,7 +322,7 @@ describeInBrowser('the table of API keys', (open) => {
   it('the table can disable, enable and delete many keys at once, and retry the calls that failed', {
     timeout: 180_000,
   }, async () => {
-    await makeDeployment(stack, 'bulk');
+    await registerDeployment(stack, 'bulk');
     await fill('bulk', 60);
     const all = async () => {
       const items: { id: string; enabled: boolean }[] = (
@@ -379,10 +379,10 @@ describeInBrowser('the table of API keys', (open) => {
   });
 
   it('before a deletion, the console shows how the key differs from other keys with the same name', async () => {
-    await makeDeployment(stack, 'twins');
+    await registerDeployment(stack, 'twins');
     const [one, other] = [
-      await makeKey(stack, 'twins', { name: 'twin' }),
-      await makeKey(stack, 'twins', { name: 'twin' }),
+      await createKey(stack, 'twins', { name: 'twin' }),
+      await createKey(stack, 'twins', { name: 'twin' }),
     ];
     const { page } = await open({ viewport: PHONE });
     const dialog = page.getByRole('dialog');

@@ -9,7 +9,7 @@ import { toEvent } from '../../functions/table/schema.ts';
 import { act, describeInBrowser, expectCraft, PHONE, rowOf, signIn, traces } from '../support/browser.ts';
 import { startCiIssuer } from '../support/ci-issuer.ts';
 import { callAs, exchange, partition, putItem } from '../support/service.ts';
-import { call, makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
+import { call, createKey, exchangeForToken, registerDeployment, runStack, use } from '../support/stack.ts';
 
 const DAY = 24 * 60 * 60;
 const logged: string[] = [];
@@ -37,9 +37,9 @@ async function takeSecret(page: Page): Promise<string> {
 
 describeInBrowser('an API key in the console', (open) => {
   it('a key can be rotated while its old secret stays valid, and rotated again after a lost response', async () => {
-    await makeDeployment(stack, 'rotation');
-    const key = await makeKey(stack, 'rotation', { name: 'ci' });
-    const token = await swap(stack, key);
+    await registerDeployment(stack, 'rotation');
+    const key = await createKey(stack, 'rotation', { name: 'ci' });
+    const token = await exchangeForToken(stack, key);
     const statusOf = async (secret: string) => (await exchange(stack, { ...key, secret })).status;
     const { page, faults } = await open({ viewport: PHONE });
     const dialog = page.getByRole('dialog');
@@ -100,10 +100,10 @@ describeInBrowser('an API key in the console', (open) => {
   });
 
   it("a key's page lists its active tokens and can revoke one or all of them", async () => {
-    await makeDeployment(stack, 'active');
-    const key = await makeKey(stack, 'active', { name: 'ci' });
-    const narrowed = await swap(stack, key, 'airflow:read');
-    const used = await swap(stack, key);
+    await registerDeployment(stack, 'active');
+    const key = await createKey(stack, 'active', { name: 'ci' });
+    const narrowed = await exchangeForToken(stack, key, 'airflow:read');
+    const used = await exchangeForToken(stack, key);
     stack.clock.advance(600);
     // The browsers of other tests use the machine's clock, so this test sets the stack's clock back.
     onTestFinished(() => void stack.clock.advance(-600));
@@ -139,7 +139,7 @@ describeInBrowser('an API key in the console', (open) => {
     await tokens.getByText('No pipeline has an active access token from this key.').waitFor();
     await page.getByText('All access tokens of API key “ci” revoked').waitFor();
     expect(await use(stack, used)).toBe(401);
-    expect(await use(stack, await swap(stack, key))).toBe(200);
+    expect(await use(stack, await exchangeForToken(stack, key))).toBe(200);
 
     // If a call fails, the rest of the page stays unchanged. Further pages are loaded on request.
     await page.route('**/tokens?limit=25', (route) => route.fulfill({ status: 503, body: '' }));
@@ -147,7 +147,7 @@ describeInBrowser('an API key in the console', (open) => {
     await tokens.getByText('The service is busy.').waitFor();
     await page.getByText('API key “ci” created').waitFor();
     await page.unroute('**/tokens?limit=25');
-    await Promise.all(Array.from({ length: 26 }, () => swap(stack, key)));
+    await Promise.all(Array.from({ length: 26 }, () => exchangeForToken(stack, key)));
     await tokens.getByRole('button', { name: 'Try again' }).click();
     await tokens.getByRole('heading', { name: 'Active tokens 25+' }).waitFor();
     await tokens.getByRole('button', { name: 'Show more tokens' }).click();
@@ -166,9 +166,9 @@ describeInBrowser('an API key in the console', (open) => {
   });
 
   it('the console marks a malformed key, which can still be disabled and deleted', async () => {
-    await makeDeployment(stack, 'malformed');
-    const key = await makeKey(stack, 'malformed', { name: 'ci' });
-    const token = await swap(stack, key);
+    await registerDeployment(stack, 'malformed');
+    const key = await createKey(stack, 'malformed', { name: 'ci' });
+    const token = await exchangeForToken(stack, key);
     const item = (await partition(stack, 'DEPLOYMENT#malformed')).find(({ sk }) =>
       String(sk).startsWith('KEY#'),
     );
@@ -205,8 +205,8 @@ describeInBrowser('an API key in the console', (open) => {
   });
 
   it('a leaked key gets a new secret, and the service rejects its old secret and tokens', async () => {
-    await makeDeployment(stack, 'leak');
-    const key = await makeKey(stack, 'leak', { name: 'ci' });
+    await registerDeployment(stack, 'leak');
+    const key = await createKey(stack, 'leak', { name: 'ci' });
     const { page, faults } = await open();
     const dialog = page.getByRole('dialog');
     const replace = dialog.getByRole('button', { name: 'Replace secret' });
@@ -218,7 +218,7 @@ describeInBrowser('an API key in the console', (open) => {
       return next;
     };
 
-    const token = await swap(stack, key);
+    const token = await exchangeForToken(stack, key);
     await openKey(page, 'ci');
     await act(page, 'ci', 'Report a leak');
     await dialog.getByText('All existing secrets and tokens of this key stop working.').waitFor();
@@ -228,7 +228,7 @@ describeInBrowser('an API key in the console', (open) => {
     const second = await replaced(key.secret);
     expect(await use(stack, token)).toBe(401);
 
-    const next = await swap(stack, { ...key, secret: second });
+    const next = await exchangeForToken(stack, { ...key, secret: second });
     await call(stack, 'POST', '/leaks', { json: { credential: second } });
     await page.reload();
     await page.getByText('Leaked', { exact: true }).waitFor();
@@ -246,22 +246,22 @@ describeInBrowser('an API key in the console', (open) => {
     await replace.click();
     const third = await replaced(second);
     expect(await use(stack, next)).toBe(401);
-    expect(await use(stack, await swap(stack, { ...key, secret: third }))).toBe(200);
+    expect(await use(stack, await exchangeForToken(stack, { ...key, secret: third }))).toBe(200);
     expect(faults).toStrictEqual([]);
   });
 
   it('an expired or idle key stays in the list and can be activated again', async () => {
     stack.clock.advance(-45 * DAY);
     const day = (days: number) => new Date(stack.clock.now() + days * DAY * 1000).toISOString();
-    await makeDeployment(stack, 'time');
-    const idle = await makeKey(stack, 'time', { name: 'wall' });
-    const off = await makeKey(stack, 'time', { name: 'spare' });
+    await registerDeployment(stack, 'time');
+    const idle = await createKey(stack, 'time', { name: 'wall' });
+    const off = await createKey(stack, 'time', { name: 'spare' });
     stack.clock.advance(20 * DAY);
-    const expired = await makeKey(stack, 'time', { name: 'backfill', expiresAt: day(10) });
-    await makeKey(stack, 'time', { name: 'audit', expiresAt: day(28) });
+    const expired = await createKey(stack, 'time', { name: 'backfill', expiresAt: day(10) });
+    await createKey(stack, 'time', { name: 'audit', expiresAt: day(28) });
     stack.clock.advance(25 * DAY);
-    const used = await makeKey(stack, 'time', { name: 'deploy' });
-    await swap(stack, used);
+    const used = await createKey(stack, 'time', { name: 'deploy' });
+    await exchangeForToken(stack, used);
     await callAs(stack, 'member', 'PATCH', `/deployments/time/api-keys/${off.id}`, {
       json: { enabled: false },
     });
@@ -311,7 +311,7 @@ describeInBrowser('an API key in the console', (open) => {
 
 describeInBrowser('an API key without a secret, limited to IP ranges', (open) => {
   it('the console can create, show and edit a key without a secret, and shows how to use the key in CI', async () => {
-    await makeDeployment(stack, 'trust');
+    await registerDeployment(stack, 'trust');
     const subject = await issuer.sign({
       claims: { sub: 'etl', ref: 'refs/heads/main' },
       audience: stack.url,
@@ -415,13 +415,13 @@ describeInBrowser('an API key without a secret, limited to IP ranges', (open) =>
 
 describeInBrowser('the explanation of a token of a CI', (open) => {
   it('the dialog that explains a CI token shows which claim differs, and discards the token when it closes', async () => {
-    await makeDeployment(stack, 'explain');
+    await registerDeployment(stack, 'explain');
     const claims = { sub: 'etl', ref: 'refs/heads/main' };
     const trust = [
       { issuer: issuer.url, claims },
       { issuer: issuer.url, claims: { sub: 'etl', ref: { prefix: 'refs/tags/' } } },
     ];
-    const key = await makeKey(stack, 'explain', { name: 'release', trust });
+    const key = await createKey(stack, 'explain', { name: 'release', trust });
     const expires = Math.floor(stack.clock.now() / 1000) + 3600;
     const sign = (ref: string) => issuer.sign({ claims: { sub: 'etl', ref }, audience: stack.url, expires });
     const other = await sign('refs/heads/feature');
@@ -488,8 +488,8 @@ describeInBrowser('the explanation of a token of a CI', (open) => {
 
 describeInBrowser('the events of a Deployment in the console', (open) => {
   it("members see a Deployment's events, and administrators see them even after the Deployment was deleted", async () => {
-    await makeDeployment(stack, 'history', { name: 'History', groups: ['data-eng'] });
-    await makeKey(stack, 'history', { name: 'ci' });
+    await registerDeployment(stack, 'history', { name: 'History', groups: ['data-eng'] });
+    await createKey(stack, 'history', { name: 'ci' });
     const path = '/deployments/history';
     const [{ generation } = {}] = await partition(stack, 'DEPLOYMENT#history');
     // The daily check of all keys writes these events one hour later.

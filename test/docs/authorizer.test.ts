@@ -12,7 +12,7 @@ import { parseRequiredScopes } from '../../functions/domain/scopes.ts';
 import type { CallDenialReason } from '../../functions/routes/authorize.ts';
 import { kept } from '../support/assembly.ts';
 import { snippet, snippetsOf } from '../support/snippets.ts';
-import { makeDeployment, makeKey, runStack } from '../support/stack.ts';
+import { createKey, registerDeployment, runStack } from '../support/stack.ts';
 
 const text = readFileSync(fileURLToPath(new URL('../../docs/authorizer.md', import.meta.url)), 'utf8');
 const FUNCTION_ARN = 'arn:aws:lambda:eu-west-1:111122223333:function:keys-Authorize';
@@ -360,8 +360,8 @@ describe('The function prove_guard in docs/authorizer.md detects whether an API 
   const stack = await runStack({
     synthesise: kept('consumers', async () => (await import('../support/consumers.ts')).synthesiseConsumers),
   });
-  await makeDeployment(stack, 'etl');
-  const key = await makeKey(stack, 'etl');
+  await registerDeployment(stack, 'etl');
+  const key = await createKey(stack, 'etl');
 
   /** Runs prove_guard on the API at the given URL. */
   function prove(url: string | undefined): Promise<{ code: number; output: string }> {

@@ -26,7 +26,7 @@ const temporary = must(
   201,
 );
 const used = await app.call('GET', '/whoami', {
-  token: await app.swap(key),
+  token: await app.exchangeForToken(key),
   headers: { 'user-agent': 'curl/8.5' },
 });
 must(await app.call('GET', '/deployments/not-theirs', { as: WHO }), 404);
@@ -109,7 +109,7 @@ describe('docs/data.md describes all personal data', () => {
     await erasePerson(app.table, WHO, { clock: () => app.time.now, isDryRun: false });
     expect(await found()).toEqual([]);
     expect([...placesOf(await scan(), (value) => value.includes(WHO))]).toEqual([]);
-    expect(await app.use(await app.swap(key))).toBe(200);
+    expect(await app.use(await app.exchangeForToken(key))).toBe(200);
     expect((await app.call('GET', `${keys}/${key.id}`, { as: WHO })).json.createdBy).toBe('erased');
   });
 

@@ -46,33 +46,33 @@ describe('docs/events.md documents the fields of every event', async () => {
     await app.register('etl');
     await make('PUT', '/deployments/etl', { name: 'Nightly ETL' });
     const [used, rotated, leaked, gone] = [
-      await app.makeKey('etl', { name: 'used' }),
-      await app.makeKey('etl', { name: 'rotated' }),
-      await app.makeKey('etl', { name: 'leaked' }),
-      await app.makeKey('etl', { name: 'gone' }),
+      await app.createKey('etl', { name: 'used' }),
+      await app.createKey('etl', { name: 'rotated' }),
+      await app.createKey('etl', { name: 'leaked' }),
+      await app.createKey('etl', { name: 'gone' }),
     ];
-    await app.makeKey('etl', { name: 'ci', trust: [{ issuer: CI, claims: { sub: 'repo:etl' } }] });
+    await app.createKey('etl', { name: 'ci', trust: [{ issuer: CI, claims: { sub: 'repo:etl' } }] });
     await make('PATCH', keyPath(used), { description: 'nightly' });
     await make('PATCH', keyPath(gone), { enabled: false });
     await make('PATCH', keyPath(gone), { enabled: true });
     await make('DELETE', keyPath(gone));
 
-    const token = await app.swap(used);
-    await app.swap(used);
+    const token = await app.exchangeForToken(used);
+    await app.exchangeForToken(used);
     const [listed] = (await make('GET', `${keyPath(used)}/tokens`)).items;
     await make('DELETE', `${keyPath(used)}/tokens/${listed.id}`);
     await make('DELETE', `${keyPath(used)}/tokens`);
-    await app.leak(`${await app.swap(used)} ${leaked.secret} ${token}`);
+    await app.leak(`${await app.exchangeForToken(used)} ${leaked.secret} ${token}`);
     await make('POST', '/deployments/etl/temporary-tokens', {});
     const temporary = await make('POST', '/deployments/etl/temporary-tokens', { scopes: ['airflow:read'] });
     await make('DELETE', `/deployments/etl/temporary-tokens/${temporary.id}`);
     await app.leak((await make('POST', '/deployments/etl/temporary-tokens', {})).access_token);
 
     const first = await make('POST', `${keyPath(rotated)}/rotate`, { retireOld: 'on_first_use' });
-    await app.swap(first);
+    await app.exchangeForToken(first);
     time.now += 1000;
     await make('POST', `${keyPath(rotated)}/rotate`, { retireOld: 3600 });
-    await app.swap(first);
+    await app.exchangeForToken(first);
 
     must(await app.call('DELETE', '/deployments/etl', { as: 'ada' }), 403, 404);
     time.now += 3600 * 1000;
@@ -86,7 +86,7 @@ describe('docs/events.md documents the fields of every event', async () => {
     await make('POST', '/people/restore-access', { sub });
     await erasePerson(table, sub, { clock, isDryRun: false });
 
-    await app.makeKey('etl', { name: 'short', expiresAt: new Date(time.now + DAY * 1000).toISOString() });
+    await app.createKey('etl', { name: 'short', expiresAt: new Date(time.now + DAY * 1000).toISOString() });
     const sweep = (maxIdleDays?: number) =>
       sweepKeys({ table, clock, maxIdleDays, issuers: [{ issuer: CI, bind: ['project'] }], hasTime });
     await sweep();

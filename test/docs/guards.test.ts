@@ -11,7 +11,7 @@ import { openGuard } from '../../integrations/guard/guard.ts';
 import { faultyEngine } from '../support/faulty-engine.ts';
 import { GUARDS, startGuard } from '../support/guards.ts';
 import { snippetsOf } from '../support/snippets.ts';
-import { call, makeDeployment, makeKey, runStack, swap } from '../support/stack.ts';
+import { call, createKey, exchangeForToken, registerDeployment, runStack } from '../support/stack.ts';
 
 const PATH = '/deployments/etl/deploys';
 
@@ -28,12 +28,12 @@ const portOf = (server: Server) => (server.address() as AddressInfo).port;
 
 const engine = await faultyEngine();
 const stack = await runStack();
-await makeDeployment(stack, 'etl');
-await makeDeployment(stack, 'web');
-const key = await makeKey(stack, 'etl');
-const token = await swap(stack, key);
-const reader = await swap(stack, key, 'airflow:read');
-const foreign = await swap(stack, await makeKey(stack, 'web'));
+await registerDeployment(stack, 'etl');
+await registerDeployment(stack, 'web');
+const key = await createKey(stack, 'etl');
+const token = await exchangeForToken(stack, key);
+const reader = await exchangeForToken(stack, key, 'airflow:read');
+const foreign = await exchangeForToken(stack, await createKey(stack, 'web'));
 
 /** The requests that the application behind a proxy received. */
 const seen: { method?: string; url?: string; headers: IncomingHttpHeaders; body: string }[] = [];
@@ -262,8 +262,8 @@ describe.each(installed)(
     });
 
     it("the guard rejects a call as soon as the call's token is revoked, because the guard caches nothing", async () => {
-      const own = await makeKey(stack, 'etl');
-      const short = await swap(stack, own);
+      const own = await createKey(stack, 'etl');
+      const short = await exchangeForToken(stack, own);
       expect((await deploy(short)).status).toBe(200);
       await call(stack, 'POST', '/oauth/revoke', { basic: [own.id, own.secret], form: { token: short } });
       expect((await deploy(short)).status).toBe(401);

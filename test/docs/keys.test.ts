@@ -7,7 +7,7 @@ import { expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { startCiIssuer } from '../support/ci-issuer.ts';
 import { callAs } from '../support/service.ts';
-import { call, makeDeployment, runStack } from '../support/stack.ts';
+import { call, registerDeployment, runStack } from '../support/stack.ts';
 
 const text = readFileSync(new URL('../../docs/keys.md', import.meta.url), 'utf8');
 const blocks = (language: string) =>
@@ -17,7 +17,7 @@ const blocks = (language: string) =>
 
 const issuer = await startCiIssuer();
 const stack = await runStack({ context: { trustedIssuers: [{ issuer: issuer.url, preset: 'github' }] } });
-await makeDeployment(stack, 'etl');
+await registerDeployment(stack, 'etl');
 const ACTIONS = { repository_id: '74', ref: 'refs/heads/main' };
 const ciToken = await issuer.sign({
   claims: { sub: 'repo:acme/etl:ref:refs/heads/main', ...ACTIONS },

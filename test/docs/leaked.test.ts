@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { callAs, exchange } from '../support/service.ts';
-import { makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
+import { createKey, exchangeForToken, registerDeployment, runStack, use } from '../support/stack.ts';
 
 const text = readFileSync(new URL('../../docs/leaked.md', import.meta.url), 'utf8');
 /** Returns the commands of the page without the indentation of the list that contains them. */
@@ -29,9 +29,9 @@ async function run(command: string, env: Record<string, string>, typed = ''): Pr
 }
 
 it('the commands in docs/leaked.md revoke the leaked credential and give the pipeline a new secret', async () => {
-  await makeDeployment(stack, 'etl');
-  const key = await makeKey(stack, 'etl');
-  const token = await swap(stack, key);
+  await registerDeployment(stack, 'etl');
+  const key = await createKey(stack, 'etl');
+  const token = await exchangeForToken(stack, key);
   const [report = '', rotate = ''] = commands;
   expect(commands).toHaveLength(2);
 
@@ -43,7 +43,7 @@ it('the commands in docs/leaked.md revoke the leaked credential and give the pip
   const PERSON = await stack.signIn('member');
   const answer = JSON.parse(await run(rotate, { PERSON, DEPLOYMENT: 'etl', KEY_ID: key.id }));
   expect(answer).toMatchObject({ id: key.id, enabled: true });
-  expect(await use(stack, await swap(stack, { ...key, secret: answer.secret }))).toBe(200);
+  expect(await use(stack, await exchangeForToken(stack, { ...key, secret: answer.secret }))).toBe(200);
   expect((await exchange(stack, key)).status).toBe(401);
   expect(await use(stack, token)).toBe(401);
 });
@@ -56,9 +56,9 @@ it('#51: the command in docs/leaked.md that reports a leak fails if the text con
 });
 
 it('the events and the key in docs/leaked.md have the documented fields', async () => {
-  await makeDeployment(stack, 'other');
-  const key = await makeKey(stack, 'other');
-  await swap(stack, key);
+  await registerDeployment(stack, 'other');
+  const key = await createKey(stack, 'other');
+  await exchangeForToken(stack, key);
   await run(commands[0] ?? '', {}, `${key.secret}\n`);
   const { items } = (await callAs(stack, 'member', 'GET', '/deployments/other/events')).json;
   expect(items.map(({ type }: { type: string }) => type)).toContain('api_key.leaked');

@@ -77,8 +77,12 @@ describe('A changed setting affects existing tokens and keys as docs/settings.md
       { rules: { ...rules, tokenLifetime: DAY } },
       { rules: { ...rules, tokenLifetime: HOUR } },
     );
-    const key = await was.makeKey(id);
-    const [unused, used, late] = [await was.swap(key), await was.swap(key), await was.swap(key)];
+    const key = await was.createKey(id);
+    const [unused, used, late] = [
+      await was.exchangeForToken(key),
+      await was.exchangeForToken(key),
+      await was.exchangeForToken(key),
+    ];
     later(2 * HOUR);
     expect(await is.use(used)).toBe(200);
     later(21.5 * HOUR);
@@ -96,8 +100,8 @@ describe('A changed setting affects existing tokens and keys as docs/settings.md
       { rules: { ...rules, tokenLifetime: HOUR } },
       { rules: { ...rules, tokenLifetime: DAY } },
     );
-    const key = await was.makeKey(id);
-    const [used, unused] = [await was.swap(key), await was.swap(key)];
+    const key = await was.createKey(id);
+    const [used, unused] = [await was.exchangeForToken(key), await was.exchangeForToken(key)];
     later(HOUR / 2);
     expect(await is.use(used)).toBe(200);
     later(DAY - 1);
@@ -109,10 +113,10 @@ describe('A changed setting affects existing tokens and keys as docs/settings.md
       {},
       { rules: { tokenLifetime: HOUR, maxTokenLifetime: HOUR } },
     );
-    const key = await was.makeKey(id);
-    const old = await was.swap(key);
+    const key = await was.createKey(id);
+    const old = await was.exchangeForToken(key);
     later(HOUR + 1);
-    const young = await was.swap(key);
+    const young = await was.exchangeForToken(key);
     expect([await is.use(old), await is.use(young), await was.use(old)]).toEqual([401, 200, 200]);
   });
 
@@ -121,7 +125,7 @@ describe('A changed setting affects existing tokens and keys as docs/settings.md
       { rules: { slideInterval: 300 } },
       { rules: { slideInterval: 0 } },
     );
-    const token = await was.swap(await was.makeKey(id));
+    const token = await was.exchangeForToken(await was.createKey(id));
     const expiry = async () =>
       (await was.partition(`DEPLOYMENT#${id}`)).find(({ sk }) => String(sk).startsWith('TOKEN#'))?.expiresAt;
     later(60);
@@ -138,9 +142,9 @@ describe('A changed setting affects existing tokens and keys as docs/settings.md
   it("a scope that is removed from the stack's scopes disappears from tokens at the next check", async () => {
     const left = ['airflow:read'];
     const { was, is, id } = await change({}, { rules: { scopes: left } });
-    const key = await was.makeKey(id);
-    const deployer = await was.makeKey(id, { name: 'deploy', scopes: ['code:deploy'] });
-    const [token, deploys] = [await was.swap(key), await was.swap(deployer)];
+    const key = await was.createKey(id);
+    const deployer = await was.createKey(id, { name: 'deploy', scopes: ['code:deploy'] });
+    const [token, deploys] = [await was.exchangeForToken(key), await was.exchangeForToken(deployer)];
     expect(await scopeOf(is, token)).toEqual([200, `deployment:${id} airflow:read`]);
     expect(await scopeOf(is, deploys)).toEqual([200, `deployment:${id}`]);
     expect((await shown(is, key)).scopes).toEqual(SCOPES);
@@ -152,8 +156,8 @@ describe('A changed setting affects existing tokens and keys as docs/settings.md
   it('a new maxIdleDays applies to the next exchange, and tokens of an idle key stay valid', async () => {
     const lifetime = { rules: { tokenLifetime: 40 * DAY } };
     const { was, is, id, later } = await change(lifetime, { ...lifetime, maxIdleDays: 30 });
-    const key = await was.makeKey(id);
-    const token = await was.swap(key);
+    const key = await was.createKey(id);
+    const token = await was.exchangeForToken(key);
     later(31 * DAY);
     expect((await is.exchange(key)).status).toBe(401);
     expect((await shown(is, key)).status).toBe('idle');
@@ -162,8 +166,8 @@ describe('A changed setting affects existing tokens and keys as docs/settings.md
 
   it('maxKeyDays leaves existing keys working, and reports keys that violate it', async () => {
     const { was, is, id, later } = await change({}, { policy: { maxKeyDays: 30 } });
-    const key = await was.makeKey(id);
-    const token = await was.swap(key);
+    const key = await was.createKey(id);
+    const token = await was.exchangeForToken(key);
     later(HOUR);
     expect([(await is.exchange(key)).status, await is.use(token)]).toEqual([200, 200]);
     expect((await shown(is, key)).policyViolations).toEqual(['no_expiry']);
@@ -171,8 +175,8 @@ describe('A changed setting affects existing tokens and keys as docs/settings.md
 
   it('keysWithSecrets=false leaves existing keys working, and reports keys with secrets', async () => {
     const { was, is, id } = await change({}, { policy: { keysWithSecrets: false } });
-    const key = await was.makeKey(id);
-    const token = await was.swap(key);
+    const key = await was.createKey(id);
+    const token = await was.exchangeForToken(key);
     expect([(await is.exchange(key)).status, await is.use(token)]).toEqual([200, 200]);
     expect((await shown(is, key)).policyViolations).toEqual(['secret']);
     const rotation = { as: 'admin', json: { retireOld: 'now' } };
@@ -181,11 +185,11 @@ describe('A changed setting affects existing tokens and keys as docs/settings.md
 
   it('a new lastUsedFrom applies to the next use, and an earlier address stays until then', async () => {
     const { was, is, id, later } = await change({}, { rules: { lastUsedFrom: 'off' } });
-    const key = await was.makeKey(id);
-    await was.swap(key);
+    const key = await was.createKey(id);
+    await was.exchangeForToken(key);
     later(HOUR);
     expect((await shown(is, key)).lastUsedFrom).toMatchObject({ address: '192.0.2.1' });
-    await is.swap(key);
+    await is.exchangeForToken(key);
     expect((await shown(is, key)).lastUsedFrom).toBeUndefined();
   });
 
@@ -194,7 +198,7 @@ describe('A changed setting affects existing tokens and keys as docs/settings.md
       { trust: { issuers: [CI], verify } },
       { trust: { issuers: [], verify } },
     );
-    const key = await was.makeKey(id, { name: 'ci', trust: [RULE] });
+    const key = await was.createKey(id, { name: 'ci', trust: [RULE] });
     const { access_token: token } = must(await exchangeSubject(was, key), 200).json;
     expect((await exchangeSubject(is, key)).status).toBe(400);
     expect(await is.use(token)).toBe(200);
@@ -208,7 +212,7 @@ describe('A changed setting affects existing tokens and keys as docs/settings.md
       { trust: { issuers: [CI], verify } },
       { trust: { issuers: [{ issuer: CI, bind: ['project'] }], verify } },
     );
-    const key = await was.makeKey(id, { name: 'ci', trust: [RULE] });
+    const key = await was.createKey(id, { name: 'ci', trust: [RULE] });
     expect((await exchangeSubject(is, key)).status).toBe(200);
     expect((await shown(is, key)).unboundTrust).toEqual([expect.objectContaining({ index: 0 })]);
     const json = { name: 'new', trust: [RULE] };
@@ -221,7 +225,7 @@ describe('A changed setting affects existing tokens and keys as docs/settings.md
       { trust: { issuers: [CI], verify } },
       { trust: { issuers: [{ issuer: CI, audience: 'keys' }], verify } },
     );
-    const key = await was.makeKey(id, { name: 'ci', trust: [RULE] });
+    const key = await was.createKey(id, { name: 'ci', trust: [RULE] });
     expect((await exchangeSubject(was, key)).status).toBe(200);
     expect((await exchangeSubject(is, key)).status).toBe(400);
   });

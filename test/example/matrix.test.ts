@@ -2,7 +2,14 @@ import { describe, expect, it } from 'vitest';
 import { kept } from '../support/assembly.ts';
 import { faultyEngine } from '../support/faulty-engine.ts';
 import { mistyped } from '../support/mistyped.ts';
-import { call, makeDeployment, makeKey, type Reply, runStack, swap } from '../support/stack.ts';
+import {
+  call,
+  createKey,
+  exchangeForToken,
+  type Reply,
+  registerDeployment,
+  runStack,
+} from '../support/stack.ts';
 
 const DAY = 24 * 60 * 60;
 const engine = await faultyEngine();
@@ -30,9 +37,14 @@ const admin = (method: string, path: string, json?: unknown) =>
 
 /** Creates a separate Deployment, key and token for a row. */
 async function setUp(id: string, scope?: string) {
-  await makeDeployment(stack, id);
-  const key = await makeKey(stack, id);
-  return { id, key, token: await swap(stack, key, scope), path: `/deployments/${id}/api-keys/${key.id}` };
+  await registerDeployment(stack, id);
+  const key = await createKey(stack, id);
+  return {
+    id,
+    key,
+    token: await exchangeForToken(stack, key, scope),
+    path: `/deployments/${id}/api-keys/${key.id}`,
+  };
 }
 
 const expired = await setUp('expired');
@@ -247,7 +259,7 @@ describe("The API behind the authorizer receives the caller's identity", () => {
 
 it('1,000 checks of one token within one slide interval cause at most one write per worker', async () => {
   const { token, key } = await setUp('busy');
-  const other = await swap(stack, key);
+  const other = await exchangeForToken(stack, key);
   stack.clock.advance(1);
   // Uses the key's other token first, so that the key's use is recorded and the following checks only extend tokens.
   await deploy('HTTP, simple', 'busy', other);

@@ -122,7 +122,7 @@ let world: Item[];
 beforeAll(async () => {
   await service.register(ID);
   must(await create(), 201);
-  await service.swap(await service.makeKey(ID));
+  await service.exchangeForToken(await service.createKey(ID));
   must(await service.call('POST', `/deployments/${ID}/temporary-tokens`, { ...admin, json: {} }), 201);
   must(await rejected(), 404);
   await put({ pk: 'PURGES', sk: `${ID}#${newUlid(0)}`, createdAt: START - HOUR });

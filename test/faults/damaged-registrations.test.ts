@@ -8,7 +8,7 @@ import { syncFromStream } from '../../functions/jobs/sync-deployments.ts';
 import { damagesOf } from '../support/damages.ts';
 import { someOf } from '../support/generated.ts';
 import { inProcess, startTable } from '../support/in-process.ts';
-import { makePlatformTable, rowOf } from '../support/platform-table.ts';
+import { createPlatformTable, rowOf } from '../support/platform-table.ts';
 
 /**
  * Row 65 of docs/faults.md, for a followed table. The tests damage one attribute of a registration, or of the item that
@@ -16,7 +16,7 @@ import { makePlatformTable, rowOf } from '../support/platform-table.ts';
  * other Deployments.
  */
 const engine = await startTable();
-const platform = await makePlatformTable(engine.endpoint);
+const platform = await createPlatformTable(engine.endpoint);
 afterAll(() => engine.stop());
 const service = inProcess(engine, { source: platform.source });
 const { table } = service;

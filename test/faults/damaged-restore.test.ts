@@ -4,7 +4,7 @@ import { restore } from '../../cli/restoration.ts';
 
 import { identityOf } from '../../functions/table/restore.ts';
 import { damagesOf } from '../support/damages.ts';
-import { makeTable } from '../support/engine.ts';
+import { createTable } from '../support/engine.ts';
 import { someOf } from '../support/generated.ts';
 import { inProcess, must, partsOf, startTable } from '../support/in-process.ts';
 import { restoration } from '../support/interrupted.ts';
@@ -64,8 +64,8 @@ let sequence = 0;
 
 beforeAll(async () => {
   for (const id of ['bad', 'good']) await service.register(id);
-  for (const name of NAMES) revoked[name] = await service.makeKey('bad', { name });
-  await service.makeKey('good');
+  for (const name of NAMES) revoked[name] = await service.createKey('bad', { name });
+  await service.createKey('good');
   await edit('switchedOn', { enabled: false });
   backup = await itemsOf(table);
   service.time.now += 100_000;
@@ -84,7 +84,7 @@ beforeAll(async () => {
 async function faultsOf(title: string, from: Item[], into: Item[]): Promise<string[]> {
   const tables = [`from-${++sequence}`, `into-${sequence}`].map((tableName) => ({ ...table, tableName }));
   const [source, target] = tables as [TestTable, TestTable];
-  for (const { tableName } of tables) await makeTable(table.client as never, tableName);
+  for (const { tableName } of tables) await createTable(table.client as never, tableName);
   await putAll(source.tableName, from);
   await putAll(target.tableName, into);
   const doubts: string[] = [];
@@ -161,7 +161,7 @@ describe('A restore with a malformed item brings back no revoked access', { time
   it('#65: a restore runs even if the record of an earlier restore is malformed', async () => {
     const into = { ...table, tableName: 'recorded' };
     const from = { ...table, tableName: 'recorded-from' };
-    for (const { tableName } of [from, into]) await makeTable(table.client as never, tableName);
+    for (const { tableName } of [from, into]) await createTable(table.client as never, tableName);
     await putAll(from.tableName, backup);
     await putAll(into.tableName, today);
     const started = { point: POINT, ignored: [], disablesAll: false };

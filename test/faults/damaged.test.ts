@@ -118,15 +118,15 @@ interface World {
 }
 
 /** Creates a Deployment with a rotated key that has every attribute, a token and a temporary token. */
-async function makeWorld(): Promise<World> {
+async function createWorld(): Promise<World> {
   await service.register(ID, { name: 'ETL', groups: ['data-eng'] });
-  const key = await service.makeKey(ID, {
+  const key = await service.createKey(ID, {
     name: 'ci',
     description: 'nightly',
     networks: ['192.0.2.0/24'],
     expiresAt: '2031-01-01T00:00:00Z',
   });
-  const token = await service.swap(key);
+  const token = await service.exchangeForToken(key);
   const rotation = { ...admin, json: { retireOld: 3600 } };
   await service.call('POST', `/deployments/${ID}/api-keys/${key.id}/rotate`, rotation);
   const temporary = await service.call('POST', `/deployments/${ID}/temporary-tokens`, { ...admin, json: {} });
@@ -255,7 +255,7 @@ async function works(world: World, what: Ended): Promise<boolean> {
 
 let world: World;
 beforeAll(async () => {
-  world = await makeWorld();
+  world = await createWorld();
 });
 
 /** The items that each credential depends on. */

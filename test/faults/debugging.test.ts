@@ -13,9 +13,9 @@ import { bundlesDirectory } from '../../infra/bundles.ts';
 import { DeploymentKeySecret } from '../../infra/deployment-key-secret.ts';
 import { ACCOUNT, type CfnTemplate } from '../../local/template.ts';
 import { kept } from '../support/assembly.ts';
-import { makeCanaries, sendEverywhere, tracesOf } from '../support/canaries.ts';
+import { createCanaries, sendEverywhere, tracesOf } from '../support/canaries.ts';
 import { faultyEngine } from '../support/faulty-engine.ts';
-import { makeDeployment, runStack } from '../support/stack.ts';
+import { registerDeployment, runStack } from '../support/stack.ts';
 
 /** Every environment variable that makes Node.js or a bundled library write additional logs. */
 const SWITCHES: Record<string, string> = {
@@ -142,7 +142,7 @@ it('#52: no function logs a secret in any form if every debugging switch is on',
       }),
     );
 
-  await makeDeployment(stack, 'etl');
+  await registerDeployment(stack, 'etl');
   await askForSecret('Create');
   const { client_id: keyId, client_secret: stored } = JSON.parse(stack.secrets[0]?.versions.at(-1) ?? '{}');
   await askForSecret('Update', keyId, { Rotation: stored, [stored]: stored });
@@ -150,10 +150,10 @@ it('#52: no function logs a secret in any form if every debugging switch is on',
   await askForSecret('Create', undefined, { DeploymentId: 'absent', Scopes: [rotated] });
   await askForSecret('Delete', keyId);
 
-  const made = await makeCanaries(stack, 'etl');
+  const made = await createCanaries(stack, 'etl');
   const canaries = { ...made.canaries, stored, rotated };
   await row('active');
-  await stack.settled(60_000);
+  await stack.waitForDelivery(60_000);
   await row('deleted');
 
   engine.fault = { status: 400, name: 'AccessDeniedException' };
@@ -164,7 +164,7 @@ it('#52: no function logs a secret in any form if every debugging switch is on',
   await authorize(Object.values(canaries));
   const sent = await sendEverywhere(stack, made);
   expect(sent.filter(({ status }) => status < 300).length).toBeGreaterThan(10);
-  await stack.settled(60_000);
+  await stack.waitForDelivery(60_000);
   for (const name of ['sweep-keys', 'reconcile', 'purge', 'end-access']) await stack.invoke(name, scheduled);
 
   for (const name of functionNames()) {

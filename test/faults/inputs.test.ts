@@ -4,10 +4,10 @@ import { ulidPrefix } from '../../functions/domain/mint.ts';
 import { hashOf } from '../../functions/domain/secrets.ts';
 import { sample } from '../support/generated.ts';
 import { callAs, partition, putItem } from '../support/service.ts';
-import { call, makeDeployment, runStack } from '../support/stack.ts';
+import { call, registerDeployment, runStack } from '../support/stack.ts';
 
 const stack = await runStack();
-await makeDeployment(stack, 'inputs');
+await registerDeployment(stack, 'inputs');
 const TOKENS = '/deployments/inputs/temporary-tokens';
 
 /** Signs in with this `sub`, in a token that looks like one from the issuer. */
@@ -122,7 +122,7 @@ describe('#57: A person whose sub is the name of a job is not mistaken for the j
       expect(theirs.length).toBeGreaterThan(0);
       const actor = { principal: sub, type: 'person', address: '127.0.0.1', requestId: expect.any(String) };
       for (const { data } of theirs) expect(data.actor).toStrictEqual(actor);
-      await stack.settled();
+      await stack.waitForDelivery();
       const onBus = stack.buses[0]?.entries.map(({ Detail }) => JSON.parse(Detail)).filter(isTheirs) ?? [];
       expect(onBus.length).toBeGreaterThan(0);
       for (const { data } of onBus) expect(data.actor).toStrictEqual(actor);

@@ -6,7 +6,7 @@ import { TOKEN_EXCHANGE } from '../../functions/http/oauth.ts';
 import { deleteApiKey } from '../../functions/table/keys.ts';
 import { allEvents } from '../../functions/table/restore.ts';
 import { toApiKey, toDeployment } from '../../functions/table/schema.ts';
-import { makeTable } from '../support/engine.ts';
+import { createTable } from '../support/engine.ts';
 import { startFaultProxy } from '../support/fault-proxy.ts';
 import { type InProcess, inProcess, must, type Reply, startTable } from '../support/in-process.ts';
 import { restoration } from '../support/interrupted.ts';
@@ -225,16 +225,16 @@ let worlds = 0;
 async function newWorld(): Promise<World> {
   const id = `late-${++worlds}-x`;
   await calm.register(id);
-  const key = await calm.makeKey(id, { name: 'ci', scopes: ['code:deploy'] });
-  const before = await calm.makeKey(id);
+  const key = await calm.createKey(id, { name: 'ci', scopes: ['code:deploy'] });
+  const before = await calm.createKey(id);
   const path = `/deployments/${id}`;
   const { secret } = must(
     await calm.call('POST', `${path}/api-keys/${before.id}/rotate`, json({ retireOld: 'on_first_use' })),
     200,
   ).json;
-  const disabled = await calm.makeKey(id, { name: 'off', scopes: ['code:deploy'] });
+  const disabled = await calm.createKey(id, { name: 'off', scopes: ['code:deploy'] });
   must(await patch(calm, `${path}/api-keys/${disabled.id}`, { enabled: false }), 200);
-  const trusting = await calm.makeKey(id);
+  const trusting = await calm.createKey(id);
   await calm.table.client.send(
     new UpdateCommand({
       TableName: calm.table.tableName,
@@ -246,7 +246,7 @@ async function newWorld(): Promise<World> {
       },
     }),
   );
-  const token = await calm.swap(key);
+  const token = await calm.exchangeForToken(key);
   for (const one of [calm, patient, impatient]) one.time.now += 5000;
   return { id, path, key, rotated: { ...before, secret }, disabled, trusting: trusting.id, token };
 }
@@ -330,7 +330,7 @@ const named = (one: InProcess, tableName: string): TestTable => ({ ...one.table,
 let tables = 0;
 async function newTable(): Promise<string> {
   const name = `late-${++tables}`;
-  await makeTable(calm.table.client as never, name);
+  await createTable(calm.table.client as never, name);
   return name;
 }
 const itemsOf = async ({ client, tableName: TableName }: TestTable) =>

@@ -4,16 +4,25 @@ import { CONTEXTS } from '../support/contexts.ts';
 import { inProcess, startTable } from '../support/in-process.ts';
 import { mistyped } from '../support/mistyped.ts';
 import { callAs, exchange } from '../support/service.ts';
-import { type CreatedKey, call, makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
+import {
+  type CreatedKey,
+  call,
+  createKey,
+  exchangeForToken,
+  registerDeployment,
+  runStack,
+  use,
+} from '../support/stack.ts';
 
 const service = await runStack();
 const ULID = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
 /** Deployments whose IDs look like a credential or like part of a credential. */
 const DEPLOYMENTS = ['etl', 'dks_etl', `dkt_a_${ULID}_${'z'.repeat(31)}`];
-for (const id of DEPLOYMENTS) await makeDeployment(service, id);
+for (const id of DEPLOYMENTS) await registerDeployment(service, id);
 
 const report = (credential: unknown) => call(service, 'POST', '/leaks', { json: { credential } });
-const makeKeys = (count: number) => Promise.all(Array.from({ length: count }, () => makeKey(service, 'etl')));
+const createKeys = (count: number) =>
+  Promise.all(Array.from({ length: count }, () => createKey(service, 'etl')));
 const statusesOf = (keys: CreatedKey[]) =>
   Promise.all(keys.map(async (key) => (await exchange(service, key)).status));
 
@@ -34,7 +43,7 @@ const NONE = {
 describe('POST /leaks finds credentials in a text and revokes them', () => {
   it.each(CONTEXTS)('#51: a leak report disables the key whose secret it contains %s', async (name, put) => {
     const ofContext = DEPLOYMENTS[name.length % DEPLOYMENTS.length] ?? '';
-    const key = await makeKey(service, ofContext);
+    const key = await createKey(service, ofContext);
     expect((await exchange(service, key)).status).toBe(200);
     const reply = await report(put(key.secret));
     expect([reply.status, reply.text]).toEqual([202, '']);
@@ -42,8 +51,11 @@ describe('POST /leaks finds credentials in a text and revokes them', () => {
   });
 
   it('#51: a leak report revokes exactly the tokens that its text contains', async () => {
-    const key = await makeKey(service, 'etl');
-    const [token = '', other = ''] = [await swap(service, key), await swap(service, key)];
+    const key = await createKey(service, 'etl');
+    const [token = '', other = ''] = [
+      await exchangeForToken(service, key),
+      await exchangeForToken(service, key),
+    ];
     const temporary: string = (
       await callAs(service, 'member', 'POST', '/deployments/etl/temporary-tokens', { json: {} })
     ).json.access_token;
@@ -55,14 +67,14 @@ describe('POST /leaks finds credentials in a text and revokes them', () => {
   });
 
   it('#51: a leak report revokes up to 20 different credentials, even if its text repeats them', async () => {
-    const keys = await makeKeys(20);
+    const keys = await createKeys(20);
     const text = [...keys, ...keys].map(({ secret }) => secret).join('');
     expect((await report(text)).status).toBe(202);
     expect(await statusesOf(keys)).toEqual(Array(20).fill(401));
   });
 
   it('#51: a leak report with more than 20 different credentials is rejected and revokes none of them', async () => {
-    const keys = await makeKeys(21);
+    const keys = await createKeys(21);
     const rule = 'must contain at most 20 different secrets and tokens; send the others in another report';
     const reply = await report(keys.map(({ secret }) => secret).join('\n'));
     expect([reply.status, reply.json]).toEqual([
@@ -73,7 +85,7 @@ describe('POST /leaks finds credentials in a text and revokes them', () => {
   });
 
   it('#51: a leak report of up to 32 KiB in UTF-8 is accepted, and a longer one is rejected', async () => {
-    const [key, other] = (await makeKeys(2)) as [CreatedKey, CreatedKey];
+    const [key, other] = (await createKeys(2)) as [CreatedKey, CreatedKey];
     const rule = 'must be 1 to 32768 bytes of text in UTF-8';
     const filled = (secret: string, bytes: number) =>
       `${'é'.repeat(1000)}${' '.repeat(bytes - 2000 - secret.length)}${secret}`;
@@ -87,7 +99,7 @@ describe('POST /leaks finds credentials in a text and revokes them', () => {
   });
 
   it('#51: POST /leaks returns 400 for a leak report without a credential', async () => {
-    const key = await makeKey(service, 'etl');
+    const key = await createKey(service, 'etl');
     const texts = [
       'hunter2',
       ' ',
@@ -109,7 +121,7 @@ describe('POST /leaks finds credentials in a text and revokes them', () => {
   });
 
   it('#51: POST /leaks returns 202 for credentials that are unknown, revoked or already reported', async () => {
-    const key = await makeKey(service, 'etl');
+    const key = await createKey(service, 'etl');
     const unknown = (['secret', 'token', 'temporary'] as const).map((kind) =>
       formatCredential({ kind, deploymentId: 'etl', ulid: ULID }, '0'.repeat(43)),
     );
@@ -132,7 +144,7 @@ describe('POST /leaks revokes as many of the reported credentials as it can', as
       },
     });
     await app.register('etl');
-    const keys = await Promise.all(Array.from({ length: 12 }, () => app.makeKey('etl')));
+    const keys = await Promise.all(Array.from({ length: 12 }, () => app.createKey('etl')));
     const text = keys.map(({ secret }) => secret).join(' ');
     const statuses = () => Promise.all(keys.map(async (key) => (await app.exchange(key)).status));
     broken = keys[3]?.id.slice(-26) ?? '';

@@ -3,16 +3,16 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { backfill } from '../../cli/backfilling.ts';
 import { restore } from '../../cli/restoration.ts';
 import { syncFromStream } from '../../functions/jobs/sync-deployments.ts';
-import { makeTable } from '../support/engine.ts';
+import { createTable } from '../support/engine.ts';
 import { DAY, inProcess, startTable } from '../support/in-process.ts';
 import { restoration } from '../support/interrupted.ts';
-import { makePlatformTable, rowOf } from '../support/platform-table.ts';
+import { createPlatformTable, rowOf } from '../support/platform-table.ts';
 import type { CreatedKey } from '../support/stack.ts';
 
 /** Row 66 of docs/faults.md: follows the section "The platform's table lost rows" of docs/runbook.md, step by step. */
 const engine = await startTable();
 afterAll(() => engine.stop());
-const platform = await makePlatformTable(engine.endpoint);
+const platform = await createPlatformTable(engine.endpoint);
 const service = inProcess(engine, { source: platform.source });
 const { table } = service;
 const clock = () => service.time.now;
@@ -48,7 +48,7 @@ const prune = async (isDryRun: boolean, of = table) => {
 /** Creates the table that point-in-time recovery would create at this time. @returns the options for restoring it */
 const backUp = async (tableName: string) => {
   const { Items = [] } = await table.client.send(new ScanCommand({ TableName: 'keys' }));
-  await makeTable(table.client as never, tableName);
+  await createTable(table.client as never, tableName);
   for (const Item of Items) await table.client.send(new PutCommand({ TableName: tableName, Item }));
   return restoration({ from: { ...table, tableName }, into: table, point: clock(), clock });
 };
@@ -62,7 +62,7 @@ const works = async () => {
 beforeAll(async () => {
   for (const id of IDS) await platform.put(rowOf(id));
   await follow();
-  for (const id of IDS) keys.push(await service.makeKey(id));
+  for (const id of IDS) keys.push(await service.createKey(id));
 });
 
 describe('The runbook repairs a followed table that lost its rows by mistake', () => {
@@ -162,7 +162,7 @@ describe('The runbook repairs a followed table that lost its rows by mistake', (
   it('#66: a restore to a new table detects a deleted row even without the events since the backup', async () => {
     const options = await backUp('restored-4');
     await platform.remove('d');
-    await makeTable(table.client as never, 'new');
+    await createTable(table.client as never, 'new');
     const into = { ...table, tableName: 'new' };
     await restore({ ...options, into, history: async () => ({ events: [], malformed: [] }) });
     expect(await prune(true, into)).toContain('deleted d');

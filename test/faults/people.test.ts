@@ -9,7 +9,7 @@ import {
 } from '../../functions/jobs/end-access.ts';
 import { personKey, toTemporaryToken } from '../../functions/table/schema.ts';
 import { deleteItem, putItem, type Table } from '../../functions/table/table.ts';
-import { type Engine, makeTable } from '../support/engine.ts';
+import { createTable, type Engine } from '../support/engine.ts';
 import {
   type InProcess,
   type InProcessCall,
@@ -370,7 +370,7 @@ describe('#63: The end-access job handles the keys of the person', () => {
       const path = `/deployments/${of}/api-keys`;
       made.push(must(await service.call('POST', path, { ...as(), json: { name: 'ci' } }), 201).json.id);
     }
-    const token = await service.swap({ ...(await newKey()), scopes: [] });
+    const token = await service.exchangeForToken({ ...(await newKey()), scopes: [] });
     expect(await service.use(token)).toBe(200);
     must(await end({ keys: 'disable' }), 202);
     let rounds = 0;
@@ -582,7 +582,7 @@ describe('#45: A restore from an older backup does not give a person access agai
   /** Returns a copy of the service's table. */
   async function backedUp(): Promise<Table> {
     const tableName = `backup-${sub}`;
-    await makeTable(service.table.client as never, tableName);
+    await createTable(service.table.client as never, tableName);
     const { Items = [] } = await service.table.client.send(new ScanCommand({ TableName: 'keys' }));
     for (const Item of Items) await service.table.client.send(new PutCommand({ TableName: tableName, Item }));
     return { ...service.table, tableName };
@@ -721,7 +721,7 @@ describe('#63: The record of a person decides whether their sign-ins and tempora
   });
 
   it("#63: checking a temporary token costs one more read for the person's record, and checking an access token does not", async () => {
-    const token = await service.swap({ ...(await newKey()), scopes: [] });
+    const token = await service.exchangeForToken({ ...(await newKey()), scopes: [] });
     const temporary = await temporaryToken();
     calls = [];
     expect(await service.use(token)).toBe(200);

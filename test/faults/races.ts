@@ -59,8 +59,8 @@ export const RACES: Race[] = [
     run: async ({ calm, a, b, id }) => {
       calm.time.now = a.time.now - HOUR;
       await calm.register(id);
-      const key = await calm.makeKey(id);
-      const token = await calm.swap(key);
+      const key = await calm.createKey(id);
+      const token = await calm.exchangeForToken(key);
       calm.time.now = a.time.now;
       const form = { token };
       const [used] = await Promise.all([
@@ -99,13 +99,13 @@ export const RACES: Race[] = [
       const { calm, a, b, id } = racers;
       await calm.register(id);
       const generation = await generationOf(racers);
-      await calm.swap(await calm.makeKey(id));
+      await calm.exchangeForToken(await calm.createKey(id));
       await calm.call('DELETE', `/deployments/${id}`, admin);
       const gone = removal({ pk: `DEPLOYMENT#${id}`, sk: 'DEPLOYMENT' }, generation);
       const [token] = await Promise.all([
         after(async () => {
           await a.register(id);
-          return a.swap(await a.makeKey(id));
+          return a.exchangeForToken(await a.createKey(id));
         }),
         after(() => purged(b, gone)),
       ]);
@@ -121,7 +121,7 @@ export const RACES: Race[] = [
     ends: /^(dead on arrival|refused)$/,
     run: async ({ calm, a, b, id }) => {
       await calm.register(id);
-      const key = await calm.makeKey(id);
+      const key = await calm.createKey(id);
       const path = `/deployments/${id}/api-keys/${key.id}`;
       const [exchanged] = await Promise.all([
         after(() => a.exchange(key)),
@@ -138,13 +138,13 @@ export const RACES: Race[] = [
     ends: /^(dead on arrival|refused)$/,
     run: async ({ calm, a, b, id }) => {
       await calm.register(id);
-      const key = await calm.makeKey(id);
+      const key = await calm.createKey(id);
       const [exchanged, rotation] = await Promise.all([
         after(() => a.exchange(key)),
         after(() => b.call('POST', rotationOf(id, key), { ...admin, json: { retireOld: 'now' } })),
       ]);
       if (rotation.status !== 200) fail(`the rotation answered ${rotation.status}`);
-      const fresh = await calm.swap({ ...key, secret: rotation.json.secret });
+      const fresh = await calm.exchangeForToken({ ...key, secret: rotation.json.secret });
       if ((await calm.use(fresh)) !== 200) fail('the new secret is worth nothing');
       if ((await calm.exchange(key)).status !== 401) fail('the old secret is accepted');
       if (exchanged.status === 401) return 'refused';
@@ -158,7 +158,7 @@ export const RACES: Race[] = [
     ends: /^(used and kept, the old one retired|refused, the old one kept)$/,
     run: async ({ calm, a, b, id }) => {
       await calm.register(id);
-      const first = await calm.makeKey(id);
+      const first = await calm.createKey(id);
       const rotate = (one: InProcess) =>
         one.call('POST', rotationOf(id, first), { ...admin, json: { retireOld: 'on_first_use' } });
       const second = { ...first, secret: (await rotate(calm)).json.secret };
@@ -184,7 +184,7 @@ export const RACES: Race[] = [
     run: async ({ calm, a, b, id }) => {
       calm.time.now = a.time.now - HOUR;
       await calm.register(id);
-      const token = await calm.swap(await calm.makeKey(id));
+      const token = await calm.exchangeForToken(await calm.createKey(id));
       calm.time.now = a.time.now;
       // Half of the workers have clocks that are ten seconds slow, so they write times that are too early.
       b.time.now = a.time.now - 10_000;

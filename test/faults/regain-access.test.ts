@@ -6,7 +6,7 @@ import { openTokenVerifier } from '../../functions/runtime/subject-tokens.ts';
 import { personKey } from '../../functions/table/schema.ts';
 import { deleteItem, putItem, type Table } from '../../functions/table/table.ts';
 import { startCiIssuer } from '../support/ci-issuer.ts';
-import { makeTable } from '../support/engine.ts';
+import { createTable } from '../support/engine.ts';
 import { httpEvent } from '../support/events.ts';
 import {
   bearerOf,
@@ -686,7 +686,7 @@ describe('#63: A person cannot regain access through what other people do later'
   /** Returns a copy of the service's table. */
   async function backedUp(): Promise<Table> {
     const tableName = 'backup';
-    await makeTable(service.table.client as never, tableName);
+    await createTable(service.table.client as never, tableName);
     for (const Item of await everything()) {
       await service.table.client.send(new PutCommand({ TableName: tableName, Item }));
     }

@@ -9,7 +9,7 @@ import { hashOf } from '../../functions/domain/secrets.ts';
 import { allApiKeys, allEvents, readRestored } from '../../functions/table/restore.ts';
 import { toApiKey, toDeployment, toDirectoryEntry, toEvent } from '../../functions/table/schema.ts';
 import type { Table } from '../../functions/table/table.ts';
-import { makeTable } from '../support/engine.ts';
+import { createTable } from '../support/engine.ts';
 import { sample } from '../support/generated.ts';
 import { DAY, inProcess, must, partsOf, startTable } from '../support/in-process.ts';
 import { restoration, stoppingAfter } from '../support/interrupted.ts';
@@ -31,7 +31,7 @@ let sequence = 0;
 async function newKey(): Promise<CreatedKey> {
   const id = `d-${++sequence}`;
   await app.register(id);
-  return app.makeKey(id);
+  return app.createKey(id);
 }
 
 /** A Deployment with its keys and events, as stored in a table. */
@@ -57,7 +57,7 @@ async function held(id: string, table: Table = app.table): Promise<Held> {
 /** Creates a separate table with these items. */
 async function tableOf({ items }: Held): Promise<Table> {
   const tableName = `table-${++sequence}`;
-  await makeTable(app.table.client as never, tableName);
+  await createTable(app.table.client as never, tableName);
   for (let at = 0; at < items.length; at += 25) {
     const batch = items.slice(at, at + 25).map((Item) => ({ PutRequest: { Item } }));
     await app.table.client.send(new BatchWriteCommand({ RequestItems: { [tableName]: batch } }));
@@ -232,7 +232,7 @@ describe('A restore from a backup never brings back revoked access', () => {
       const before = await held(id);
       const point = app.time.now;
       app.time.now += HOUR;
-      await app.swap(next);
+      await app.exchangeForToken(next);
       expect((await app.exchange(old)).status).toBe(401);
       const { key, doubts } = await restored(before, await held(id), point, left);
       expect(soon().filter((at) => isAccepted(key, old.secret, at))).toEqual([]);
@@ -254,7 +254,7 @@ describe('A restore from a backup never brings back revoked access', () => {
       const before = await held(id);
       const point = app.time.now;
       app.time.now += HOUR;
-      await app.swap(old);
+      await app.exchangeForToken(old);
       const { key, doubts } = await restored(before, await held(id), point, left);
       expect([old, next].map(({ secret }) => isAccepted(key, secret, app.time.now))).toEqual([true, true]);
       expect(doubts).toEqual([]);
@@ -317,7 +317,7 @@ describe('A restore from a backup never brings back revoked access', () => {
     const point = app.time.now;
     const tokens: string[] = [];
     for (let n = 0; n < 4; n++) {
-      tokens.push(await app.swap(made));
+      tokens.push(await app.exchangeForToken(made));
       for (const enabled of [false, true]) {
         app.time.now += 7;
         must(await patch(made, { enabled }), 200);
@@ -327,7 +327,7 @@ describe('A restore from a backup never brings back revoked access', () => {
     await app.table.client.send(new DeleteCommand({ TableName: app.table.tableName, Key }));
     await restore(restoration({ from: backup, into: app.table, point, clock: () => app.time.now }));
     for (const token of tokens) expect(await app.use(token)).toBe(401);
-    expect(await app.use(await app.swap(made))).toBe(200);
+    expect(await app.use(await app.exchangeForToken(made))).toBe(200);
   });
 
   it.each(['the table', 'the table without the key'])(
@@ -335,10 +335,10 @@ describe('A restore from a backup never brings back revoked access', () => {
     async (left) => {
       const made = await newKey();
       const { deploymentId: id, ulid } = partsOf(made.id);
-      const tokens = [await app.swap(made)];
+      const tokens = [await app.exchangeForToken(made)];
       const backup = await tableOf(await held(id));
       const point = app.time.now;
-      tokens.push(await app.swap(made));
+      tokens.push(await app.exchangeForToken(made));
       app.time.now += 7;
       must(await app.call('DELETE', `${pathOf(made)}/tokens`, { as: 'ada' }), 204);
       if (left === 'the table without the key') {
@@ -348,7 +348,7 @@ describe('A restore from a backup never brings back revoked access', () => {
       await restore(restoration({ from: backup, into: app.table, point, clock: () => app.time.now }));
       for (const token of tokens) expect(await app.use(token)).toBe(401);
       // The key itself is unchanged: the service accepts its secret and returns new tokens.
-      expect(await app.use(await app.swap(made))).toBe(200);
+      expect(await app.use(await app.exchangeForToken(made))).toBe(200);
     },
   );
 

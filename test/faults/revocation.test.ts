@@ -47,7 +47,7 @@ let made = 0;
 async function newKey(owner: InProcess, body?: object): Promise<CreatedKey> {
   const id = `stolen-${++made}`;
   await owner.register(id);
-  return owner.makeKey(id, body);
+  return owner.createKey(id, body);
 }
 
 /** Starts clients that repeat one call in a loop. */
@@ -135,7 +135,7 @@ it('#46: reporting a token as leaked always succeeds while five clients use the 
   const start = owner.time.now - performance.now();
   const key = await newKey(owner);
   for (let round = 0; round < 3; round++) {
-    const token = await owner.swap(key);
+    const token = await owner.exchangeForToken(key);
     const loop = await loopOf(clients, (client) => {
       client.time.now = Math.floor(start + performance.now());
       return client.call('GET', '/whoami', { token });
@@ -154,7 +154,7 @@ it('#46: revoking a token by its ID always succeeds while five clients use the t
   const start = owner.time.now - performance.now();
   const key = await newKey(owner);
   for (let round = 0; round < 3; round++) {
-    const token = await owner.swap(key);
+    const token = await owner.exchangeForToken(key);
     const loop = await loopOf(clients, (client) => {
       client.time.now = Math.floor(start + performance.now());
       return client.call('GET', '/whoami', { token });
@@ -195,7 +195,7 @@ it("#46: revoking all of a key's tokens always succeeds while five clients excha
 const HISTORIES: Record<string, (owner: InProcess, key: CreatedKey) => Promise<string[]>> = {
   'was never used': async (_, { secret }) => [secret],
   'is in use': async (owner, key) => {
-    await owner.swap(key);
+    await owner.exchangeForToken(key);
     return [key.secret];
   },
   'waits for the first use of its new secret': async (owner, key) => [
@@ -208,8 +208,8 @@ const HISTORIES: Record<string, (owner: InProcess, key: CreatedKey) => Promise<s
   ],
   'was rotated, with both secrets in use': async (owner, key) => {
     const { secret } = (await rotate(owner, key, 3600)).json;
-    await owner.swap(key);
-    await owner.swap({ ...key, secret });
+    await owner.exchangeForToken(key);
+    await owner.exchangeForToken({ ...key, secret });
     return [key.secret, secret];
   },
 };
@@ -330,7 +330,7 @@ describe('#55: A disabled key stays disabled until a person enables it', () => {
     later();
     expect((await service.exchange(fresh)).status).toBe(401);
     expect((await setEnabled(service, key, true, 'ada')).status).toBe(200);
-    expect(await service.use(await service.swap(fresh))).toBe(200);
+    expect(await service.use(await service.exchangeForToken(fresh))).toBe(200);
     expect((await typesOf(service, key)).slice(-4)).toEqual([
       'api_key.leaked',
       'api_key.disabled',

@@ -35,7 +35,7 @@ let count = 0;
 async function newKey(): Promise<{ id: string; key: CreatedKey }> {
   const id = `row_${++count}`;
   await service.register(id);
-  return { id, key: await service.makeKey(id) };
+  return { id, key: await service.createKey(id) };
 }
 const inLife = async (id: string) =>
   String((await service.partition(`DEPLOYMENT#${id}`)).find(({ sk }) => sk === 'DEPLOYMENT')?.generation);
@@ -54,7 +54,7 @@ describe('Checks reject invalid tokens', () => {
       ['KEY#', 200, ['DEPLOYMENT', 'TOKEN']],
     ] as const) {
       const { id, key } = await newKey();
-      const token = await service.swap(key);
+      const token = await service.exchangeForToken(key);
       const items = await service.partition(`DEPLOYMENT#${id}`);
       const item = items.find(({ sk }) => String(sk).startsWith(gone));
       const behind = inProcess(engine, { endpoint: proxy.endpoint });
@@ -87,20 +87,20 @@ describe('Checks reject invalid tokens', () => {
       ],
     ];
     for (const [end, begin] of ways) {
-      const [used, unused] = [await service.swap(key), await service.swap(key)];
+      const [used, unused] = [await service.exchangeForToken(key), await service.exchangeForToken(key)];
       expect(await service.use(used)).toBe(200);
       await end();
       expect((await service.exchange(key)).status).toBe(401);
       expect(await service.use(used)).toBe(401);
       await begin();
       for (const token of [used, unused]) expect(await service.use(token)).toBe(401);
-      expect(await service.use(await service.swap(key))).toBe(200);
+      expect(await service.use(await service.exchangeForToken(key))).toBe(200);
     }
   });
 
   it('#24 rejects a secret as a bearer token, a token as client_secret, and a temporary token of another Deployment', async () => {
     const { id, key } = await newKey();
-    const token = await service.swap(key);
+    const token = await service.exchangeForToken(key);
     const grant = await service.call('POST', `/deployments/${id}/temporary-tokens`, { ...admin, json: {} });
     expect(await service.use(key.secret)).toBe(401);
     expect((await service.exchange({ ...key, secret: token })).status).toBe(401);
@@ -122,7 +122,7 @@ describe('Checks reject invalid tokens', () => {
 
   it('#26 rejects a token that is truncated, extended or changed in one character, at any position', async () => {
     const { key } = await newKey();
-    const token = await service.swap(key);
+    const token = await service.exchangeForToken(key);
     const statuses = new Set<number>();
     for (let at = 0; at < token.length; at++) {
       const other = token[at] === 'A' ? 'B' : 'A';
@@ -138,7 +138,7 @@ describe('Checks reject invalid tokens', () => {
     timeout: 60_000,
   }, async () => {
     const { id, key } = await newKey();
-    const token = await service.swap(key);
+    const token = await service.exchangeForToken(key);
     service.time.now += 3_600_000;
     const writes = proxy.inject(`DEPLOYMENT#${id}"`);
     // In this test, a single thread sends all the requests.
@@ -167,7 +167,7 @@ describe('Checks reject invalid tokens', () => {
     const reply = await watched.exchange(key);
     expect(reply.status).toBe(200);
     expect(await service.use(reply.json.access_token)).toBe(401);
-    expect(await service.use(await service.swap(key))).toBe(200);
+    expect(await service.use(await service.exchangeForToken(key))).toBe(200);
   });
 });
 
@@ -202,7 +202,7 @@ describe('Calls fail in time if DynamoDB fails', () => {
     async (_, kinds, statuses) => {
       for (const kind of kinds) {
         const { id, key } = await newKey();
-        const token = await service.swap(key);
+        const token = await service.exchangeForToken(key);
         const of = `DEPLOYMENT#${id}"`;
         const [checked, exchanged, managed] = await Promise.all([
           under(kind, of, () => check.call('GET', '/whoami', { token })),
@@ -230,36 +230,36 @@ describe('Calls fail in time if DynamoDB fails', () => {
 describe('The purge deletes exactly what belongs to a deleted Deployment', () => {
   it('#6 if a Deployment is registered again while its purge is pending, old keys stay revoked and new keys stay active', async () => {
     const { id, key } = await newKey();
-    const old = await service.swap(key);
+    const old = await service.exchangeForToken(key);
     const generation = await inLife(id);
     await service.call('DELETE', `/deployments/${id}`, admin);
     await service.register(id);
-    const fresh = await service.makeKey(id);
-    const token = await service.swap(fresh);
+    const fresh = await service.createKey(id);
+    const token = await service.exchangeForToken(fresh);
     for (const purged of [false, true]) {
       if (purged) await purgeFromStream([removed(id, generation)], always, service.purge);
       expect(await service.use(old)).toBe(401);
       expect((await service.exchange(key)).status).toBe(401);
       expect(await service.use(token)).toBe(200);
-      expect(await service.use(await service.swap(fresh))).toBe(200);
+      expect(await service.use(await service.exchangeForToken(fresh))).toBe(200);
     }
     expect(JSON.stringify(await service.partition(`DEPLOYMENT#${id}`))).not.toContain(generation);
   });
 
   it('#7 a purge event that arrives three times and out of order leads to the same result as a single event', async () => {
     const { id, key } = await newKey();
-    await service.swap(key);
+    await service.exchangeForToken(key);
     const keySk = `KEY#${key.id.slice(-26)}`;
     const first = await inLife(id);
     await service.call('DELETE', `/deployments/${id}`, admin);
     await service.register(id);
-    const lost = await service.makeKey(id);
-    await service.swap(lost);
+    const lost = await service.createKey(id);
+    await service.exchangeForToken(lost);
     const second = await inLife(id);
     await service.call('DELETE', `/deployments/${id}/api-keys/${lost.id}`, admin);
     await service.register(id);
-    const stays = await service.makeKey(id);
-    const token = await service.swap(stays);
+    const stays = await service.createKey(id);
+    const token = await service.exchangeForToken(stays);
     const records = [
       removal({ pk: `DEPLOYMENT#${id}`, sk: `KEY#${lost.id.slice(-26)}` }, second, 3),
       removed(id, first, 1),
@@ -304,7 +304,7 @@ describe('The purge deletes exactly what belongs to a deleted Deployment', () =>
   it('#9 a second run finishes a purge that failed after k of n deletions, for every k', async () => {
     for (let k = 0; k <= 5; k++) {
       const { id, key } = await newKey();
-      for (let n = 0; n < 4; n++) await service.swap(key);
+      for (let n = 0; n < 4; n++) await service.exchangeForToken(key);
       const generation = await inLife(id);
       await service.call('DELETE', `/deployments/${id}`, admin);
       const items = await service.partition(`DEPLOYMENT#${id}`);
@@ -319,7 +319,7 @@ describe('The purge deletes exactly what belongs to a deleted Deployment', () =>
 
   it("no stream record, marker or message purges a Deployment's current generation", async () => {
     const { id, key } = await newKey();
-    const token = await service.swap(key);
+    const token = await service.exchangeForToken(key);
     const generation = await inLife(id);
     const before = await service.partition(`DEPLOYMENT#${id}`);
     // This is the state after a backup is restored: the Deployment exists, and so does the marker of a purge that had
@@ -352,7 +352,7 @@ describe('The purge deletes exactly what belongs to a deleted Deployment', () =>
   }, async () => {
     const { id } = await newKey();
     const { id: neighbour, key } = await newKey();
-    const token = await service.swap(key);
+    const token = await service.exchangeForToken(key);
     const generation = await inLife(id);
     await fill(service.table, { deploymentId: id, generation, tokens: 10_000, keys: 10 });
     await service.call('DELETE', `/deployments/${id}`, admin);
@@ -379,7 +379,7 @@ describe('The purge deletes exactly what belongs to a deleted Deployment', () =>
 
   it('#12 if the stream is down for more than 24 hours, the schedule starts the purge, and access is denied throughout', async () => {
     const { id, key } = await newKey();
-    const token = await service.swap(key);
+    const token = await service.exchangeForToken(key);
     await service.call('DELETE', `/deployments/${id}`, admin);
     for (let hour = 0; hour < 26; hour += 2) {
       expect(await service.use(token)).toBe(401);
@@ -438,7 +438,7 @@ describe('Malformed requests get a 4xx response', () => {
 
   it('#23 rejects two Authorization headers, comma-joined tokens, a tab and a NUL, and accepts the scheme "bearer" in any case', async () => {
     const { key } = await newKey();
-    const token = await service.swap(key);
+    const token = await service.exchangeForToken(key);
     const use = async (authorization: string) =>
       (await service.call('GET', '/whoami', { headers: { authorization } })).status;
     for (const bad of [
@@ -481,7 +481,7 @@ describe('Malformed requests get a 4xx response', () => {
 
 it('#34 active tokens stay valid when the next version is deployed and rolled back', async () => {
   const { id, key } = await newKey();
-  const token = await service.swap(key);
+  const token = await service.exchangeForToken(key);
   const TableName = 'keys';
   for (const item of await service.partition(`DEPLOYMENT#${id}`)) {
     // A later version was deployed and rolled back, so each item has an attribute that this version does not know.
@@ -500,12 +500,12 @@ it('#34 active tokens stay valid when the next version is deployed and rolled ba
     await service.table.client.send(new PutCommand({ TableName, Item }));
   }
   expect(await service.use(token)).toBe(200);
-  expect(await service.use(await service.swap(key))).toBe(200);
+  expect(await service.use(await service.exchangeForToken(key))).toBe(200);
 });
 
 it("#42 rejects a Deployment's keys immediately after its item is deleted by hand while the stream is off", async () => {
   const { id, key } = await newKey();
-  const token = await service.swap(key);
+  const token = await service.exchangeForToken(key);
   const generation = await inLife(id);
   const Key = { pk: `DEPLOYMENT#${id}`, sk: 'DEPLOYMENT' };
   await remove(Key);

@@ -6,9 +6,9 @@ import { afterAll, expect, it, vi } from 'vitest';
 import { functionNames } from '../../infra/bundle.ts';
 import { type LocalStack, startLocalStack } from '../../local/local-stack.ts';
 import { assemblyOf } from '../support/assembly.ts';
-import { makeCanaries, sendEverywhere, tracesOf } from '../support/canaries.ts';
+import { createCanaries, sendEverywhere, tracesOf } from '../support/canaries.ts';
 import { partition } from '../support/service.ts';
-import { makeDeployment } from '../support/stack.ts';
+import { registerDeployment } from '../support/stack.ts';
 
 /**
  * The test sends a known secret of each kind with every call, in every right or wrong place where a caller might put
@@ -27,8 +27,8 @@ it('#31 a known secret that is sent through every path and error never appears i
   timeout: 300_000,
 }, async () => {
   const id = 'canary';
-  await makeDeployment(stack, id);
-  const made = await makeCanaries(stack, id);
+  await registerDeployment(stack, id);
+  const made = await createCanaries(stack, id);
   const { token, temporary, person } = made.canaries;
   // These calls fail with an internal error.
   await expect(
@@ -39,7 +39,7 @@ it('#31 a known secret that is sent through every path and error never appears i
   ).resolves.toBeDefined();
   const replies = await sendEverywhere(stack, made);
   expect(replies.at(-1)?.status).toBe(202);
-  await stack.settled(60_000);
+  await stack.waitForDelivery(60_000);
 
   const logs = stack.logs.text();
   const items = JSON.stringify([

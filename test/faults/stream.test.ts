@@ -1,7 +1,7 @@
 import { beforeEach, expect, it } from 'vitest';
 import { fill } from '../support/many-items.ts';
 import { callAs, markers, partition, putItem, removeItem } from '../support/service.ts';
-import { makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
+import { createKey, exchangeForToken, registerDeployment, runStack, use } from '../support/stack.ts';
 import { tableOn } from '../support/store.ts';
 
 /** Tests of behaviour that only the stream of a running stack shows. */
@@ -16,9 +16,9 @@ beforeEach(() => {
 it('#10 a Deployment with 2,000 tokens and 10 keys is purged through the stream, and another Deployment loses nothing', {
   timeout: 120_000,
 }, async () => {
-  await makeDeployment(stack, `${id}_neighbour`);
-  const token = await swap(stack, await makeKey(stack, `${id}_neighbour`));
-  await makeDeployment(stack, id);
+  await registerDeployment(stack, `${id}_neighbour`);
+  const token = await exchangeForToken(stack, await createKey(stack, `${id}_neighbour`));
+  await registerDeployment(stack, id);
   const generation = String((await partition(stack, `DEPLOYMENT#${id}`))[0]?.generation);
   await fill(table, { deploymentId: id, generation, keys: 10, tokens: 2000 });
   await callAs(stack, 'admin', 'DELETE', `/deployments/${id}`);
@@ -31,7 +31,7 @@ it('#8 a stream record that always fails goes to the dead-letter queue, and the 
   timeout: 120_000,
 }, async () => {
   const neighbours = [`${id}_a`, `${id}_b`];
-  for (const neighbour of neighbours) await makeDeployment(stack, neighbour);
+  for (const neighbour of neighbours) await registerDeployment(stack, neighbour);
   const poison = { pk: `DEPLOYMENT#${id}`, sk: 'DEPLOYMENT' };
   await putItem(stack, { ...poison, generation: 'no ULID' });
   await callAs(stack, 'admin', 'DELETE', `/deployments/${neighbours[0]}`);

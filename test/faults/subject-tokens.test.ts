@@ -8,7 +8,7 @@ import { openTokenVerifier } from '../../functions/runtime/subject-tokens.ts';
 import { startCiIssuer } from '../support/ci-issuer.ts';
 import { inProcess, startTable } from '../support/in-process.ts';
 import { callAs, partition } from '../support/service.ts';
-import { call, makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
+import { call, createKey, exchangeForToken, registerDeployment, runStack, use } from '../support/stack.ts';
 
 /**
  * Rows of docs/faults.md about OIDC tokens from CI instead of a secret. The number in a title is the number of the row.
@@ -56,7 +56,7 @@ const newDeployment = async () => {
 /** Creates a key whose only rule accepts each token once. */
 async function newKey(deploymentId: string, rule: object = {}): Promise<{ id: string; path: string }> {
   const trust = [{ issuer: rsa.url, claims: { sub: 'pipeline' }, singleUse: true, ...rule }];
-  const { id } = await service.makeKey(deploymentId, { name: 'ci', trust });
+  const { id } = await service.createKey(deploymentId, { name: 'ci', trust });
   return { id, path: `/deployments/${deploymentId}/api-keys/${id}` };
 }
 /** Returns a token that differs from every other token. */
@@ -277,7 +277,7 @@ describe('A token exchange does not reveal which keys exist', () => {
   async function clientIds(issuer: string): Promise<Record<string, string>> {
     const deploymentId = await newDeployment();
     const rule = { issuer, singleUse: false };
-    const withSecret = await service.makeKey(deploymentId);
+    const withSecret = await service.createKey(deploymentId);
     const disabled = await newKey(deploymentId, rule);
     await service.call('PATCH', disabled.path, { as: 'admin', json: { enabled: false } });
     return {
@@ -470,8 +470,8 @@ describe('A deployed stack remembers used subject tokens', async () => {
   const inStack = (expires?: number) => subjectToken(rsa, expires, stack.url);
 
   it('#43: rejects a used subject token after its Deployment was deleted, purged and registered again', async () => {
-    await makeDeployment(stack, 'etl');
-    const first = await makeKey(stack, 'etl', { name: 'ci', trust });
+    await registerDeployment(stack, 'etl');
+    const first = await createKey(stack, 'etl', { name: 'ci', trust });
     const jwt = await inStack();
     expect(await statusOf(first.id, jwt)).toBe(200);
     await callAs(stack, 'admin', 'DELETE', '/deployments/etl');
@@ -482,15 +482,15 @@ describe('A deployed stack remembers used subject tokens', async () => {
     // Runs all other jobs that delete items.
     const tick = { source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} };
     for (const name of ['purge', 'reconcile']) await stack.invoke(name, tick);
-    await makeDeployment(stack, 'etl');
-    const { id } = await makeKey(stack, 'etl', { name: 'ci', trust });
+    await registerDeployment(stack, 'etl');
+    const { id } = await createKey(stack, 'etl', { name: 'ci', trust });
     expect(await statusOf(id, jwt)).toBe(400);
     expect(await statusOf(id, await inStack())).toBe(200);
   });
 
   it('#43: remembers a used subject token for longer than the token can be accepted', async () => {
-    await makeDeployment(stack, 'dags');
-    const { id } = await makeKey(stack, 'dags', { name: 'ci', trust });
+    await registerDeployment(stack, 'dags');
+    const { id } = await createKey(stack, 'dags', { name: 'ci', trust });
     const [jwt, last] = [await inStack(NOW + 100), await inStack(NOW + 100)];
     expect(await statusOf(id, jwt)).toBe(200);
     const pk = `SUBJECT#${hashOf(`${rsa.url}\0${jwt.slice(0, jwt.lastIndexOf('.'))}`)}`;
@@ -510,15 +510,15 @@ describe('A deployed stack remembers used subject tokens', async () => {
   });
 
   it('#58: every TTL that an exchange writes is a whole number of seconds', async () => {
-    await makeDeployment(stack, 'ml');
-    const { id } = await makeKey(stack, 'ml', { name: 'ci', trust });
+    await registerDeployment(stack, 'ml');
+    const { id } = await createKey(stack, 'ml', { name: 'ci', trust });
     const headers = { 'idempotency-key': 'once' };
     const path = '/deployments/ml';
     const created = await callAs(stack, 'member', 'POST', `${path}/api-keys`, {
       json: { name: 'x' },
       headers,
     });
-    const token = await swap(stack, created.json);
+    const token = await exchangeForToken(stack, created.json);
     expect(await statusOf(id, await inStack())).toBe(200);
     await callAs(stack, 'member', 'POST', `${path}/temporary-tokens`, { json: {}, headers });
     await callAs(stack, 'member', 'DELETE', path);

@@ -423,7 +423,7 @@ describe('Requests can contain names that every JavaScript object inherits', () 
   it.each(OF_EVERY_OBJECT)(
     '#53: treats %s as an unknown parameter, an unknown scope and an unknown grant type',
     async (name) => {
-      const key = await service.makeKey(deploymentId);
+      const key = await service.createKey(deploymentId);
       const basic = [key.id, key.secret] as const;
       const token = (json: string) =>
         service.call('POST', '/oauth/token', {

@@ -5,7 +5,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { syncFromStream } from '../../functions/jobs/sync-deployments.ts';
 import { sample } from '../support/generated.ts';
 import { type InProcess, inProcess, type Reply, startTable } from '../support/in-process.ts';
-import { makePlatformTable, rowOf } from '../support/platform-table.ts';
+import { createPlatformTable, rowOf } from '../support/platform-table.ts';
 
 /**
  * Runs concurrent changes to one Deployment. Each call stops before each of its commands to DynamoDB, and a generated
@@ -13,7 +13,7 @@ import { makePlatformTable, rowOf } from '../support/platform-table.ts';
  * the other.
  */
 const engine = await startTable();
-const platform = await makePlatformTable(engine.endpoint);
+const platform = await createPlatformTable(engine.endpoint);
 afterAll(() => engine.stop());
 
 const admin = { as: 'admin' };

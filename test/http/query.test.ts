@@ -14,7 +14,7 @@ afterAll(() => engine.stop());
 const service = inProcess(engine);
 await service.register('query');
 const absent = newUlid(0);
-const ofTokens = await service.makeKey('query');
+const ofTokens = await service.createKey('query');
 
 /** Every management route, with the query parameters that its OpenAPI operation describes. */
 const ROUTES = Object.entries(OPERATIONS)
@@ -145,7 +145,7 @@ it('an error lists at most 20 invalid query parameters', async () => {
 
 it('a call with an invalid query parameter changes nothing', async () => {
   await service.register('kept');
-  const created = await service.makeKey('kept');
+  const created = await service.createKey('kept');
   const before = await service.partition('DEPLOYMENT#kept');
   const calls: [method: string, path: string, json?: object][] = [
     ['PUT', '', { name: 'changed' }],

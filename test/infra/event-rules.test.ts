@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { EventRules } from '../../infra/example/event-rules.ts';
 import { inputsOf } from '../support/event-rule.ts';
 import { exchange } from '../support/service.ts';
-import { call, makeDeployment, makeKey, runStack } from '../support/stack.ts';
+import { call, createKey, registerDeployment, runStack } from '../support/stack.ts';
 import type { Json } from '../support/template.ts';
 
 function templateWith(props: object): Template {
@@ -58,7 +58,7 @@ describe('The example event rules forward events to mail, chat and an archive', 
 
 describe('The example event rules write readable messages', async () => {
   const stack = await runStack();
-  await makeDeployment(stack, 'etl');
+  await registerDeployment(stack, 'etl');
   afterEach(() => stack.clock.release());
 
   /** Returns the inputs that the rules' targets get for events of one type on the service's bus. */
@@ -86,7 +86,7 @@ describe('The example event rules write readable messages', async () => {
   });
 
   it('a message about an old secret that is still in use names the key, its Deployment and the time when it stops working', async () => {
-    const key = await makeKey(stack, 'etl');
+    const key = await createKey(stack, 'etl');
     const token = await stack.signIn('admin');
     const path = `/deployments/etl/api-keys/${key.id}`;
     await call(stack, 'POST', `${path}/rotate`, { token, json: { retireOld: 3600 } });
@@ -103,7 +103,7 @@ describe('The example event rules write readable messages', async () => {
   });
 
   it('a message about a leaked secret names the Deployment and the key, but not the secret', async () => {
-    const key = await makeKey(stack, 'etl');
+    const key = await createKey(stack, 'etl');
     await call(stack, 'POST', '/leaks', { json: { credential: key.secret } });
     await expect.poll(() => messages('api_key.leaked').length).toBe(2);
     for (const { input } of messages('api_key.leaked')) {

@@ -11,16 +11,16 @@ import { parse } from 'yaml';
 import { parseCredential } from '../../functions/domain/identifiers.ts';
 import { mintCredential } from '../../functions/domain/mint.ts';
 import { startCiIssuer } from '../support/ci-issuer.ts';
-import { busy, type Reaction, startFront } from '../support/front.ts';
 import { runAction, type StepOptions, type StepResult } from '../support/github-runner.ts';
+import { busy, type Reaction, startReverseProxy } from '../support/reverse-proxy.ts';
 import { callAs } from '../support/service.ts';
-import { call, makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
+import { call, createKey, exchangeForToken, registerDeployment, runStack, use } from '../support/stack.ts';
 
 const issuer = await startCiIssuer();
 const stack = await runStack({ context: { trustedIssuers: [issuer.url] } });
-const front = await startFront(stack.url);
-await makeDeployment(stack, 'etl');
-const key = await makeKey(stack, 'etl');
+const proxy = await startReverseProxy(stack.url);
+await registerDeployment(stack, 'etl');
+const key = await createKey(stack, 'etl');
 const rule = {
   issuer: issuer.url,
   audience: 'etl-pipelines',
@@ -32,8 +32,8 @@ const trusting = (await callAs(stack, 'member', 'POST', '/deployments/etl/api-ke
 const folder = mkdtempSync(join(tmpdir(), 'github-action-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 beforeEach(() => {
-  front.next = [];
-  front.bodies = [];
+  proxy.next = [];
+  proxy.bodies = [];
   audiences.length = 0;
   subjects.length = 0;
 });
@@ -145,7 +145,7 @@ describe('The GitHub Action exchanges a secret for a token', () => {
   });
 
   it('if the token cannot be revoked, the GitHub Action warns and does not fail the job', async () => {
-    const token = await swap(stack, key);
+    const token = await exchangeForToken(stack, key);
     const rotated = mintCredential('secret', 'etl', key.id.slice(-26));
     const end = await run('post', {
       with: { ...WITH, 'key-secret': rotated },
@@ -232,12 +232,12 @@ describe('The GitHub Action exchanges an OIDC token if it has no secret', () => 
   });
 
   it('the GitHub Action gets a new OIDC token for each attempt, in case the rule has singleUse', async () => {
-    front.next = ['lost', (response) => response.writeHead(503).end()];
-    const given = { ...TRUSTING, url: front.url, audience: 'etl-pipelines' };
+    proxy.next = ['lost', (response) => response.writeHead(503).end()];
+    const given = { ...TRUSTING, url: proxy.url, audience: 'etl-pipelines' };
     const { code, output, outputs, pauses } = await run('main', { with: given, env: JOB });
     expect(code, output).toBe(0);
     expect(audiences).toEqual(['etl-pipelines', 'etl-pipelines', 'etl-pipelines']);
-    const sent = front.bodies.map((body) => new URLSearchParams(body).get('subject_token'));
+    const sent = proxy.bodies.map((body) => new URLSearchParams(body).get('subject_token'));
     expect(sent).toEqual(subjects);
     expect(new Set(sent).size).toBe(3);
     expect(pauses).toHaveLength(2);
@@ -268,15 +268,15 @@ describe('The GitHub Action exchanges an OIDC token if it has no secret', () => 
 describe('The GitHub Action retries while the service is busy', () => {
   it('the GitHub Action waits for the time in Retry-After, with jitter, and retries', async () => {
     const soon = new Date(Date.now() + 20_000).toUTCString();
-    front.next = [
+    proxy.next = [
       busy(429),
       busy(503, { 'retry-after': '7' }),
       busy(503, { 'retry-after': soon }),
       busy(502),
     ];
-    const { code, output, pauses } = await run('main', { with: { ...WITH, url: front.url } });
+    const { code, output, pauses } = await run('main', { with: { ...WITH, url: proxy.url } });
     expect(code, output).toBe(0);
-    expect(front.bodies).toHaveLength(5);
+    expect(proxy.bodies).toHaveLength(5);
     const least = [1, 7, 18, 8];
     expect(pauses).toHaveLength(least.length);
     for (const [n, seconds] of least.entries()) {
@@ -287,32 +287,32 @@ describe('The GitHub Action retries while the service is busy', () => {
   });
 
   it.each([429, 503])('the GitHub Action fails after five responses with HTTP %i', async (status) => {
-    front.next = Array.from({ length: 6 }, () => busy(status));
-    expect(await failure({ with: { ...WITH, url: front.url } })).toBe(
-      `${front.url}: The service answered HTTP ${status} 5 times.`,
+    proxy.next = Array.from({ length: 6 }, () => busy(status));
+    expect(await failure({ with: { ...WITH, url: proxy.url } })).toBe(
+      `${proxy.url}: The service answered HTTP ${status} 5 times.`,
     );
-    expect(front.bodies).toHaveLength(5);
+    expect(proxy.bodies).toHaveLength(5);
   });
 
   it('the GitHub Action fails immediately if it would have to wait for more than a minute', async () => {
-    front.next = [busy(503, { 'retry-after': '3600' })];
-    expect(await failure({ with: { ...WITH, url: front.url } })).toBe(
-      `${front.url}: The service answered HTTP 503 and asks to wait 3600 s. Run the job again after that time.`,
+    proxy.next = [busy(503, { 'retry-after': '3600' })];
+    expect(await failure({ with: { ...WITH, url: proxy.url } })).toBe(
+      `${proxy.url}: The service answered HTTP 503 and asks to wait 3600 s. Run the job again after that time.`,
     );
-    expect(front.bodies).toHaveLength(1);
+    expect(proxy.bodies).toHaveLength(1);
   });
 
   it('the GitHub Action retries the revocation, and warns if every attempt fails', async () => {
-    const token = await swap(stack, key);
+    const token = await exchangeForToken(stack, key);
     const state = { isPost: 'true', token };
-    front.next = Array.from({ length: 5 }, () => busy(503));
-    const end = await run('post', { with: { ...WITH, url: front.url }, state });
+    proxy.next = Array.from({ length: 5 }, () => busy(503));
+    const end = await run('post', { with: { ...WITH, url: proxy.url }, state });
     expect(end.code).toBe(0);
     expect(end.output).toContain('::warning::The access token is not revoked.');
     expect(await use(stack, token)).toBe(200);
 
-    front.next = [busy(503), 'lost'];
-    const again = await run('post', { with: { ...WITH, url: front.url }, state });
+    proxy.next = [busy(503), 'lost'];
+    const again = await run('post', { with: { ...WITH, url: proxy.url }, state });
     expect(again.output).toContain('The access token is revoked.\n');
     expect(await use(stack, token)).toBe(401);
   });
@@ -377,8 +377,8 @@ describe('The GitHub Action reports a wrong URL', () => {
           .end(JSON.stringify({ error: 'x', error_description: 'x\n::set-env name=PATH::/tmp\n##[error]' })),
     ],
   ])('the GitHub Action fails if another server responds with %s', async (_, reaction) => {
-    front.next = [reaction];
-    expect(await failure({ with: { ...WITH, url: front.url } })).toMatch(
+    proxy.next = [reaction];
+    expect(await failure({ with: { ...WITH, url: proxy.url } })).toMatch(
       /^http:\S+ answered HTTP \d+, and not as Deployment API Keys does\. Is url the stack's output ApiUrl\?$/,
     );
   });
@@ -386,12 +386,12 @@ describe('The GitHub Action reports a wrong URL', () => {
   const stranger = () => mintCredential('token', 'etl', parseCredential(key.secret)?.ulid ?? '');
 
   it('the GitHub Action does not send the secret to the target of a redirect', async () => {
-    front.next = [(response) => response.writeHead(307, { location: `${stack.url}/oauth/token` }).end()];
-    expect(await failure({ with: { ...WITH, url: front.url } })).toBe(
-      `${front.url} answered HTTP 307 with a redirect, which the action does not follow, and not as Deployment API Keys ` +
+    proxy.next = [(response) => response.writeHead(307, { location: `${stack.url}/oauth/token` }).end()];
+    expect(await failure({ with: { ...WITH, url: proxy.url } })).toBe(
+      `${proxy.url} answered HTTP 307 with a redirect, which the action does not follow, and not as Deployment API Keys ` +
         "does. Is url the stack's output ApiUrl?",
     );
-    expect(front.bodies).toHaveLength(1);
+    expect(proxy.bodies).toHaveLength(1);
   });
 });
 

@@ -14,7 +14,6 @@ import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { mintCredential } from '../../functions/domain/mint.ts';
 import { startCiIssuer } from '../support/ci-issuer.ts';
-import { busy, type Reaction, startFront } from '../support/front.ts';
 import {
   type Inputs,
   includeComponent,
@@ -22,14 +21,15 @@ import {
   type JobResult,
   runJob,
 } from '../support/gitlab-runner.ts';
+import { busy, type Reaction, startReverseProxy } from '../support/reverse-proxy.ts';
 import { callAs } from '../support/service.ts';
-import { makeDeployment, makeKey, runStack, use } from '../support/stack.ts';
+import { createKey, registerDeployment, runStack, use } from '../support/stack.ts';
 
 const issuer = await startCiIssuer();
 const stack = await runStack({ context: { trustedIssuers: [issuer.url] } });
-const front = await startFront(stack.url);
-await makeDeployment(stack, 'etl_1');
-const key = await makeKey(stack, 'etl_1');
+const proxy = await startReverseProxy(stack.url);
+await registerDeployment(stack, 'etl_1');
+const key = await createKey(stack, 'etl_1');
 const json = { name: 'trust', trust: [{ issuer: issuer.url, claims: { sub: 'project_path:acme/etl' } }] };
 const trusting = (await callAs(stack, 'member', 'POST', '/deployments/etl_1/api-keys', { json })).json;
 const subject = await issuer.sign({
@@ -93,8 +93,8 @@ const USED = `[ "$(printf 'Authorization: Bearer %s' "$DEPLOYMENT_TOKEN" | curl 
 
 let results: JobResult[] = [];
 beforeEach(() => {
-  front.next = [];
-  front.bodies = [];
+  proxy.next = [];
+  proxy.bodies = [];
   writeFileSync(log, '');
   writeFileSync(join(folder, 'token'), '');
 });
@@ -144,7 +144,7 @@ describe.each(SHELLS)('The GitLab component works in %s', { timeout: 60_000 }, (
   });
 
   it.each([
-    ['DEPLOYMENT_KEYS_URL', front.url],
+    ['DEPLOYMENT_KEYS_URL', proxy.url],
     ['DEPLOYMENT_KEY_ID', `dk_etl_1_${'0'.repeat(26)}`],
     ['DEPLOYMENT_SECRET_VARIABLE', `x}$(touch ${evaluated})`],
     ['DEPLOYMENT_SCOPE', 'code:erase'],
@@ -158,7 +158,7 @@ describe.each(SHELLS)('The GitLab component works in %s', { timeout: 60_000 }, (
       ] as const) {
         const script = `${USED}\n${SCRIPT}`;
         const { code, output, afterwards } = await run(inputs, { ...variables, [name]: value }, { script });
-        expect(front.bodies).toEqual([]);
+        expect(proxy.bodies).toEqual([]);
         expect(existsSync(evaluated)).toBe(false);
         expect(code, output).toBe(0);
         expect(afterwards).toContain('The access token is revoked.\n');
@@ -186,8 +186,8 @@ describe.each(SHELLS)('The GitLab component works in %s', { timeout: 60_000 }, (
   });
 
   it('the GitLab component retries while the service is busy, and waits for the time in Retry-After', async () => {
-    front.next = [busy(429), busy(503, { 'retry-after': '7' }), (response) => response.destroy(), busy(502)];
-    const { code, output } = await run({ ...INPUTS, url: front.url }, SECRET);
+    proxy.next = [busy(429), busy(503, { 'retry-after': '7' }), (response) => response.destroy(), busy(502)];
+    const { code, output } = await run({ ...INPUTS, url: proxy.url }, SECRET);
     expect(code, output).toBe(0);
     const pauses = Array.from(readFileSync(log, 'utf8').matchAll(/^sleep (\d+)$/gm), ([, pause]) =>
       Number(pause),
@@ -201,14 +201,14 @@ describe.each(SHELLS)('The GitLab component works in %s', { timeout: 60_000 }, (
 
   it('the GitLab component fails after five responses with HTTP 429 or 503, or if it would have to wait for over a minute', async () => {
     for (const status of [429, 503]) {
-      front.next = Array.from({ length: 5 }, () => busy(status));
-      expect(await failure({ ...INPUTS, url: front.url }, SECRET)).toBe(
-        `${front.url}: The service answered HTTP ${status} 5 times.`,
+      proxy.next = Array.from({ length: 5 }, () => busy(status));
+      expect(await failure({ ...INPUTS, url: proxy.url }, SECRET)).toBe(
+        `${proxy.url}: The service answered HTTP ${status} 5 times.`,
       );
     }
-    front.next = [busy(503, { 'retry-after': '3600' })];
-    expect(await failure({ ...INPUTS, url: front.url }, SECRET)).toBe(
-      `${front.url}: The service answered HTTP 503 and asks to wait 3600 s. Run the job again after that time.`,
+    proxy.next = [busy(503, { 'retry-after': '3600' })];
+    expect(await failure({ ...INPUTS, url: proxy.url }, SECRET)).toBe(
+      `${proxy.url}: The service answered HTTP 503 and asks to wait 3600 s. Run the job again after that time.`,
     );
     expect(await failure({ ...INPUTS, url: 'http://127.0.0.1:1' }, SECRET)).toBe(
       'http://127.0.0.1:1: The connection failed 5 times.',
@@ -216,8 +216,8 @@ describe.each(SHELLS)('The GitLab component works in %s', { timeout: 60_000 }, (
   });
 
   it('the GitLab component warns if the token cannot be revoked', async () => {
-    front.next = [forwarded, busy(400), busy(200)];
-    const { code, afterwards } = await run({ ...INPUTS, url: front.url }, SECRET);
+    proxy.next = [forwarded, busy(400), busy(200)];
+    const { code, afterwards } = await run({ ...INPUTS, url: proxy.url }, SECRET);
     expect(code).toBe(0);
     expect(afterwards).toContain(
       'The access token is not revoked. It expires 24 hours after its last use.\n',
@@ -293,11 +293,11 @@ describe.each(SHELLS)('The GitLab component works in %s', { timeout: 60_000 }, (
     ],
     ['a redirect', (response) => response.writeHead(307, { location: `${stack.url}/oauth/token` }).end()],
   ])('the GitLab component fails if another server responds with %s', async (_name, reaction) => {
-    front.next = [reaction];
-    expect(await failure({ ...INPUTS, url: front.url }, SECRET)).toMatch(
+    proxy.next = [reaction];
+    expect(await failure({ ...INPUTS, url: proxy.url }, SECRET)).toMatch(
       /^http:\S+ answered HTTP \d+, and not as Deployment API Keys does\. Is url the output ApiUrl of the stack\?$/,
     );
-    expect(front.bodies).toHaveLength(1);
+    expect(proxy.bodies).toHaveLength(1);
   });
 });
 

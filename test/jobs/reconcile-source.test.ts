@@ -9,10 +9,10 @@ import {
 } from '../../functions/jobs/reconcile-source.ts';
 import { syncFromStream } from '../../functions/jobs/sync-deployments.ts';
 import { type InProcessOptions, inProcess, startTable } from '../support/in-process.ts';
-import { makePlatformTable, rowOf } from '../support/platform-table.ts';
+import { createPlatformTable, rowOf } from '../support/platform-table.ts';
 
 const engine = await startTable();
-const platform = await makePlatformTable(engine.endpoint);
+const platform = await createPlatformTable(engine.endpoint);
 afterAll(() => engine.stop());
 
 let around: InProcessOptions['around'];
@@ -213,7 +213,7 @@ describe('Reconciliation compares the registered Deployments with the rows of a 
   it('reconciliation deletes a Deployment whose row is gone, and revokes its tokens', async () => {
     for (const id of ['a', 'b', 'c']) await platform.put(rowOf(id));
     await follow();
-    const token = await service.swap(await service.makeKey('a'));
+    const token = await service.exchangeForToken(await service.createKey('a'));
     await platform.remove('a');
     await platform.put(rowOf('b', { status: { S: 'archived' } }));
     const lost = await platform.records();

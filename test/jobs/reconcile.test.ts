@@ -76,8 +76,8 @@ const generationOf = async (id: string) =>
 
 async function deploymentWithToken(id: string): Promise<{ key: CreatedKey; token: string }> {
   await service.register(id);
-  const key = await service.makeKey(id);
-  return { key, token: await service.swap(key) };
+  const key = await service.createKey(id);
+  return { key, token: await service.exchangeForToken(key) };
 }
 
 describe('Reconciliation finds items of generations that have ended', () => {
@@ -117,7 +117,7 @@ describe('Reconciliation finds items of generations that have ended', () => {
     await purgeMarked();
     expect(await kindsOf('again')).toEqual(['DEPLOYMENT', 'KEY', 'TOKEN']);
     expect(await service.use(token)).toBe(200);
-    expect(await service.use(await service.swap(key))).toBe(200);
+    expect(await service.use(await service.exchangeForToken(key))).toBe(200);
     expect(await sortKeys('DEPLOYMENTS')).toEqual(['again']);
   });
 

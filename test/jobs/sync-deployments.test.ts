@@ -11,10 +11,10 @@ import { syncFromStream } from '../../functions/jobs/sync-deployments.ts';
 import { deletionLimit } from '../../functions/operations/limit-deletions.ts';
 import { someOf } from '../support/generated.ts';
 import { type InProcessOptions, inProcess, startTable } from '../support/in-process.ts';
-import { makePlatformTable, rowOf } from '../support/platform-table.ts';
+import { createPlatformTable, rowOf } from '../support/platform-table.ts';
 
 const engine = await startTable();
-const platform = await makePlatformTable(engine.endpoint);
+const platform = await createPlatformTable(engine.endpoint);
 afterAll(() => engine.stop());
 
 let around: InProcessOptions['around'];
@@ -81,8 +81,8 @@ describe('A Deployment of a followed table changes with its row', () => {
       isPresent: true,
       row: { key: { S: `row-${id}` } },
     });
-    const key = await service.makeKey(id);
-    const token = await service.swap(key);
+    const key = await service.createKey(id);
+    const token = await service.exchangeForToken(key);
 
     await platform.put(rowOf(id, { label: { S: 'Daily' } }));
     await follow();
@@ -112,13 +112,13 @@ describe('A Deployment of a followed table changes with its row', () => {
   it('a Deployment gets a new generation when its row comes back, so that its older keys stay revoked', async () => {
     await platform.put(rowOf(id));
     await follow();
-    const [older, key] = [await itemOf(), await service.makeKey(id)];
+    const [older, key] = [await itemOf(), await service.createKey(id)];
     await platform.remove(id);
     await platform.put(rowOf(id));
     await follow();
     expect((await itemOf())?.generation).not.toBe(older?.generation);
     expect((await service.exchange(key)).status).toBe(401);
-    const fresh = await service.swap(await service.makeKey(id));
+    const fresh = await service.exchangeForToken(await service.createKey(id));
     service.time.now += 6 * 60_000;
     service.deferred.length = 0;
     await sweepMarkers(service.purge);
@@ -380,7 +380,7 @@ describe('People can edit only the fields that the source does not define', () =
 
   it('takes over a Deployment that a person registered, with its keys, when a row with its ID appears', async () => {
     await service.register(id, { name: 'Ours' });
-    const token = await service.swap(await service.makeKey(id));
+    const token = await service.exchangeForToken(await service.createKey(id));
     await platform.put(rowOf(id, { label: { S: 'Theirs' } }));
     await follow();
     expect(await itemOf()).toMatchObject({ name: 'Theirs' });
@@ -592,7 +592,7 @@ describe('#66: A limit prevents mass deletion when a followed table loses its ro
   it('#66: a followed table that loses all rows loses only a few Deployments', async () => {
     const ids = await several(8);
     const keys = [];
-    for (const one of ids) keys.push(await service.makeKey(one));
+    for (const one of ids) keys.push(await service.createKey(one));
     const records = await lose(ids);
     expect(await limited(records)).toEqual(DONE);
     expect(outcomes).toEqual(ids.map((one, n) => `${n < 3 ? 'deleted' : 'stopped'} ${one}`));

@@ -28,7 +28,7 @@ async function run(sk: string, options: { fresh?: boolean } = {}) {
   try {
     const { client, name } = stack.table;
     await client.send(new PutCommand({ TableName: name, Item: { pk: 'a', sk } }));
-    await stack.settled();
+    await stack.waitForDelivery();
     const isThere = async (it: string) => {
       const { Item } = await client.send(new GetCommand({ TableName: name, Key: { pk: 'a', sk: it } }));
       return Item !== undefined;

@@ -6,7 +6,7 @@ import * as openid from 'openid-client';
 import { ClientCredentials } from 'simple-oauth2';
 import { describe, expect, it } from 'vitest';
 import { snippet } from '../support/snippets.ts';
-import { call, makeDeployment, makeKey, runStack, use } from '../support/stack.ts';
+import { call, createKey, registerDeployment, runStack, use } from '../support/stack.ts';
 
 const AsyncFunction = Object.getPrototypeOf(async () => {}).constructor;
 
@@ -14,8 +14,8 @@ const AsyncFunction = Object.getPrototypeOf(async () => {}).constructor;
 const stack = await runStack();
 // The ID contains an underscore, a hyphen and a digit, because an encoding could corrupt these characters.
 const DEPLOYMENT = 'a_b-C_9';
-await makeDeployment(stack, DEPLOYMENT);
-const key = await makeKey(stack, DEPLOYMENT);
+await registerDeployment(stack, DEPLOYMENT);
+const key = await createKey(stack, DEPLOYMENT);
 const ALL = `deployment:${DEPLOYMENT} code:deploy airflow:read airflow:write`;
 
 describe('oauth4webapi', () => {

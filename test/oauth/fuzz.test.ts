@@ -4,7 +4,15 @@ import { afterAll, expect, it } from 'vitest';
 import { parseCredential } from '../../functions/domain/identifiers.ts';
 import { mintCredential } from '../../functions/domain/mint.ts';
 import { sample } from '../support/generated.ts';
-import { call, makeDeployment, makeKey, repeatWhileBusy, runStack, swap, use } from '../support/stack.ts';
+import {
+  call,
+  createKey,
+  exchangeForToken,
+  registerDeployment,
+  repeatWhileBusy,
+  runStack,
+  use,
+} from '../support/stack.ts';
 
 /**
  * Sends random requests to the token, introspection and revocation endpoints. Each request consists of parts, and each
@@ -19,17 +27,17 @@ const BUSY = 0.02;
 
 const stack = await runStack();
 await Promise.all([
-  makeDeployment(stack, 'etl'),
-  makeDeployment(stack, 'other_team'),
-  makeDeployment(stack, 'gone'),
+  registerDeployment(stack, 'etl'),
+  registerDeployment(stack, 'other_team'),
+  registerDeployment(stack, 'gone'),
 ]);
 const [broad, narrow, foreign, disabled, deleted, orphan] = await Promise.all([
-  makeKey(stack, 'etl'),
-  makeKey(stack, 'etl', { name: 'narrow', scopes: ['code:deploy'] }),
-  makeKey(stack, 'other_team'),
-  makeKey(stack, 'etl', { name: 'disabled' }),
-  makeKey(stack, 'etl', { name: 'deleted' }),
-  makeKey(stack, 'gone'),
+  createKey(stack, 'etl'),
+  createKey(stack, 'etl', { name: 'narrow', scopes: ['code:deploy'] }),
+  createKey(stack, 'other_team'),
+  createKey(stack, 'etl', { name: 'disabled' }),
+  createKey(stack, 'etl', { name: 'deleted' }),
+  createKey(stack, 'gone'),
 ]);
 const admin = await stack.signIn('admin');
 await call(stack, 'PATCH', `/deployments/etl/api-keys/${disabled.id}`, {
@@ -40,7 +48,9 @@ await call(stack, 'DELETE', `/deployments/etl/api-keys/${deleted.id}`, { token: 
 await call(stack, 'DELETE', '/deployments/gone', { token: admin });
 const live = [broad, narrow, foreign];
 /** The number of tokens is large enough that some stay active while others are revoked. */
-const tokens = await Promise.all(live.flatMap((key) => Array.from({ length: 60 }, () => swap(stack, key))));
+const tokens = await Promise.all(
+  live.flatMap((key) => Array.from({ length: 60 }, () => exchangeForToken(stack, key))),
+);
 /** Tokens that were revoked, or may have been revoked, by the client to which they belong. */
 const givenUp = new Set<string>();
 

@@ -7,11 +7,11 @@ import {
   type Call,
   type CreatedKey,
   call,
-  makeDeployment,
-  makeKey,
+  createKey,
+  exchangeForToken,
   type Reply,
+  registerDeployment,
   runStack,
-  swap,
   use,
 } from '../support/stack.ts';
 
@@ -22,11 +22,11 @@ const NOW = Date.parse('2027-01-15T08:00:00.250Z');
 const SECONDS = Math.floor(NOW / 1000);
 
 stack.clock.freeze(NOW);
-await makeDeployment(stack, 'etl');
-await makeDeployment(stack, 'other_team');
-const key = await makeKey(stack, 'etl');
-const narrow = await makeKey(stack, 'etl', { name: 'narrow', scopes: ['code:deploy'] });
-const foreign = await makeKey(stack, 'other_team');
+await registerDeployment(stack, 'etl');
+await registerDeployment(stack, 'other_team');
+const key = await createKey(stack, 'etl');
+const narrow = await createKey(stack, 'etl', { name: 'narrow', scopes: ['code:deploy'] });
+const foreign = await createKey(stack, 'other_team');
 const of = ({ id, secret }: CreatedKey) => [id, secret] as const;
 const basic = of(key);
 const unknownId = `dk_etl_${newUlid(NOW)}`;
@@ -296,7 +296,7 @@ describe('POST /oauth/token', () => {
 
   it('14: credentials and tokens in the query are rejected and never logged (RFC 6749, section 2.3.1)', async () => {
     const inQuery = invalidRequest('Parameters belong in the body, not in the query.');
-    const live = await swap(stack, key);
+    const live = await exchangeForToken(stack, key);
     const credentials = `client_id=${key.id}&client_secret=${key.secret}`;
     const replies = [
       await post(`/oauth/token?${credentials}`, { form: grant }),
@@ -405,7 +405,7 @@ describe('POST /oauth/token', () => {
     expect(whole(await token({ form: huge }))).toStrictEqual(tooLarge);
     expect(whole(await token({ json: huge }))).toStrictEqual(tooLarge);
     // A token, a temporary token and a different key's secret are not valid as this key's secret.
-    const live = await swap(stack, key);
+    const live = await exchangeForToken(stack, key);
     const temporary = formatCredential(
       { kind: 'temporary', deploymentId: 'etl', ulid: key.id.slice(-26) },
       'x'.repeat(43),
@@ -472,7 +472,7 @@ describe('POST /oauth/token', () => {
 
 describe('POST /oauth/introspect', () => {
   it('20: introspection describes an active token and does not extend it (RFC 7662, section 2.2)', async () => {
-    const live = await swap(stack, key, 'code:deploy');
+    const live = await exchangeForToken(stack, key, 'code:deploy');
     stack.clock.advance(3600);
     const described = ok({
       active: true,
@@ -518,10 +518,10 @@ describe('POST /oauth/introspect', () => {
   });
 
   it('21: introspection returns exactly {"active":false} for every token that is not active (RFC 7662, section 2.2)', async () => {
-    const gone = await makeKey(stack, 'etl', { name: 'gone' });
-    const disabled = await makeKey(stack, 'etl', { name: 'disabled' });
+    const gone = await createKey(stack, 'etl', { name: 'gone' });
+    const disabled = await createKey(stack, 'etl', { name: 'disabled' });
     const [ofGone, ofDisabled, given, live] = await Promise.all(
-      [gone, disabled, key, key].map((one) => swap(stack, one)),
+      [gone, disabled, key, key].map((one) => exchangeForToken(stack, one)),
     );
     const signedIn = await stack.signIn('admin');
     await call(stack, 'DELETE', `/deployments/etl/api-keys/${gone.id}`, { token: signedIn });
@@ -555,7 +555,7 @@ describe('POST /oauth/introspect', () => {
   });
 
   it('22: introspection without client authentication returns 401 (RFC 7662, sections 2.1 and 2.3)', async () => {
-    const live = await swap(stack, key);
+    const live = await exchangeForToken(stack, key);
     expect(whole(await post('/oauth/introspect', { form: { token: live } }))).toStrictEqual(invalidClient);
     expect(whole(await post('/oauth/introspect', { token: live, form: { token: live } }))).toStrictEqual(
       invalidClient,
@@ -564,8 +564,8 @@ describe('POST /oauth/introspect', () => {
   });
 
   it('23: introspection returns {"active":false} for another Deployment\'s token (RFC 7662, section 4)', async () => {
-    expect(whole(await introspect(await swap(stack, key), foreign))).toStrictEqual(inactive);
-    expect(whole(await introspect(await swap(stack, foreign), key))).toStrictEqual(inactive);
+    expect(whole(await introspect(await exchangeForToken(stack, key), foreign))).toStrictEqual(inactive);
+    expect(whole(await introspect(await exchangeForToken(stack, foreign), key))).toStrictEqual(inactive);
   });
 });
 
@@ -584,7 +584,7 @@ describe('POST /oauth/introspect and POST /oauth/revoke accept the same paramete
 
   it('25: a wrong token_type_hint has no effect (RFC 7662, section 2.1; RFC 7009, section 2.1)', async () => {
     for (const token_type_hint of ['refresh_token', 'access_token', 'nonsense']) {
-      const live = await swap(stack, key);
+      const live = await exchangeForToken(stack, key);
       const form = { token: live, token_type_hint };
       expect((await post('/oauth/introspect', { basic, form })).json.active).toBe(true);
       expect(whole(await post('/oauth/revoke', { basic, form }))).toStrictEqual(revoked);
@@ -595,7 +595,7 @@ describe('POST /oauth/introspect and POST /oauth/revoke accept the same paramete
 
 describe('POST /oauth/revoke', () => {
   it('26: a client can revoke its own token, and can do so repeatedly (RFC 7009, section 2)', async () => {
-    const [live, sibling] = [await swap(stack, key), await swap(stack, key)];
+    const [live, sibling] = [await exchangeForToken(stack, key), await exchangeForToken(stack, key)];
     expect(whole(await revoke(live))).toStrictEqual(revoked);
     expect(await use(stack, live)).toBe(401);
     expect(whole(await revoke(live))).toStrictEqual(revoked);
@@ -620,14 +620,18 @@ describe('POST /oauth/revoke', () => {
       token: await stack.signIn('member'),
       json: {},
     });
-    for (const live of [await swap(stack, narrow), await swap(stack, foreign), temporary.json.access_token]) {
+    for (const live of [
+      await exchangeForToken(stack, narrow),
+      await exchangeForToken(stack, foreign),
+      temporary.json.access_token,
+    ]) {
       expect(whole(await revoke(live))).toStrictEqual(revoked);
       expect(await use(stack, live)).toBe(200);
     }
   });
 
   it('29: revocation returns 503, never 200, while DynamoDB is down (RFC 7009, section 2.2.1)', async () => {
-    const live = await swap(stack, key);
+    const live = await exchangeForToken(stack, key);
     const busy = refusal('temporarily_unavailable', 'The service is busy. Try again in a second.', 503, {
       'retry-after': '1',
     });
@@ -687,7 +691,7 @@ describe('The service publishes OAuth metadata and accepts bearer tokens', () =>
       'garbage',
       key.secret,
       mintCredential('token', 'etl', key.id.slice(-26)),
-      `${await swap(stack, key)}x`,
+      `${await exchangeForToken(stack, key)}x`,
     ];
     for (const one of presented) {
       expect(whole(await call(stack, 'GET', '/whoami', { token: one }))).toStrictEqual(invalid);
@@ -697,7 +701,7 @@ describe('The service publishes OAuth metadata and accepts bearer tokens', () =>
   });
 
   it('32: /whoami ignores an access token in a query parameter and returns 401 (RFC 6750, section 5.3; RFC 9700)', async () => {
-    const live = await swap(stack, key);
+    const live = await exchangeForToken(stack, key);
     const reply = await call(stack, 'GET', `/whoami?access_token=${live}`);
     expect(whole(reply)).toStrictEqual(unauthorised('Bearer'));
     expect(stack.logs.text()).not.toContain(live);

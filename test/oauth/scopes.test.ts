@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, expect, it, vi } from 'vitest';
 import { type LocalStack, startLocalStack } from '../../local/local-stack.ts';
 import { assemblyOf } from '../support/assembly.ts';
-import { call, makeDeployment, makeKey, swap } from '../support/stack.ts';
+import { call, createKey, exchangeForToken, registerDeployment } from '../support/stack.ts';
 
 /** The data of a stack that the last test deploys again with fewer scopes. */
 const dataDirectory = mkdtempSync(join(tmpdir(), 'scopes-'));
@@ -19,10 +19,10 @@ afterAll(async () => {
   rmSync(dataDirectory, { recursive: true, force: true });
 });
 
-await makeDeployment(stack, 'etl');
-const key = await makeKey(stack, 'etl');
-const token = await swap(stack, key);
-const narrowed = await swap(stack, key, 'airflow:read airflow:write');
+await registerDeployment(stack, 'etl');
+const key = await createKey(stack, 'etl');
+const token = await exchangeForToken(stack, key);
+const narrowed = await exchangeForToken(stack, key, 'airflow:read airflow:write');
 
 /** Returns the token's scope. Asserts that a use of the token and introspection report the same scope. */
 async function scopeOf(one: string): Promise<string> {

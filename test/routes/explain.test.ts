@@ -49,7 +49,7 @@ let count = 0;
 async function newKey(trust: object[], more: object = {}) {
   const deploymentId = `explain-${++count}`;
   await service.register(deploymentId);
-  const { id } = await service.makeKey(deploymentId, { name: 'ci', trust, ...more });
+  const { id } = await service.createKey(deploymentId, { name: 'ci', trust, ...more });
   return { id, deploymentId, path: `/deployments/${deploymentId}/api-keys/${id}` };
 }
 const RULE = { issuer: ci.url, claims: { sub: 'pipeline', ref: { prefix: 'refs/heads/' } } };
@@ -423,7 +423,7 @@ describe("POST …/explain shows how a subject token differs from a key's trust 
   it('explain returns 409 for a key with a secret, without contacting the issuer', async () => {
     const deploymentId = `explain-${++count}`;
     await service.register(deploymentId);
-    const { id } = await service.makeKey(deploymentId);
+    const { id } = await service.createKey(deploymentId);
     const path = `/deployments/${deploymentId}/api-keys/${id}`;
     const { status, json } = await explain({ path }, await sign());
     expect([status, json.code, json.detail]).toEqual([
@@ -437,7 +437,7 @@ describe("POST …/explain shows how a subject token differs from a key's trust 
   it('explain returns the same 404 for a missing key as for a key that is hidden from the caller', async () => {
     const key = await newKey([RULE]);
     await service.register('explain-hidden', { groups: ['others'] });
-    const hidden = await service.makeKey('explain-hidden', { name: 'ci', trust: [RULE] });
+    const hidden = await service.createKey('explain-hidden', { name: 'ci', trust: [RULE] });
     const jwt = await sign();
     for (const [path, detail] of [
       [`/deployments/explain-hidden/api-keys/${hidden.id}`, 'No such Deployment.'],
@@ -500,7 +500,7 @@ describe("POST …/explain shows how a subject token differs from a key's trust 
           expires: fc.constantFrom(NOW + 300, NOW + 300, NOW + 300, NOW - 60, NOW + 90_000),
         }),
         async (trust, claims, signing) => {
-          const { id } = await service.makeKey(deploymentId, { name: 'ci', trust });
+          const { id } = await service.createKey(deploymentId, { name: 'ci', trust });
           const key = { id, path: `/deployments/${deploymentId}/api-keys/${id}` };
           const jwt = await sign(claims, signing);
           const explained = await explain(key, jwt);

@@ -26,7 +26,7 @@ async function rotatedKey({ isUsed }: { isUsed: boolean }) {
   const id = `issue-token-${++count}`;
   fast.time.now = START;
   await fast.register(id);
-  const key = await fast.makeKey(id);
+  const key = await fast.createKey(id);
   if (isUsed) must(await fast.exchange(key), 200);
   fast.time.now = START + 60_000;
   const path = `/deployments/${id}/api-keys/${key.id}/rotate`;
@@ -74,8 +74,8 @@ it('exchanges return 503 only for tokens of an issuer whose inline keys are miss
   const service = inProcess(engine, { trust: { issuers, verify } });
   await service.register('inline');
   const trust = issuers.map(({ issuer }) => ({ issuer, claims: { sub: 'pipeline' } }));
-  const key = await service.makeKey('inline', { name: 'ci', trust });
-  const secretKey = await service.makeKey('inline');
+  const key = await service.createKey('inline', { name: 'ci', trust });
+  const secretKey = await service.createKey('inline');
   const exchange = async ({ sign }: typeof sound) => {
     const expires = Math.floor(service.time.now / 1000) + 300;
     const form = {

@@ -81,7 +81,7 @@ describe('API keys can be listed in two orders', async () => {
   const ids: string[] = [];
   for (let n = 0; n < 5; n++) {
     service.time.now += 1000;
-    ids.push((await service.makeKey('keys')).id);
+    ids.push((await service.createKey('keys')).id);
   }
   const path = '/deployments/keys/api-keys';
 

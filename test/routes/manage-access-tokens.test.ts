@@ -35,7 +35,7 @@ interface World {
 async function newWorld(groups = ['data-eng']): Promise<World> {
   const id = `tokens-${++made}`;
   await service.register(id, { groups });
-  const key = await service.makeKey(id);
+  const key = await service.createKey(id);
   const keyPath = `/deployments/${id}/api-keys/${key.id}`;
   return { id, key, keyPath, path: `${keyPath}/tokens` };
 }
@@ -99,7 +99,7 @@ async function seed({ id, key }: World, count: number, attributes: object): Prom
 describe("A key's access tokens can be listed", () => {
   it('lists each access token with its issue time, expiry, last use and narrowed scope', async () => {
     const world = await newWorld();
-    const plain = await service.swap(world.key);
+    const plain = await service.exchangeForToken(world.key);
     const less = await narrowed(world, 'airflow:read');
     service.time.now += 1_000_000;
     expect(await service.use(less)).toBe(200);
@@ -126,14 +126,14 @@ describe("A key's access tokens can be listed", () => {
 
   it('does not list access tokens that a check would deny', async () => {
     const world = await newWorld();
-    const other = await service.makeKey(world.id);
-    await service.swap(other);
+    const other = await service.createKey(world.id);
+    await service.exchangeForToken(other);
     await seed(world, 1, { expiresAt: Math.ceil(NOON / 1000) });
     await seed(world, 1, { epoch: 1 });
     await seed(world, 1, { generation: newUlid(0) });
     service.time.now += 1000;
     expect(await list(world.path)).toStrictEqual({ items: [] });
-    const token = await service.swap(world.key);
+    const token = await service.exchangeForToken(world.key);
     expect(await listedIds(world.path)).toStrictEqual([idOf(token)]);
     service.time.now += DAY * 1000 + 500;
     expect(await list(world.path)).toStrictEqual({ items: [] });
@@ -141,7 +141,7 @@ describe("A key's access tokens can be listed", () => {
 
   it('lists an access token with the expiry of its key, or of its maximum lifetime, if that is earlier', async () => {
     const world = await newWorld();
-    await service.swap(world.key);
+    await service.exchangeForToken(world.key);
     const expiresAt = '2030-01-01T18:00:00Z';
     must(await service.call('PATCH', world.keyPath, { ...admin, json: { expiresAt } }), 200);
     expect((await list(world.path)).items[0].expiresAt).toBe('2030-01-01T18:00:00.000Z');
@@ -152,7 +152,7 @@ describe("A key's access tokens can be listed", () => {
 
   it('does not list access tokens while the key is disabled', async () => {
     const world = await newWorld();
-    await service.swap(world.key);
+    await service.exchangeForToken(world.key);
     must(await service.call('PATCH', world.keyPath, { ...admin, json: { enabled: false } }), 200);
     expect(await list(world.path)).toStrictEqual({ items: [] });
   });
@@ -189,7 +189,7 @@ describe("A key's access tokens can be listed", () => {
     const world = await newWorld();
     await seed(world, 3, {});
     const { nextCursor } = await list(world.path, '?limit=1');
-    const another = await service.makeKey(world.id);
+    const another = await service.createKey(world.id);
     const elsewhere = world.path.replace(world.key.id, another.id);
     for (const [path, as] of [
       [elsewhere, 'member'],
@@ -209,7 +209,10 @@ describe("A key's access tokens can be listed", () => {
     'omits an access token with a malformed %s from the listing, and reports it',
     async (name) => {
       const world = await newWorld();
-      const [good, bad] = [await service.swap(world.key), await service.swap(world.key)];
+      const [good, bad] = [
+        await service.exchangeForToken(world.key),
+        await service.exchangeForToken(world.key),
+      ];
       await set(itemOf(world, bad), name, { x: 1 });
       expect(await listedIds(world.path)).toStrictEqual([idOf(good)]);
       expect(service.malformed).toStrictEqual([itemOf(world, bad)]);
@@ -218,7 +221,7 @@ describe("A key's access tokens can be listed", () => {
 
   it('lists an access token even if its last use is malformed, but not if its sort key is malformed', async () => {
     const world = await newWorld();
-    const token = await service.swap(world.key);
+    const token = await service.exchangeForToken(world.key);
     await set(itemOf(world, token), 'lastUsedAt', 'x');
     const { sk, ...rest } = toToken(records.token({ deploymentId: world.id })) as Record<string, unknown>;
     expect(sk).toBeDefined();
@@ -236,7 +239,10 @@ describe("A key's access tokens can be listed", () => {
 describe('An access token can be revoked by its ID', () => {
   it('revoking an access token takes effect at the next check and does not affect other tokens', async () => {
     const world = await newWorld();
-    const [one, other] = [await service.swap(world.key), await service.swap(world.key)];
+    const [one, other] = [
+      await service.exchangeForToken(world.key),
+      await service.exchangeForToken(world.key),
+    ];
     const reply = await remove(`${world.path}/${idOf(one)}`);
     expect([reply.status, reply.text]).toStrictEqual([204, '']);
     expect(await service.use(one)).toBe(401);
@@ -248,7 +254,7 @@ describe('An access token can be revoked by its ID', () => {
 
   it('records who revoked an access token, but neither the token nor its hash', async () => {
     const world = await newWorld();
-    const token = await service.swap(world.key);
+    const token = await service.exchangeForToken(world.key);
     await remove(`${world.path}/${idOf(token)}`);
     const events = await eventsOf(world, 'token.revoked');
     expect(events).toMatchObject([{ actor: { principal: 'member', type: 'person' }, createdAt: NOON }]);
@@ -258,7 +264,7 @@ describe('An access token can be revoked by its ID', () => {
 
   it('returns 404 for an access token ID that is not exactly 22 base64url characters', async () => {
     const world = await newWorld();
-    const token = await service.swap(world.key);
+    const token = await service.exchangeForToken(world.key);
     const hash = hashOf(token);
     const ids = [0, 1, 20, 21, 23, 42, 43].map((length) => hash.slice(0, length));
     const others = [
@@ -279,8 +285,8 @@ describe('An access token can be revoked by its ID', () => {
 
   it('returns 404 for revoking a token that has expired, was revoked or belongs to another key', async () => {
     const world = await newWorld();
-    const other = await service.makeKey(world.id);
-    const [mine, others] = [await service.swap(world.key), await service.swap(other)];
+    const other = await service.createKey(world.id);
+    const [mine, others] = [await service.exchangeForToken(world.key), await service.exchangeForToken(other)];
     const never = idOf(mintCredential('token', world.id, newUlid(0)));
     for (const id of [idOf(others), never]) {
       expect((await remove(`${world.path}/${id}`)).status).toBe(404);
@@ -293,7 +299,7 @@ describe('An access token can be revoked by its ID', () => {
 
   it('returns 404 for an access token ID in a different case or with a wildcard', async () => {
     const world = await newWorld();
-    const token = await service.swap(world.key);
+    const token = await service.exchangeForToken(world.key);
     const id = idOf(token);
     const swapped = id.replace(/[a-zA-Z]/g, (it) =>
       it === it.toLowerCase() ? it.toUpperCase() : it.toLowerCase(),
@@ -308,7 +314,7 @@ describe('An access token can be revoked by its ID', () => {
   it('finds an access token by its ID without reading other tokens', async () => {
     const world = await newWorld();
     await seed(world, 30, {});
-    const token = await service.swap(world.key);
+    const token = await service.exchangeForToken(world.key);
     const asked: unknown[] = [];
     const watched = inProcess(engine, {
       around: (when, { operation, input }) =>
@@ -325,7 +331,7 @@ describe('An access token can be revoked by its ID', () => {
 
   it('revoking a malformed access token deletes it, so that a later repair does not make it valid', async () => {
     const world = await newWorld();
-    const token = await service.swap(world.key);
+    const token = await service.exchangeForToken(world.key);
     await set(itemOf(world, token), 'epoch', 'x');
     expect(await service.use(token)).toBe(401);
     expect((await remove(`${world.path}/${idOf(token)}`)).status).toBe(204);
@@ -337,12 +343,12 @@ describe('An access token can be revoked by its ID', () => {
 describe('All access tokens of a key can be revoked at once', () => {
   it("revoking all access tokens denies each token at its next check, but the key's secret stays valid", async () => {
     const world = await newWorld();
-    const before = [await service.swap(world.key), await service.swap(world.key)];
+    const before = [await service.exchangeForToken(world.key), await service.exchangeForToken(world.key)];
     const reply = await remove(world.path);
     expect([reply.status, reply.text]).toStrictEqual([204, '']);
     for (const token of before) expect(await service.use(token)).toBe(401);
     expect(await list(world.path)).toStrictEqual({ items: [] });
-    const fresh = await service.swap(world.key);
+    const fresh = await service.exchangeForToken(world.key);
     expect(await service.use(fresh)).toBe(200);
     expect(await listedIds(world.path)).toStrictEqual([idOf(fresh)]);
   });
@@ -369,7 +375,7 @@ describe('All access tokens of a key can be revoked at once', () => {
 
   it('revoked access tokens stay revoked when an edit that read the key before is written afterwards', async () => {
     const world = await newWorld();
-    const token = await service.swap(world.key);
+    const token = await service.exchangeForToken(world.key);
     let isFirst = true;
     const editor: InProcess = inProcess(engine, {
       around: async (when, { operation }) => {
@@ -389,7 +395,7 @@ describe('All access tokens of a key can be revoked at once', () => {
 
   it('revoking all access tokens succeeds at the first attempt even if the key changes during the call', async () => {
     const world = await newWorld();
-    const token = await service.swap(world.key);
+    const token = await service.exchangeForToken(world.key);
     let edits = 0;
     const owner = inProcess(engine, {
       around: async (when, { operation }) => {
@@ -408,7 +414,7 @@ describe('All access tokens of a key can be revoked at once', () => {
 describe('The access tokens of a hidden key cannot be listed or revoked', () => {
   it('returns the same 404 after the same reads for the tokens of a hidden key and of a missing Deployment', async () => {
     const hidden = await newWorld(['others']);
-    const token = await service.swap(hidden.key);
+    const token = await service.exchangeForToken(hidden.key);
     const absent = hidden.path.replaceAll(hidden.id, hidden.id.replace(/./, 'x'));
     for (const [method, suffix] of [
       ['GET', ''],
@@ -428,7 +434,7 @@ describe('The access tokens of a hidden key cannot be listed or revoked', () => 
 
   it('returns 404 for the tokens of a missing key, or of a key in a different Deployment', async () => {
     const [world, other] = [await newWorld(), await newWorld()];
-    const token = await service.swap(other.key);
+    const token = await service.exchangeForToken(other.key);
     for (const keyId of [
       other.key.id,
       `dk_${world.id}_${newUlid(0)}`,

@@ -32,7 +32,7 @@ let count = 0;
 async function newDeployment() {
   const id = `damaged_${++count}`;
   await service.register(id);
-  const token = await service.swap(await service.makeKey(id));
+  const token = await service.exchangeForToken(await service.createKey(id));
   const [{ generation } = {}] = await service.partition(`DEPLOYMENT#${id}`);
   return { id, token, path: `/deployments/${id}`, generation: String(generation) };
 }
@@ -76,7 +76,7 @@ describe('A damaged Deployment can be deleted', () => {
       expect((await service.call('DELETE', path, admin)).status).toBe(404);
 
       await service.register(id);
-      const fresh = await service.swap(await service.makeKey(id));
+      const fresh = await service.exchangeForToken(await service.createKey(id));
       expect(await service.use(fresh)).toBe(200);
       expect(await service.use(token)).toBe(401);
     },

@@ -8,13 +8,13 @@ const engine = await startTable();
 afterAll(() => engine.stop());
 const service = inProcess(engine);
 await service.register('etl');
-const key = await service.makeKey('etl');
+const key = await service.createKey('etl');
 const whoami = (query: string, token?: string) =>
   service.call('GET', `/whoami${query}`, token === undefined ? {} : { token });
 
 /** Returns a token from a new key that has only the given scopes. */
 const tokenWith = async (...scopes: string[]) =>
-  service.swap(await service.makeKey('etl', { name: 'narrow', scopes }));
+  service.exchangeForToken(await service.createKey('etl', { name: 'narrow', scopes }));
 
 const HEADERS = { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' };
 const essence = ({ status, headers, json }: Reply) => ({ status, headers, json });
@@ -34,7 +34,7 @@ const BAD_REQUEST = {
 
 /** Asserts that a call does not extend the token, by making the call just before the token expires. */
 async function expectNoUse(of: CreatedKey, query: string, status: number): Promise<void> {
-  const token = await service.swap(of);
+  const token = await service.exchangeForToken(of);
   const issuedAt = service.time.now;
   service.time.now = issuedAt + (DAY - 1) * 1000;
   expect((await whoami(query, token)).status).toBe(status);
@@ -52,7 +52,7 @@ describe('GET /whoami checks required scopes and a required Deployment', () => {
   ])(
     'GET /whoami returns the holder of a token that meets the requirement, and extends the token: %s',
     async (query) => {
-      const token = await service.swap(key);
+      const token = await service.exchangeForToken(key);
       const issuedAt = service.time.now;
       service.time.now = issuedAt + (DAY - 1) * 1000;
       const reply = await whoami(query, token);
@@ -80,14 +80,14 @@ describe('GET /whoami checks required scopes and a required Deployment', () => {
   it.each(['web', 'ETL', 'etl ', 'etl%00', 'etl%22', '..%2Fetl', '__proto__', '%ff'])(
     'GET /whoami returns 403 without naming a scope if only the Deployment differs: %s',
     async (deployment) => {
-      const reply = await whoami(`?deployment=${deployment}`, await service.swap(key));
+      const reply = await whoami(`?deployment=${deployment}`, await service.exchangeForToken(key));
       expect(essence(reply)).toStrictEqual(forbidden('Bearer error="insufficient_scope"'));
     },
   );
 
   it('GET /whoami does not count a rejected call as a use of the token', async () => {
     await expectNoUse(
-      await service.makeKey('etl', { name: 'ro', scopes: ['airflow:read'] }),
+      await service.createKey('etl', { name: 'ro', scopes: ['airflow:read'] }),
       '?scope=code:deploy',
       403,
     );
@@ -126,11 +126,11 @@ describe('GET /whoami checks required scopes and a required Deployment', () => {
     '?scope=code:deploy&X-Amz-Date=1',
     '?=',
   ])('GET /whoami returns 400 for a malformed requirement: %s', async (query) => {
-    expect(essence(await whoami(query, await service.swap(key)))).toStrictEqual(BAD_REQUEST);
+    expect(essence(await whoami(query, await service.exchangeForToken(key)))).toStrictEqual(BAD_REQUEST);
   });
 
   it('GET /whoami returns 400 for any unknown query parameter', async () => {
-    const token = await service.swap(key);
+    const token = await service.exchangeForToken(key);
     const name = fc
       .oneof(
         fc.string({ unit: 'grapheme', maxLength: 20 }),
@@ -145,7 +145,7 @@ describe('GET /whoami checks required scopes and a required Deployment', () => {
   });
 
   it('GET /whoami returns 401 for an invalid token, whatever scope or Deployment is required', async () => {
-    const revoked = await service.swap(key);
+    const revoked = await service.exchangeForToken(key);
     await service.leak(revoked);
     const tokens = [
       mintCredential('token', 'etl', newUlid(0)),

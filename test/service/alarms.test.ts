@@ -8,7 +8,7 @@ import type { CfnTemplate } from '../../local/template.ts';
 import { startCiIssuer } from '../support/ci-issuer.ts';
 import { faultyEngine } from '../support/faulty-engine.ts';
 import { callAs, exchange, newToken, removeItem, setAttribute } from '../support/service.ts';
-import { type CreatedKey, call, makeDeployment, makeKey, runStack } from '../support/stack.ts';
+import { type CreatedKey, call, createKey, registerDeployment, runStack } from '../support/stack.ts';
 
 // Provokes the cause of each alarm in the running stack, and evaluates the alarm as the template defines it, over the
 // metrics that the functions have written and that AWS would have recorded.
@@ -114,8 +114,8 @@ let count = 0;
 const newId = () => `alarm-${++count}`;
 async function newKey(): Promise<CreatedKey> {
   const id = newId();
-  await makeDeployment(own, id);
-  return makeKey(own, id);
+  await registerDeployment(own, id);
+  return createKey(own, id);
 }
 const listKeys = () => callAs(own, 'admin', 'GET', '/deployments/etl/api-keys');
 
@@ -144,8 +144,8 @@ async function failLate(
 /** Deletes a Deployment whose purge fails until the purge's record is in the dead-letter queue. */
 async function failPurge(): Promise<void> {
   const id = newId();
-  await makeDeployment(own, id);
-  await own.settled();
+  await registerDeployment(own, id);
+  await own.waitForDelivery();
   await callAs(own, 'admin', 'DELETE', `/deployments/${id}`);
   await failing(DENIED, async () => {
     await expect.poll(() => own.queue('PurgeSourcesStreamFailures').messages.length, eventually).toBe(1);
@@ -250,9 +250,9 @@ const OWN: readonly (readonly [name: string, cause: string, Rehearsal])[] = [
     {
       cause: async () => {
         const id = newId();
-        await makeDeployment(own, id);
+        await registerDeployment(own, id);
         const trust = [{ issuer: ci.url, claims: { namespace_id: '1', project_id: '2', ref: 'main' } }];
-        const key = await makeKey(own, id, { name: 'ci', trust });
+        const key = await createKey(own, id, { name: 'ci', trust });
         const claims = { namespace_id: '1', project_id: '2', ref: 'main', sub: 'p' };
         const subject = await ci.sign({ claims, audience: own.url, expires: own.clock.now() / 1000 + 60 });
         ci.answer = (_, response) => response.writeHead(500).end();
@@ -367,14 +367,14 @@ const OWN: readonly (readonly [name: string, cause: string, Rehearsal])[] = [
     {
       cause: async () => {
         await newKey();
-        await own.settled();
+        await own.waitForDelivery();
         // The reader is down, so it does not see the removal.
         own.reserveConcurrency('purge', 0);
         await removeItem(own, `DEPLOYMENT#alarm-${count}`, 'DEPLOYMENT');
         await removeItem(own, 'RECONCILIATION', 'TABLE');
         await run(own, 'Reconciliation/Schedule');
         own.reserveConcurrency('purge', undefined);
-        await own.settled();
+        await own.waitForDelivery();
       },
     },
   ],
@@ -384,11 +384,11 @@ const OWN: readonly (readonly [name: string, cause: string, Rehearsal])[] = [
     {
       cause: async () => {
         const id = newId();
-        await makeDeployment(own, id);
-        await own.settled();
+        await registerDeployment(own, id);
+        await own.waitForDelivery();
         await callAs(own, 'admin', 'DELETE', `/deployments/${id}`);
         await failing(DENIED, () => failLate(own, 'purge', 'purge failed', 61 * MINUTE));
-        await own.settled();
+        await own.waitForDelivery();
       },
       recovery: () => empty(own, 'PurgeSourcesStreamFailures'),
     },
@@ -423,7 +423,7 @@ const OWN: readonly (readonly [name: string, cause: string, Rehearsal])[] = [
     {
       cause: async () => {
         const id = newId();
-        await makeDeployment(own, id);
+        await registerDeployment(own, id);
         await setAttribute(own, [`DEPLOYMENT#${id}`, 'DEPLOYMENT'], 'generation', 7);
         await callAs(own, 'admin', 'DELETE', `/deployments/${id}`);
         await own.table.client.send(
@@ -440,7 +440,7 @@ const OWN: readonly (readonly [name: string, cause: string, Rehearsal])[] = [
       recovery: async () => {
         await removeItem(own, `DEPLOYMENT#alarm-${count}`, 'DEPLOYMENT');
         await run(own, 'PurgeSources/Schedule');
-        await own.settled(60_000);
+        await own.waitForDelivery(60_000);
         empty(own, 'PurgeSourcesStreamFailures');
       },
     },
@@ -451,10 +451,10 @@ const OWN: readonly (readonly [name: string, cause: string, Rehearsal])[] = [
     {
       cause: async () => {
         for (const bus of own.buses) bus.failures = 1000;
-        await makeDeployment(own, newId());
+        await registerDeployment(own, newId());
         await failLate(own, 'publish-events', 'events not sent', 61 * MINUTE);
         for (const bus of own.buses) bus.failures = 0;
-        await own.settled();
+        await own.waitForDelivery();
       },
     },
   ],
@@ -464,7 +464,7 @@ const OWN: readonly (readonly [name: string, cause: string, Rehearsal])[] = [
     {
       cause: async () => {
         for (const bus of own.buses) bus.failures = 1000;
-        await makeDeployment(own, newId());
+        await registerDeployment(own, newId());
         await expect.poll(() => own.queue('EventBusStreamFailures').messages.length, eventually).toBe(1);
         for (const bus of own.buses) bus.failures = 0;
       },
@@ -532,7 +532,7 @@ const FOLLOWING: typeof OWN = [
     {
       cause: async () => {
         await put('no such id');
-        await following.settled();
+        await following.waitForDelivery();
       },
       recovery: () => empty(following, 'DeploymentsSourceFailures'),
     },
@@ -543,7 +543,7 @@ const FOLLOWING: typeof OWN = [
     {
       cause: async () => {
         await put('missed');
-        await following.settled();
+        await following.waitForDelivery();
         for (const [pk, sk] of [
           ['DEPLOYMENT#missed', 'DEPLOYMENT'],
           ['DEPLOYMENTS', 'missed'],
@@ -564,7 +564,7 @@ const FOLLOWING: typeof OWN = [
         await failing(DENIED, () =>
           failLate(following, 'sync-deployments', 'change not applied', 6 * MINUTE),
         );
-        await following.settled();
+        await following.waitForDelivery();
       },
     },
   ],
@@ -575,9 +575,9 @@ const FOLLOWING: typeof OWN = [
       cause: async () => {
         const ids = Array.from({ length: 8 }, (_, n) => `lost-${n}`);
         for (const id of ids) await put(id);
-        await following.settled();
+        await following.waitForDelivery();
         for (const id of ids) await remove(id);
-        await following.settled();
+        await following.waitForDelivery();
       },
     },
   ],

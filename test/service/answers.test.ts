@@ -5,11 +5,11 @@ import { callAs, exchange } from '../support/service.ts';
 import {
   type CreatedKey,
   call,
-  makeDeployment,
-  makeKey,
+  createKey,
+  exchangeForToken,
   type Reply,
+  registerDeployment,
   runStack,
-  swap,
 } from '../support/stack.ts';
 
 // The logs must show an engineer on call which key was used, and why a call was rejected.
@@ -21,8 +21,8 @@ beforeEach(() => service.clock.freeze(NOON));
 let count = 0;
 async function newKey(body: object = {}): Promise<CreatedKey & { deploymentId: string; path: string }> {
   const deploymentId = `call-${++count}`;
-  await makeDeployment(service, deploymentId);
-  const key = await makeKey(service, deploymentId, { name: 'ci', ...body });
+  await registerDeployment(service, deploymentId);
+  const key = await createKey(service, deploymentId, { name: 'ci', ...body });
   return { ...key, deploymentId, path: `/deployments/${deploymentId}/api-keys/${key.id}` };
 }
 const asAdmin = (method: string, path: string, json?: object) =>
@@ -151,7 +151,7 @@ describe('The service logs the reason for each denied call', () => {
     ['expired', 'an expired token', async () => service.clock.advance(86_400 + 300)],
   ])('the log line of a denied call has the reason %s and the key for %s', async (reason, _, bring) => {
     const key = await newKey();
-    const token = await swap(service, key);
+    const token = await exchangeForToken(service, key);
     await bring(key);
     const reply = await check(token);
     expect([reply.status, reply.json]).toStrictEqual([401, { message: 'Unauthorized' }]);

@@ -6,10 +6,10 @@ import {
   type Call,
   type CreatedKey,
   call,
-  makeDeployment,
-  makeKey,
+  createKey,
+  exchangeForToken,
+  registerDeployment,
   runStack,
-  swap,
 } from '../support/stack.ts';
 
 /**
@@ -102,11 +102,11 @@ const KEYS = '/deployments/target/api-keys';
 let key = '';
 let secretKey: CreatedKey;
 beforeAll(async () => {
-  await makeDeployment(stack, 'target');
-  await makeDeployment(stack, 'closed', { groups: ['others'] });
+  await registerDeployment(stack, 'target');
+  await registerDeployment(stack, 'closed', { groups: ['others'] });
   const created = await callAs(stack, 'member', 'POST', KEYS, { json: { name: 'ci', trust: RULES } });
   key = String(created.json.id);
-  secretKey = await makeKey(stack, 'target', { name: 'secret' });
+  secretKey = await createKey(stack, 'target', { name: 'secret' });
 });
 const formOf = (subject: string, more: Record<string, string> = {}) => ({
   grant_type: TOKEN_EXCHANGE,
@@ -413,7 +413,7 @@ describe('POST …/explain reveals nothing to people who may not see the key', (
   it.each<[attempt: string, options: () => Promise<Call>]>([
     ['nobody', async () => ({})],
     ["the key's own token of its CI", async () => ({ token: token() })],
-    ['an access token of the Deployment', async () => ({ token: await swap(stack, secretKey) })],
+    ['an access token of the Deployment', async () => ({ token: await exchangeForToken(stack, secretKey) })],
     ['a secret as a bearer token', async () => ({ token: secretKey.secret })],
     ['a secret in a Basic header', async () => ({ basic: [secretKey.id, secretKey.secret] })],
     ['an ID token', async () => ({ token: await stack.signIn('member', 'id') })],
@@ -423,7 +423,7 @@ describe('POST …/explain reveals nothing to people who may not see the key', (
 
   it('the explain call returns 404 for a key of a Deployment that the person may not see', async () => {
     const trust = [{ issuer: GIT, claims: { project_id: '20' } }];
-    const hidden = await makeKey(stack, 'closed', { name: 'ci', trust });
+    const hidden = await createKey(stack, 'closed', { name: 'ci', trust });
     const asMember = { token: await stack.signIn('member') };
     for (const path of [
       `/deployments/closed/api-keys/${hidden.id}/explain`,
@@ -505,14 +505,14 @@ describe('GET /whoami accepts only valid access tokens', () => {
     ['a misspelt scope', ({ own }) => ['/whoami?scopes=code:deploy', { token: own }], 400],
     ['an empty scope', ({ reader }) => ['/whoami?scope=', { token: reader }], 400],
   ])('GET /whoami rejects %s', async (_, request, status) => {
-    const closed = await makeKey(stack, 'closed');
-    const revoked = await swap(stack, secretKey);
+    const closed = await createKey(stack, 'closed');
+    const revoked = await exchangeForToken(stack, secretKey);
     const form = { token: revoked };
     await call(stack, 'POST', '/oauth/revoke', { basic: [secretKey.id, secretKey.secret], form });
     const [own, reader, foreign] = [
-      await swap(stack, secretKey),
-      await swap(stack, secretKey, 'airflow:read'),
-      await swap(stack, closed),
+      await exchangeForToken(stack, secretKey),
+      await exchangeForToken(stack, secretKey, 'airflow:read'),
+      await exchangeForToken(stack, closed),
     ];
     const [path, options = {}] = request({ own, reader, foreign, revoked });
     const reply = await call(stack, 'GET', path, options);

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { startLocalStack } from '../../local/local-stack.ts';
 import { assemblyOf } from '../support/assembly.ts';
 import { callAs, exchange, markers, partition, removeItem } from '../support/service.ts';
-import { makeKey, runStack, swap, use } from '../support/stack.ts';
+import { createKey, exchangeForToken, runStack, use } from '../support/stack.ts';
 
 // The name of the table is random, because a shared DynamoDB engine may return stream records of an earlier table with
 // the same name.
@@ -40,8 +40,8 @@ describe('The service follows a table that contains Deployments', () => {
     await expect
       .poll(() => seen('etl'), eventually)
       .toMatchObject({ name: 'Nightly loads', groups: ['data-eng'] });
-    const key = await makeKey(stack, 'etl');
-    const token = await swap(stack, key);
+    const key = await createKey(stack, 'etl');
+    const token = await exchangeForToken(stack, key);
     expect(await use(stack, token)).toBe(200);
     expect((await callAs(stack, 'admin', 'DELETE', '/deployments/etl')).status).toBe(409);
 
@@ -80,7 +80,7 @@ describe('The service follows a table that contains Deployments', () => {
     await put('gone');
     await expect.poll(() => seen('missed'), eventually).toMatchObject({ name: 'missed' });
     await expect.poll(() => seen('gone'), eventually).toMatchObject({ name: 'gone' });
-    await stack.settled();
+    await stack.waitForDelivery();
     for (const [pk, sk] of [
       ['DEPLOYMENT#missed', 'DEPLOYMENT'],
       ['DEPLOYMENTS', 'missed'],

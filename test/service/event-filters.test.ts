@@ -30,7 +30,7 @@ const subjectsOf = ({ json }: Reply) => json.items.map(({ data }: { data: { keyI
 describe("The list of a Deployment's events can be filtered", () => {
   it('events can be filtered by type, by key, or by both', async () => {
     await service.register('etl');
-    const [one, two] = [await service.makeKey('etl'), await service.makeKey('etl')];
+    const [one, two] = [await service.createKey('etl'), await service.createKey('etl')];
     const path = `/deployments/etl/api-keys/${one.id}`;
     must(await service.call('PATCH', path, { as: 'ada', json: { enabled: false } }), 200);
     expect(typesOf(await list(`keyId=${one.id}`)).sort()).toStrictEqual([
@@ -44,7 +44,7 @@ describe("The list of a Deployment's events can be filtered", () => {
 
   it('filtered events are listed in pages, and a cursor is valid only for its filter', async () => {
     await service.register('paged');
-    for (let n = 0; n < 3; n++) await service.makeKey('paged');
+    for (let n = 0; n < 3; n++) await service.createKey('paged');
     const first = must(await list('type=api_key.created&limit=2', 'ada', 'paged'), 200).json;
     expect(first.items).toHaveLength(2);
     const cursor = `cursor=${first.nextCursor}`;

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { mintCredential } from '../../functions/domain/mint.ts';
 import { callAs, exchange, partition, setAttribute } from '../support/service.ts';
-import { call, makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
+import { call, createKey, exchangeForToken, registerDeployment, runStack, use } from '../support/stack.ts';
 
 const DAY = 24 * 60 * 60;
 const NOON = Date.parse('2030-01-01T12:00:00.500Z');
@@ -23,8 +23,8 @@ async function recordRejectedCalls() {
 let count = 0;
 async function newKey() {
   const deploymentId = `event-${++count}`;
-  await makeDeployment(service, deploymentId);
-  const key = await makeKey(service, deploymentId);
+  await registerDeployment(service, deploymentId);
+  const key = await createKey(service, deploymentId);
   const path = `/deployments/${deploymentId}`;
   return { ...key, deploymentId, path, keyPath: `${path}/api-keys/${key.id}` };
 }
@@ -34,7 +34,7 @@ const events = async (path: string, person: 'admin' | 'member' = 'admin'): Promi
 const typesOf = (items: { type: string }[]) => items.map(({ type }) => type);
 /** Returns the events about a Deployment on the event bus, in order of arrival. */
 async function published(deploymentId: string): Promise<Json[]> {
-  await service.settled(30_000);
+  await service.waitForDelivery(30_000);
   const entries = service.buses.flatMap((bus) => bus.entries);
   return entries
     .map(({ Detail }) => JSON.parse(Detail))
@@ -113,7 +113,7 @@ describe('The service records what happens to a Deployment as events', () => {
     expect(typesOf(await events(key.path))).toEqual(
       expect.arrayContaining(['deployment.deleted', 'api_key.created', 'deployment.registered']),
     );
-    await makeDeployment(service, key.deploymentId);
+    await registerDeployment(service, key.deploymentId);
     expect(typesOf(await events(key.path, 'member'))).toEqual(['deployment.registered']);
     expect((await events(key.path)).length).toBeGreaterThan(3);
   });
@@ -190,7 +190,7 @@ describe('The service records what happens to a Deployment as events', () => {
   it('events about rejected calls to a deleted Deployment are kept as long as its other events', async () => {
     const key = await newKey();
     await callAs(service, 'admin', 'DELETE', key.path);
-    await service.settled(30_000);
+    await service.waitForDelivery(30_000);
     for (const days of [1, 80]) {
       service.clock.freeze(NOON + days * DAY * 1000);
       expect((await callAs(service, 'member', 'GET', key.path)).status).toBe(404);
@@ -219,7 +219,7 @@ describe('POST /leaks revokes leaked credentials', () => {
 
   it('reporting an active secret as leaked disables the key and immediately revokes its tokens', async () => {
     const key = await newKey();
-    const token = await swap(service, key);
+    const token = await exchangeForToken(service, key);
     expect(await use(service, token)).toBe(200);
     expect((await report(key.secret)).status).toBe(202);
     expect(await use(service, token)).toBe(401);
@@ -235,13 +235,13 @@ describe('POST /leaks revokes leaked credentials', () => {
     ).json;
     expect([status, leakedAt]).toEqual(['active', undefined]);
     expect((await exchange(service, key)).status).toBe(401);
-    expect(await use(service, await swap(service, { ...key, secret }))).toBe(200);
+    expect(await use(service, await exchangeForToken(service, { ...key, secret }))).toBe(200);
     expect(await use(service, token)).toBe(401);
   });
 
   it('tokens that were revoked by a leak report stay revoked even if the key is enabled by hand', async () => {
     const key = await newKey();
-    const token = await swap(service, key);
+    const token = await exchangeForToken(service, key);
     await report(key.secret);
     const item: [string, string] = [`DEPLOYMENT#${key.deploymentId}`, `KEY#${key.id.slice(-26)}`];
     await setAttribute(service, item, 'enabled', true);
@@ -250,7 +250,7 @@ describe('POST /leaks revokes leaked credentials', () => {
 
   it('reporting a token as leaked revokes only that token', async () => {
     const key = await newKey();
-    const [token, other] = [await swap(service, key), await swap(service, key)];
+    const [token, other] = [await exchangeForToken(service, key), await exchangeForToken(service, key)];
     expect((await report(token)).status).toBe(202);
     expect([await use(service, token), await use(service, other)]).toEqual([401, 200]);
     expect(await statusOf(key.keyPath)).toBe('active');
@@ -284,7 +284,7 @@ describe('POST /leaks revokes leaked credentials', () => {
     const { secret } = (
       await callAs(service, 'member', 'POST', `${key.keyPath}/rotate`, { json: { retireOld: 0 } })
     ).json;
-    const token = await swap(service, { ...key, secret });
+    const token = await exchangeForToken(service, { ...key, secret });
     const unknown = mintCredential('secret', 'absent', key.id.slice(-26));
     for (const credential of [old, unknown]) {
       const reply = await report(credential);

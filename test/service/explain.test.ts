@@ -5,7 +5,7 @@ import { tracesOf } from '../support/canaries.ts';
 import { startCiIssuer } from '../support/ci-issuer.ts';
 import { callAs } from '../support/service.ts';
 import { signedCall } from '../support/signed.ts';
-import { call, makeDeployment, makeKey, type Reply, runStack } from '../support/stack.ts';
+import { call, createKey, type Reply, registerDeployment, runStack } from '../support/stack.ts';
 
 const NOON = Date.parse('2030-01-01T12:00:00.500Z');
 const ci = await startCiIssuer();
@@ -20,14 +20,14 @@ it('a subject token that is explained, rejected or sent to the wrong endpoint is
   timeout: 120_000,
 }, async () => {
   const id = 'explain-canary';
-  await makeDeployment(service, id);
+  await registerDeployment(service, id);
   const keys = `/deployments/${id}/api-keys`;
   const trust = [
     { issuer: ci.url, claims: { sub: 'pipeline' }, singleUse: true },
     { issuer: down.url, claims: { sub: 'pipeline' } },
   ];
   const key = (await callAs(service, 'member', 'POST', keys, { json: { name: 'ci', trust } })).json;
-  const secret = await makeKey(service, id);
+  const secret = await createKey(service, id);
   const path = `${keys}/${key.id}/explain`;
   const sign = (from = ci, claims: object = { sub: 'pipeline' }, expires = NOON / 1000 + 299.5) =>
     from.sign({ claims, audience: service.url, expires });
@@ -80,7 +80,7 @@ it('a subject token that is explained, rejected or sent to the wrong endpoint is
   }
   expect(replies.map(([, { status }]) => status)).toEqual(replies.map(([status]) => status));
 
-  await service.settled(60_000);
+  await service.waitForDelivery(60_000);
   const items: object[] = [];
   const { client, name: TableName } = service.table;
   for await (const { Items = [] } of paginateScan({ client }, { TableName, ConsistentRead: true }))

@@ -14,7 +14,7 @@ import {
   removeItem,
   withoutUpdate,
 } from '../support/service.ts';
-import { call, makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
+import { call, createKey, exchangeForToken, registerDeployment, runStack, use } from '../support/stack.ts';
 
 const DAY = 24 * 60 * 60;
 /** A time that is not a whole number of seconds. */
@@ -40,7 +40,7 @@ const newId = () => `etl_${++count}`;
 describe('G1: a secret is returned only by the call that creates the secret', () => {
   it('reading, listing or editing a key does not return its secret', async () => {
     const id = newId();
-    await makeDeployment(service, id);
+    await registerDeployment(service, id);
     const made = await callAs(service, 'admin', 'POST', `/deployments/${id}/api-keys`, {
       json: { name: 'ci' },
     });
@@ -56,9 +56,9 @@ describe('G1: a secret is returned only by the call that creates the secret', ()
 
   it('neither the table nor any log contains a secret or a token', async () => {
     const id = newId();
-    await makeDeployment(service, id);
-    const key = await makeKey(service, id);
-    const token = await swap(service, key);
+    await registerDeployment(service, id);
+    const key = await createKey(service, id);
+    const token = await exchangeForToken(service, key);
     await use(service, token);
     const items = await partition(service, `DEPLOYMENT#${id}`);
     expect(items).toHaveLength(3);
@@ -134,10 +134,10 @@ describe('G2: a token stays valid for 24 hours after each use', () => {
 
   it('a token expires no later than its key', async () => {
     const id = newId();
-    await makeDeployment(service, id);
+    await registerDeployment(service, id);
     const expiresAt = new Date(NOON + 3_600_000).toISOString();
-    const key = await makeKey(service, id, { name: 'ci', expiresAt });
-    const token = await swap(service, key);
+    const key = await createKey(service, id, { name: 'ci', expiresAt });
+    const token = await exchangeForToken(service, key);
     expect(await use(service, token)).toBe(200);
     service.clock.advance(3599);
     expect(await use(service, token)).toBe(200);
@@ -192,9 +192,9 @@ describe('G3: a token that is not used for 24 hours expires permanently', () => 
 describe('G5: access ends immediately when a key or Deployment is deleted', () => {
   it('deleting a key revokes its tokens', async () => {
     const id = newId();
-    await makeDeployment(service, id);
-    const key = await makeKey(service, id);
-    const token = await swap(service, key);
+    await registerDeployment(service, id);
+    const key = await createKey(service, id);
+    const token = await exchangeForToken(service, key);
     expect(await use(service, token)).toBe(200);
     const path = `/deployments/${id}/api-keys/${key.id}`;
     expect((await callAs(service, 'admin', 'DELETE', path)).status).toBe(204);
@@ -205,35 +205,41 @@ describe('G5: access ends immediately when a key or Deployment is deleted', () =
 
   it('disabling a key revokes its tokens, and enabling the key again does not make them valid', async () => {
     const id = newId();
-    await makeDeployment(service, id);
-    const key = await makeKey(service, id);
-    const old = await swap(service, key);
+    await registerDeployment(service, id);
+    const key = await createKey(service, id);
+    const old = await exchangeForToken(service, key);
     const path = `/deployments/${id}/api-keys/${key.id}`;
     await callAs(service, 'admin', 'PATCH', path, { json: { enabled: false } });
     expect(await use(service, old)).toBe(401);
     expect((await exchange(service, key)).status).toBe(401);
     await callAs(service, 'admin', 'PATCH', path, { json: { enabled: true } });
     expect(await use(service, old)).toBe(401);
-    expect(await use(service, await swap(service, key))).toBe(200);
+    expect(await use(service, await exchangeForToken(service, key))).toBe(200);
   });
 
   it('extending an expired key does not make its old tokens valid again', async () => {
     const id = newId();
-    await makeDeployment(service, id);
-    const key = await makeKey(service, id, { name: 'ci', expiresAt: new Date(NOON + 60_000).toISOString() });
-    const old = await swap(service, key);
+    await registerDeployment(service, id);
+    const key = await createKey(service, id, {
+      name: 'ci',
+      expiresAt: new Date(NOON + 60_000).toISOString(),
+    });
+    const old = await exchangeForToken(service, key);
     service.clock.advance(60);
     const path = `/deployments/${id}/api-keys/${key.id}`;
     await callAs(service, 'admin', 'PATCH', path, { json: { expiresAt: null } });
     expect(await use(service, old)).toBe(401);
-    expect(await use(service, await swap(service, key))).toBe(200);
+    expect(await use(service, await exchangeForToken(service, key))).toBe(200);
   });
 
   it('extending an active key keeps its tokens valid', async () => {
     const id = newId();
-    await makeDeployment(service, id);
-    const key = await makeKey(service, id, { name: 'ci', expiresAt: new Date(NOON + 60_000).toISOString() });
-    const token = await swap(service, key);
+    await registerDeployment(service, id);
+    const key = await createKey(service, id, {
+      name: 'ci',
+      expiresAt: new Date(NOON + 60_000).toISOString(),
+    });
+    const token = await exchangeForToken(service, key);
     const path = `/deployments/${id}/api-keys/${key.id}`;
     await callAs(service, 'admin', 'PATCH', path, { json: { expiresAt: null } });
     service.clock.advance(61);
@@ -242,9 +248,9 @@ describe('G5: access ends immediately when a key or Deployment is deleted', () =
 
   it('deleting a Deployment revokes its tokens before the next call', async () => {
     const id = newId();
-    await makeDeployment(service, id);
-    const key = await makeKey(service, id);
-    const token = await swap(service, key);
+    await registerDeployment(service, id);
+    const key = await createKey(service, id);
+    const token = await exchangeForToken(service, key);
     await callAs(service, 'admin', 'DELETE', `/deployments/${id}`);
     expect(await use(service, token)).toBe(401);
     expect((await exchange(service, key)).status).toBe(401);
@@ -254,10 +260,10 @@ describe('G5: access ends immediately when a key or Deployment is deleted', () =
 describe('G6: a deleted Deployment is purged automatically', () => {
   it("the purge deletes a Deployment's keys, tokens and marker, but keeps its events", async () => {
     const id = newId();
-    await makeDeployment(service, id);
+    await registerDeployment(service, id);
     for (let n = 0; n < 3; n++) {
-      const key = await makeKey(service, id);
-      for (let m = 0; m < 20; m++) await swap(service, key);
+      const key = await createKey(service, id);
+      for (let m = 0; m < 20; m++) await exchangeForToken(service, key);
     }
     expect(await partition(service, `DEPLOYMENT#${id}`)).toHaveLength(1 + 3 + 60);
     await callAs(service, 'admin', 'DELETE', `/deployments/${id}`);
@@ -276,10 +282,10 @@ describe('G6: a deleted Deployment is purged automatically', () => {
 
   it('deleting a key deletes its tokens, but not the tokens of other keys', async () => {
     const id = newId();
-    await makeDeployment(service, id);
-    const [gone, stays] = [await makeKey(service, id), await makeKey(service, id)];
-    await swap(service, gone);
-    const token = await swap(service, stays);
+    await registerDeployment(service, id);
+    const [gone, stays] = [await createKey(service, id), await createKey(service, id)];
+    await exchangeForToken(service, gone);
+    const token = await exchangeForToken(service, stays);
     await callAs(service, 'admin', 'DELETE', `/deployments/${id}/api-keys/${gone.id}`);
     await expect
       .poll(
@@ -294,13 +300,13 @@ describe('G6: a deleted Deployment is purged automatically', () => {
 
   it('a Deployment that is registered again under its old ID does not get its old keys back', async () => {
     const id = newId();
-    await makeDeployment(service, id);
-    const old = await makeKey(service, id);
-    const oldToken = await swap(service, old);
+    await registerDeployment(service, id);
+    const old = await createKey(service, id);
+    const oldToken = await exchangeForToken(service, old);
     await callAs(service, 'admin', 'DELETE', `/deployments/${id}`);
-    await makeDeployment(service, id);
-    const fresh = await makeKey(service, id);
-    const freshToken = await swap(service, fresh);
+    await registerDeployment(service, id);
+    const fresh = await createKey(service, id);
+    const freshToken = await exchangeForToken(service, fresh);
     expect(await use(service, oldToken)).toBe(401);
     await expect
       .poll(async () => (await partition(service, `DEPLOYMENT#${id}`)).length, { timeout: 5000 })
@@ -315,8 +321,8 @@ describe('G6: a deleted Deployment is purged automatically', () => {
 
   it("if a Deployment's item is deleted by hand, its credentials are rejected immediately and then purged", async () => {
     const id = newId();
-    await makeDeployment(service, id);
-    const token = await swap(service, await makeKey(service, id));
+    await registerDeployment(service, id);
+    const token = await exchangeForToken(service, await createKey(service, id));
     await removeItem(service, `DEPLOYMENT#${id}`, 'DEPLOYMENT');
     expect(await use(service, token)).toBe(401);
     await expect.poll(() => partition(service, `DEPLOYMENT#${id}`), { timeout: 5000 }).toEqual([]);
@@ -373,8 +379,8 @@ describe('G6: a deleted Deployment is purged automatically', () => {
 describe('G7: the service denies access when in doubt', () => {
   it('a well-formed token that was never issued is rejected without a write', async () => {
     const id = newId();
-    await makeDeployment(service, id);
-    const key = await makeKey(service, id);
+    await registerDeployment(service, id);
+    const key = await createKey(service, id);
     const forged = mintCredential('token', id, key.id.slice(-26));
     const before = callsOf(service, 'whoami', 'UpdateItem');
     expect(await use(service, forged)).toBe(401);

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { callAs, exchange } from '../support/service.ts';
-import { call, makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
+import { call, createKey, exchangeForToken, registerDeployment, runStack, use } from '../support/stack.ts';
 
 const DAY = 24 * 60 * 60;
 const NOON = Date.parse('2030-01-01T12:00:00.500Z');
@@ -12,8 +12,8 @@ beforeEach(() => service.clock.freeze(NOON));
 let count = 0;
 async function newKey(body: object = { name: 'ci' }) {
   const deploymentId = `idle-${++count}`;
-  await makeDeployment(service, deploymentId);
-  const key = await makeKey(service, deploymentId, body);
+  await registerDeployment(service, deploymentId);
+  const key = await createKey(service, deploymentId, body);
   const path = `/deployments/${deploymentId}`;
   return { ...key, path, keyPath: `${path}/api-keys/${key.id}` };
 }
@@ -48,7 +48,7 @@ describe('A key that is not used for maxIdleDays becomes idle', () => {
 
   it('a key stays active while one of its tokens is in use', async () => {
     const key = await newKey();
-    const token = await swap(service, key);
+    const token = await exchangeForToken(service, key);
     for (let n = 1; n <= 31; n++) {
       service.clock.freeze(day(n));
       expect(await use(service, token), `day ${n}`).toBe(200);
@@ -59,7 +59,7 @@ describe('A key that is not used for maxIdleDays becomes idle', () => {
 
   it('enabling or rotating an idle key makes it active again, but does not restore its old tokens', async () => {
     const key = await newKey();
-    const token = await swap(service, key);
+    const token = await exchangeForToken(service, key);
     service.clock.freeze(day(31));
     const enabled = await callAs(service, 'member', 'PATCH', key.keyPath, { json: { enabled: true } });
     expect([enabled.status, enabled.json.status]).toEqual([200, 'active']);

@@ -11,7 +11,7 @@ import { ACCOUNT } from '../../local/template.ts';
 import { kept } from '../support/assembly.ts';
 import { partition } from '../support/service.ts';
 import { signedCall } from '../support/signed.ts';
-import { call, makeDeployment, makeKey, runStack } from '../support/stack.ts';
+import { call, createKey, registerDeployment, runStack } from '../support/stack.ts';
 
 const ROLE_NAME = 'etl-key-secret';
 const ROLE = `arn:aws:iam::${ACCOUNT}:role/${ROLE_NAME}`;
@@ -112,14 +112,14 @@ const shown = async (keyId: string) =>
 async function begin(): Promise<string> {
   const token = await stack.signIn('admin');
   await call(stack, 'DELETE', `/deployments/${ID}`, { token });
-  await makeDeployment(stack, ID);
+  await registerDeployment(stack, ID);
   const { PhysicalResourceId } = await create();
   return PhysicalResourceId;
 }
 
 describe("DeploymentKeySecret stores a key's secret in Secrets Manager", () => {
   it('the secret of a DeploymentKeySecret contains all values that a pipeline needs', async () => {
-    await makeDeployment(stack, ID);
+    await registerDeployment(stack, ID);
     const RequestId = randomUUID();
     const answer = await create({ RequestId });
     const { client_id, ...rest } = current();
@@ -263,7 +263,7 @@ describe('Deleting a stack also deletes the key of its DeploymentKeySecret', () 
   it("deleting a DeploymentKeySecret deletes only its own key, even if CloudFormation never received the key's ID", async () => {
     await begin();
     const own = current();
-    const byHand = await makeKey(stack, ID);
+    const byHand = await createKey(stack, ID);
     const ofAnother = await create({ LogicalResourceId: 'Other' });
     expect(await remove('Consumer-Key-1ABCDEF')).toMatchObject({ Status: 'SUCCESS' });
     expect(await exchanged(own)).toBe(401);
@@ -312,8 +312,8 @@ describe("DeploymentKeySecret's role can manage only the keys of one Deployment"
 
   it("the IAM policy of DeploymentKeySecret's role allows no calls except those for its Deployment's keys", async () => {
     const id = await begin();
-    await makeDeployment(stack, 'etl2');
-    const foreign = await makeKey(stack, 'etl2');
+    await registerDeployment(stack, 'etl2');
+    const foreign = await createKey(stack, 'etl2');
     for (const [method, path, json] of [
       ['GET', '/deployments'],
       ['GET', `/deployments/${ID}`],

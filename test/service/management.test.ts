@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { plainTextRule } from '../../functions/domain/text.ts';
 import { callAs, partition, setAttribute } from '../support/service.ts';
-import { makeDeployment, makeKey, runStack } from '../support/stack.ts';
+import { createKey, registerDeployment, runStack } from '../support/stack.ts';
 
 const NOON = Date.parse('2030-01-01T12:00:00.500Z');
 const AT_NOON = '2030-01-01T12:00:00.500Z';
 
 const service = await runStack();
 service.clock.freeze(NOON);
-await makeDeployment(service, 'rules');
+await registerDeployment(service, 'rules');
 
 /** Returns the `sub` claim of an access token. */
 const subOf = (jwt: string) => JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString()).sub;
@@ -59,7 +59,7 @@ describe('Administrators register, change, list and delete Deployments', () => {
 
   it('deleting a Deployment returns 204 with an empty body, and deleting it again returns 404', async () => {
     const id = newId();
-    await makeDeployment(service, id);
+    await registerDeployment(service, id);
     const deleted = await callAs(service, 'admin', 'DELETE', `/deployments/${id}`);
     expect([deleted.status, deleted.json]).toEqual([204, undefined]);
     const again = await callAs(service, 'admin', 'DELETE', `/deployments/${id}`);
@@ -70,7 +70,7 @@ describe('Administrators register, change, list and delete Deployments', () => {
 
   it('the list of Deployments is paginated in order of ID, and shows members only the Deployments of their groups', async () => {
     const ids = ['p-1', 'p-2', 'p-3', 'p-4', 'p-5'];
-    for (const id of ids) await makeDeployment(service, id, { groups: id === 'p-3' ? [] : ['data-eng'] });
+    for (const id of ids) await registerDeployment(service, id, { groups: id === 'p-3' ? [] : ['data-eng'] });
     const seen: string[] = [];
     let cursor: string | undefined;
     let pages = 0;
@@ -92,8 +92,8 @@ describe('Administrators register, change, list and delete Deployments', () => {
 describe("A person's groups determine what the person can do", () => {
   it("in every call, a member gets the same 404 for a missing Deployment as for another group's Deployment", async () => {
     const foreign = newId();
-    await makeDeployment(service, foreign, { groups: ['others'] });
-    const key = await makeKey(service, foreign);
+    await registerDeployment(service, foreign, { groups: ['others'] });
+    const key = await createKey(service, foreign);
     for (const id of [foreign, 'absent']) {
       const keyPath = `/deployments/${id}/api-keys/${key.id}`;
       const calls: [string, string, object?][] = [
@@ -115,7 +115,7 @@ describe("A person's groups determine what the person can do", () => {
 
   it('a member can manage the keys of a Deployment of their groups, but cannot change or delete the Deployment', async () => {
     const id = newId();
-    await makeDeployment(service, id, { groups: ['data-eng'] });
+    await registerDeployment(service, id, { groups: ['data-eng'] });
     const made = await callAs(service, 'member', 'POST', `/deployments/${id}/api-keys`, {
       json: { name: 'ci' },
     });
@@ -132,9 +132,9 @@ describe("A person's groups determine what the person can do", () => {
 
   it("a call for a key under another Deployment's path returns 404", async () => {
     const [one, other] = [newId(), newId()];
-    await makeDeployment(service, one, { groups: ['data-eng'] });
-    await makeDeployment(service, other, { groups: ['data-eng'] });
-    const key = await makeKey(service, other);
+    await registerDeployment(service, one, { groups: ['data-eng'] });
+    await registerDeployment(service, other, { groups: ['data-eng'] });
+    const key = await createKey(service, other);
     const answer = await callAs(service, 'member', 'GET', `/deployments/${one}/api-keys/${key.id}`);
     expect([answer.status, answer.json]).toEqual([404, noSuch('API key')]);
   });
@@ -143,7 +143,7 @@ describe("A person's groups determine what the person can do", () => {
 describe('Members create, edit, list and delete API keys', () => {
   it("creating an API key returns 201 with a Location header, and gives the key all of the stack's scopes by default", async () => {
     const id = newId();
-    await makeDeployment(service, id);
+    await registerDeployment(service, id);
     const path = `/deployments/${id}/api-keys`;
     const {
       status,
@@ -171,14 +171,14 @@ describe('Members create, edit, list and delete API keys', () => {
 
   it('a PATCH changes only the given fields of an API key, and null clears a field', async () => {
     const id = newId();
-    await makeDeployment(service, id);
+    await registerDeployment(service, id);
     const whole = {
       name: 'ci',
       description: 'deploys',
       scopes: ['airflow:read'],
       expiresAt: '2031-01-01T00:00:00Z',
     };
-    const { secret: _, ...key } = await makeKey(service, id, whole);
+    const { secret: _, ...key } = await createKey(service, id, whole);
     expect(key).toMatchObject({ ...whole, expiresAt: '2031-01-01T00:00:00.000Z' });
     const patch = (body: object) =>
       callAs(service, 'admin', 'PATCH', `/deployments/${id}/api-keys/${key.id}`, { json: body });
@@ -192,8 +192,8 @@ describe('Members create, edit, list and delete API keys', () => {
 
   it('an API key with a name that is no longer allowed is shown unchanged and can be edited', async () => {
     const id = newId();
-    await makeDeployment(service, id);
-    const key = await makeKey(service, id);
+    await registerDeployment(service, id);
+    const key = await createKey(service, id);
     const path = `/deployments/${id}/api-keys/${key.id}`;
     const bad = 'ci\u200b \u202e';
     const pk = `DEPLOYMENT#${id}`;
@@ -216,11 +216,11 @@ describe('Members create, edit, list and delete API keys', () => {
 
   it('the list of API keys is paginated and contains no secrets', async () => {
     const id = newId();
-    await makeDeployment(service, id);
+    await registerDeployment(service, id);
     const made: string[] = [];
     for (let n = 0; n < 5; n++) {
       service.clock.advance(0.001);
-      made.push((await makeKey(service, id, { name: `key ${n}` })).id);
+      made.push((await createKey(service, id, { name: `key ${n}` })).id);
     }
     const path = `/deployments/${id}/api-keys`;
     const first = await callAs(service, 'admin', 'GET', `${path}?limit=3`);
@@ -232,8 +232,8 @@ describe('Members create, edit, list and delete API keys', () => {
 
   it('a Deployment can have at most 1,000 API keys, and deleting a key makes room for another', async () => {
     const id = newId();
-    await makeDeployment(service, id);
-    const key = await makeKey(service, id);
+    await registerDeployment(service, id);
+    const key = await createKey(service, id);
     await setAttribute(service, [`DEPLOYMENT#${id}`, 'DEPLOYMENT'], 'keyCount', 1000);
     const path = `/deployments/${id}/api-keys`;
     const full = await callAs(service, 'admin', 'POST', path, { json: { name: 'one more' } });
@@ -247,8 +247,8 @@ describe('Members create, edit, list and delete API keys', () => {
 
   it('API keys of an earlier generation of a Deployment are neither found nor listed', async () => {
     const id = newId();
-    await makeDeployment(service, id);
-    const key = await makeKey(service, id);
+    await registerDeployment(service, id);
+    const key = await createKey(service, id);
     await setAttribute(
       service,
       [`DEPLOYMENT#${id}`, 'DEPLOYMENT'],
@@ -339,8 +339,8 @@ describe('Invalid input causes a 400 that names the field and the rule', () => {
 
   it('every list call returns 400 for an invalid limit, and for a cursor of another list or another caller', async () => {
     const id = newId();
-    await makeDeployment(service, id, { groups: ['data-eng'] });
-    for (let n = 0; n < 2; n++) await makeKey(service, id);
+    await registerDeployment(service, id, { groups: ['data-eng'] });
+    for (let n = 0; n < 2; n++) await createKey(service, id);
     const path = `/deployments/${id}/api-keys`;
     for (const limit of ['0', '101', '-1', '1e1', '']) {
       const answer = await callAs(service, 'admin', 'GET', `${path}?limit=${limit}`);
@@ -352,7 +352,7 @@ describe('Invalid input causes a 400 that names the field and the rule', () => {
     const { nextCursor } = (await callAs(service, 'admin', 'GET', `${path}?limit=1`)).json;
     const refusal = fieldProblem('cursor', 'must be the nextCursor of an earlier page of this listing');
     const other = newId();
-    await makeDeployment(service, other, { groups: ['data-eng'] });
+    await registerDeployment(service, other, { groups: ['data-eng'] });
     const attempts: [string, 'admin' | 'member'][] = [
       [`${path}?cursor=${nextCursor}`, 'member'],
       [`/deployments/${other}/api-keys?cursor=${nextCursor}`, 'admin'],

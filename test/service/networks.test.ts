@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { httpEvent, restEvent, tokenEvent } from '../support/events.ts';
 import { callAs, exchange, newToken, partition, withoutUpdate } from '../support/service.ts';
-import { call, makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
+import { call, createKey, exchangeForToken, registerDeployment, runStack, use } from '../support/stack.ts';
 
 const NOON = Date.parse('2030-01-01T12:00:00.500Z');
 const DAY = 86_400;
@@ -17,8 +17,8 @@ beforeEach(() => service.clock.freeze(NOON));
 let count = 0;
 async function newKey(networks?: string[]) {
   const deploymentId = `net-${++count}`;
-  await makeDeployment(service, deploymentId);
-  const key = await makeKey(service, deploymentId, { name: 'ci', networks });
+  await registerDeployment(service, deploymentId);
+  const key = await createKey(service, deploymentId, { name: 'ci', networks });
   return { ...key, path: `/deployments/${deploymentId}/api-keys/${key.id}` };
 }
 const bind = (path: string, networks: unknown) =>
@@ -43,7 +43,7 @@ describe('A key works only from its allowed IP ranges', () => {
 
   it("a change of a key's IP ranges affects existing tokens at their next use", async () => {
     const key = await newKey();
-    const token = await swap(service, key);
+    const token = await exchangeForToken(service, key);
     service.clock.advance(3600);
     expect(await use(service, token)).toBe(200);
     expect((await bind(key.path, ELSEWHERE)).json.networks).toEqual(ELSEWHERE);
@@ -59,7 +59,7 @@ describe('A key works only from its allowed IP ranges', () => {
 
   it("a key's allowed IP ranges are checked against the source address, not against headers", async () => {
     const key = await newKey();
-    const token = await swap(service, key);
+    const token = await exchangeForToken(service, key);
     await bind(key.path, ELSEWHERE);
     const headers = {
       'x-forwarded-for': '192.0.2.7',
@@ -75,7 +75,7 @@ describe('A key works only from its allowed IP ranges', () => {
 
   it('the authorizer allows a key only within its allowed IP ranges, for every format of event', async () => {
     const key = await newKey();
-    const authorization = `Bearer ${await swap(service, key)}`;
+    const authorization = `Bearer ${await exchangeForToken(service, key)}`;
     await bind(key.path, ELSEWHERE);
     const http = (sourceIp: string) => {
       const event = httpEvent({ headers: { authorization } });
@@ -106,7 +106,7 @@ describe('A key works only from its allowed IP ranges', () => {
 
   it('if an event has no address, the authorizer denies keys with allowed IP ranges and allows other keys', async () => {
     const key = await newKey();
-    const event = tokenEvent(`Bearer ${await swap(service, key)}`);
+    const event = tokenEvent(`Bearer ${await exchangeForToken(service, key)}`);
     const effect = async () => {
       const answer = await service.invoke<{ policyDocument: { Statement: { Effect: string }[] } }>(
         'authorize',
@@ -121,7 +121,7 @@ describe('A key works only from its allowed IP ranges', () => {
 
   it('the authorizer needs only one read to check a key with allowed IP ranges', async () => {
     const key = await newKey(HERE);
-    const token = await swap(service, key);
+    const token = await exchangeForToken(service, key);
     await use(service, token);
     const { BatchGetItem: before = 0, UpdateItem } = service.calls('whoami');
     expect(await use(service, token)).toBe(200);
@@ -157,7 +157,7 @@ describe('The service records when and where a key was last used', () => {
   it("a key's last use is recorded with the address and the client at most once per slide interval", async () => {
     const key = await newKey();
     expect((await keyOf(key.path)).lastUsedAt).toBeUndefined();
-    const token = await swap(service, key);
+    const token = await exchangeForToken(service, key);
     const first = await keyOf(key.path);
     expect(first.lastUsedAt).toBe('2030-01-01T12:00:00.500Z');
     expect(first.credentials).toEqual([
@@ -181,13 +181,13 @@ describe('The service records when and where a key was last used', () => {
     const deploymentId = `net-${count}`;
     const dayOf = (date: string) => Date.parse(date) / 86_400_000;
     expect((await keyOf(key.path)).activeDays).toEqual([]);
-    const token = await swap(service, key);
+    const token = await exchangeForToken(service, key);
     service.clock.advance(DAY / 2);
     await use(service, token);
     await use(service, token);
     expect((await keyOf(key.path)).activeDays).toEqual(['2030-01-01', '2030-01-02']);
     service.clock.advance(88 * DAY);
-    await swap(service, key);
+    await exchangeForToken(service, key);
     expect((await keyOf(key.path)).activeDays).toEqual(['2030-01-01', '2030-01-02', '2030-03-31']);
     service.clock.advance(DAY);
     expect((await keyOf(key.path)).activeDays).toEqual(['2030-01-02', '2030-03-31']);
@@ -204,7 +204,7 @@ describe('The service records when and where a key was last used', () => {
     const { secret } = (await callAs(service, 'member', 'POST', `${key.path}/rotate`)).json;
     for (const one of [key, { ...key, secret }]) {
       service.clock.advance(1);
-      await swap(service, one);
+      await exchangeForToken(service, one);
       const shown = await keyOf(key.path);
       expect(shown.lastUsedAt).toBe(new Date(service.clock.now()).toISOString());
       expect(shown.lastUsedFrom).toEqual({ address: '127.0.0.1', client: 'node' });
@@ -213,7 +213,7 @@ describe('The service records when and where a key was last used', () => {
 
   it("introspection returns the time of a token's last use, and does not itself count as a use", async () => {
     const key = await newKey();
-    const [token, other] = [await swap(service, key), await swap(service, key)];
+    const [token, other] = [await exchangeForToken(service, key), await exchangeForToken(service, key)];
     const told = async (token: string, of = key, stack = service) => {
       const form = { token };
       const reply = await call(stack, 'POST', '/oauth/introspect', { basic: [of.id, of.secret], form });
@@ -237,7 +237,7 @@ describe('The service records when and where a key was last used', () => {
 
   it('the last use names the HTTP client only if the name is short, because longer text might be a secret', async () => {
     const key = await newKey();
-    const token = await swap(service, key);
+    const token = await exchangeForToken(service, key);
     service.clock.advance(600);
     await call(service, 'GET', '/whoami', { token, ...userAgent(key.secret) });
     expect((await keyOf(key.path)).lastUsedFrom).toEqual({ address: '127.0.0.1' });
@@ -255,9 +255,9 @@ describe('The service records when and where a key was last used', () => {
       [truncating, { address: '127.0.0.0/24', client: 'node' }],
       [forgetting, undefined],
     ] as const) {
-      await makeDeployment(stack, 'etl');
-      const key = await makeKey(stack, 'etl');
-      await swap(stack, key);
+      await registerDeployment(stack, 'etl');
+      const key = await createKey(stack, 'etl');
+      await exchangeForToken(stack, key);
       const shown = (await callAs(stack, 'member', 'GET', `/deployments/etl/api-keys/${key.id}`)).json;
       expect(shown.lastUsedAt).toBeDefined();
       expect(shown.lastUsedFrom).toEqual(expected);

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { DEVELOPER } from '../../local/api-gateway/iam-authorizer.ts';
 import { ACCOUNT } from '../../local/template.ts';
 import { type Signing, signedCall, signedHeaders } from '../support/signed.ts';
-import { type Call, call, makeDeployment, runStack } from '../support/stack.ts';
+import { type Call, call, registerDeployment, runStack } from '../support/stack.ts';
 
 const ROLE = `arn:aws:iam::${ACCOUNT}:role/platform/deployer`;
 const SESSION = `arn:aws:sts::${ACCOUNT}:assumed-role/deployer`;
@@ -20,7 +20,7 @@ const forbidden = { status: 403, text: '{"message":"Forbidden"}' };
 let count = 0;
 const newDeployment = async () => {
   const id = `platform_${++count}`;
-  await makeDeployment(stack, id, { groups: [] });
+  await registerDeployment(stack, id, { groups: [] });
   return id;
 };
 

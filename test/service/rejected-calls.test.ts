@@ -10,7 +10,7 @@ import { sample } from '../support/generated.ts';
 import { startMeter } from '../support/meter.ts';
 import { callAs } from '../support/service.ts';
 import { signedCall } from '../support/signed.ts';
-import { call, makeDeployment, makeKey } from '../support/stack.ts';
+import { call, createKey, registerDeployment } from '../support/stack.ts';
 
 const NOON = Date.parse('2030-01-01T12:00:00.500Z');
 
@@ -45,8 +45,8 @@ beforeAll(async () => {
   for (const schedule of stack.schedules) await schedule.stop();
   stack.clock.freeze(NOON);
   for (const id of ['others-1', 'erased-1']) {
-    await makeDeployment(stack, id, { groups: [] });
-    keys.set(id, (await makeKey(stack, id)).id);
+    await registerDeployment(stack, id, { groups: [] });
+    keys.set(id, (await createKey(stack, id)).id);
   }
   await callAs(stack, 'admin', 'DELETE', '/deployments/erased-1');
   keys.set('absent-1', `dk_absent-1_${newUlid(NOON)}`);

@@ -1,7 +1,14 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { mistyped } from '../support/mistyped.ts';
 import { callAs, exchange, partition } from '../support/service.ts';
-import { type CreatedKey, makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
+import {
+  type CreatedKey,
+  createKey,
+  exchangeForToken,
+  registerDeployment,
+  runStack,
+  use,
+} from '../support/stack.ts';
 
 const DAY = 24 * 60 * 60;
 const NOON = Date.parse('2030-01-01T12:00:00.500Z');
@@ -13,8 +20,8 @@ beforeEach(() => service.clock.freeze(NOON));
 let count = 0;
 async function newKey(): Promise<CreatedKey & { path: string; deploymentId: string }> {
   const deploymentId = `rota-${++count}`;
-  await makeDeployment(service, deploymentId);
-  const key = await makeKey(service, deploymentId);
+  await registerDeployment(service, deploymentId);
+  const key = await createKey(service, deploymentId);
   return { ...key, deploymentId, path: `/deployments/${deploymentId}/api-keys/${key.id}` };
 }
 const rotate = (path: string, json?: object) => callAs(service, 'member', 'POST', `${path}/rotate`, { json });
@@ -47,12 +54,12 @@ describe('A rotation gives a key a new secret', () => {
 
   it('a rotation keeps the old secret valid for exactly 7 days by default', async () => {
     const key = await newKey();
-    const token = await swap(service, key);
+    const token = await exchangeForToken(service, key);
     const { secret } = (await rotate(key.path)).json;
     expect(await use(service, token)).toBe(200);
     expect(await accepted(key, [key.secret, secret])).toEqual([true, true]);
     service.clock.freeze(NOON + 7 * DAY * 1000 - 1);
-    const last = await swap(service, key);
+    const last = await exchangeForToken(service, key);
     service.clock.freeze(NOON + 7 * DAY * 1000);
     expect(await accepted(key, [key.secret, secret])).toEqual([false, true]);
     expect(await use(service, last)).toBe(200);
@@ -66,7 +73,7 @@ describe('A rotation gives a key a new secret', () => {
     expect(await accepted(key, [key.secret])).toEqual([true]);
     service.clock.advance(1);
     expect(await accepted(key, [key.secret, first])).toEqual([false, true]);
-    const token = await swap(service, { ...key, secret: first });
+    const token = await exchangeForToken(service, { ...key, secret: first });
     const second = (await rotate(key.path, { retireOld: 0 })).json.secret;
     expect(await accepted(key, [first, second])).toEqual([false, true]);
     expect(await use(service, token)).toBe(200);
@@ -217,7 +224,7 @@ describe('The service reports an old secret that is still in use before it retir
 describe('A rotation with on_first_use keeps the old secret until the new secret is used', () => {
   it('on_first_use retires the old secret when the new secret is first used', async () => {
     const key = await newKey();
-    const token = await swap(service, key);
+    const token = await exchangeForToken(service, key);
     const { secret } = (await rotate(key.path, { retireOld: 'on_first_use' })).json;
     expect(await accepted(key, [key.secret, key.secret])).toEqual([true, true]);
     expect(await accepted(key, [secret, key.secret, secret])).toEqual([true, false, true]);
@@ -281,12 +288,12 @@ describe('A rotation with on_first_use keeps the old secret until the new secret
 describe('A rotation with "now" revokes older secrets and tokens', () => {
   it('a rotation with "now" immediately revokes the old secret and all older tokens', async () => {
     const key = await newKey();
-    const tokens = [await swap(service, key), await swap(service, key)];
+    const tokens = [await exchangeForToken(service, key), await exchangeForToken(service, key)];
     const { secret, credentials } = (await rotate(key.path, { retireOld: 'now' })).json;
     expect(credentials).toEqual([{ createdAt: at(0) }]);
     for (const token of tokens) expect(await use(service, token)).toBe(401);
     expect(await accepted(key, [key.secret, secret])).toEqual([false, true]);
-    expect(await use(service, await swap(service, { ...key, secret }))).toBe(200);
+    expect(await use(service, await exchangeForToken(service, { ...key, secret }))).toBe(200);
   });
 
   it('a rotation with "now" leaves a disabled key disabled', async () => {

@@ -1,7 +1,15 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { EVENT_LIFETIME } from '../../functions/domain/events.ts';
 import { callAs, callsOf, partition } from '../support/service.ts';
-import { type Call, call, makeDeployment, makeKey, runStack, swap, use } from '../support/stack.ts';
+import {
+  type Call,
+  call,
+  createKey,
+  exchangeForToken,
+  registerDeployment,
+  runStack,
+  use,
+} from '../support/stack.ts';
 
 const DAY = 24 * 60 * 60;
 /** A time that is not a whole number of seconds. */
@@ -18,7 +26,7 @@ beforeEach(() => stack.clock.freeze(NOON));
 let count = 0;
 async function newDeployment(): Promise<string> {
   const id = `temp_${++count}`;
-  await makeDeployment(stack, id);
+  await registerDeployment(stack, id);
   return id;
 }
 
@@ -146,7 +154,7 @@ describe('A person can create a temporary token for a Deployment', () => {
     const { access_token } = await issue(id);
     expect((await callAs(stack, 'admin', 'DELETE', `/deployments/${id}`)).status).toBe(204);
     expect(await use(stack, access_token)).toBe(401);
-    await makeDeployment(stack, id);
+    await registerDeployment(stack, id);
     expect(await use(stack, access_token)).toBe(401);
     expect((await callAs(stack, 'admin', 'GET', pathOf(id))).json).toStrictEqual({ items: [] });
   });
@@ -165,7 +173,7 @@ describe('A person can create a temporary token for a Deployment', () => {
   it("a temporary token cannot be exchanged like a key's secret", async () => {
     const id = await newDeployment();
     const { access_token } = await issue(id);
-    const key = await makeKey(stack, id);
+    const key = await createKey(stack, id);
     const reply = await call(stack, 'POST', '/oauth/token', {
       basic: [key.id, access_token],
       form: { grant_type: 'client_credentials' },
@@ -262,7 +270,7 @@ describe('Temporary tokens are hidden from other people', () => {
     '%s%s for the temporary tokens of a hidden Deployment returns 404, as if the Deployment did not exist',
     async (method, rest) => {
       const id = `hidden_${++count}`;
-      await makeDeployment(stack, id, { groups: ['others'] });
+      await registerDeployment(stack, id, { groups: ['others'] });
       const hidden = await callAs(
         stack,
         'member',
@@ -292,7 +300,7 @@ describe('Temporary tokens are hidden from other people', () => {
       expect((await call(stack, method, `${pathOf(id)}${rest}`, { token: own.access_token })).status).toBe(
         401,
       );
-      const ofKey = await swap(stack, await makeKey(stack, id));
+      const ofKey = await exchangeForToken(stack, await createKey(stack, id));
       expect((await call(stack, method, `${pathOf(id)}${rest}`, { token: ofKey })).status).toBe(401);
     },
   );

@@ -5,7 +5,7 @@ import { parseCredential } from '../../functions/domain/identifiers.ts';
 import { mintCredential } from '../../functions/domain/mint.ts';
 import { startCiIssuer } from '../support/ci-issuer.ts';
 import { callAs, callsOf, exchange as exchangeSecret } from '../support/service.ts';
-import { call, makeDeployment, runStack, use } from '../support/stack.ts';
+import { call, registerDeployment, runStack, use } from '../support/stack.ts';
 
 const NOON = Date.parse('2030-01-01T12:00:00.500Z');
 const GITHUB = 'https://token.actions.githubusercontent.com';
@@ -50,7 +50,7 @@ function subjectToken({
 let count = 0;
 async function newKey(rule: object = {}, more: object = {}) {
   const deploymentId = `trust-${++count}`;
-  await makeDeployment(service, deploymentId);
+  await registerDeployment(service, deploymentId);
   const trust = [{ issuer: issuer.url, claims: { sub: SUB }, ...rule }];
   const path = `/deployments/${deploymentId}/api-keys`;
   const reply = await callAs(service, 'member', 'POST', path, { json: { name: 'ci', trust, ...more } });

@@ -2,7 +2,7 @@ import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { startCiIssuer } from '../support/ci-issuer.ts';
 import { callAs } from '../support/service.ts';
-import { call, makeDeployment, runStack } from '../support/stack.ts';
+import { call, registerDeployment, runStack } from '../support/stack.ts';
 
 const NOON = Date.parse('2030-01-01T12:00:00.500Z');
 const CLUSTER = 'https://kubernetes.default.svc.cluster.local';
@@ -42,7 +42,7 @@ beforeEach(() => stack.clock.freeze(NOON));
 let count = 0;
 async function create(rule: object) {
   const deploymentId = `issuers-${++count}`;
-  await makeDeployment(stack, deploymentId);
+  await registerDeployment(stack, deploymentId);
   const path = `/deployments/${deploymentId}/api-keys`;
   const reply = await callAs(stack, 'member', 'POST', path, { json: { name: 'ci', trust: [rule] } });
   return { ...reply, id: String(reply.json.id), path: `${path}/${reply.json.id}` };

@@ -12,7 +12,7 @@ import { type Engine, startEngine } from '../support/engine.ts';
 import { type Bill, startMeter } from '../support/meter.ts';
 import { seconds } from '../support/records.ts';
 import { callAs, exchange, partition } from '../support/service.ts';
-import { type CreatedKey, call, swap, use } from '../support/stack.ts';
+import { type CreatedKey, call, exchangeForToken, use } from '../support/stack.ts';
 
 const NOON = Date.parse('2030-01-01T12:00:00Z');
 const DAY = 24 * 60 * 60 * 1000;
@@ -117,13 +117,13 @@ async function bills(id: string, { deployment, key }: (typeof SIZES)['usual']): 
   await costs('Exchange a token of a CI, with singleUse', 200, () => exchangeSubject(once));
   await costs('Exchange a forged token of a CI', 400, () => exchangeSubject(once.slice(0, -40)));
 
-  const token = await swap(stack, made);
+  const token = await exchangeForToken(stack, made);
   const basic: [string, string] = [made.id, made.secret];
   await costs('Introspect a token', 200, () =>
     call(stack, 'POST', '/oauth/introspect', { basic, form: { token } }),
   );
 
-  const other = await swap(stack, made);
+  const other = await exchangeForToken(stack, made);
   stack.clock.freeze(NOON + 1_000_000);
   await costs('Check a token, extended, first in an interval', 200, () => use(stack, other));
   await costs('Check a token, extended', 200, () => use(stack, token));

@@ -1,7 +1,7 @@
 import type { LocalStack } from '../../local/local-stack.ts';
 import { CONTEXTS } from './contexts.ts';
 import { callAs, exchange } from './service.ts';
-import { type Call, type CreatedKey, call, makeKey, type Reply, swap } from './stack.ts';
+import { type Call, type CreatedKey, call, createKey, exchangeForToken, type Reply } from './stack.ts';
 
 /** One secret or token of each kind, with the key and the Deployment to which it belongs. */
 export interface Canaries {
@@ -12,10 +12,10 @@ export interface Canaries {
 }
 
 /** Creates canaries, which are known secrets and tokens, for an existing Deployment. */
-export async function makeCanaries(stack: LocalStack, deploymentId: string): Promise<Canaries> {
-  const key = await makeKey(stack, deploymentId);
-  const token = await swap(stack, key);
-  const revoked = await swap(stack, key);
+export async function createCanaries(stack: LocalStack, deploymentId: string): Promise<Canaries> {
+  const key = await createKey(stack, deploymentId);
+  const token = await exchangeForToken(stack, key);
+  const revoked = await exchangeForToken(stack, key);
   const path = `/deployments/${deploymentId}/temporary-tokens`;
   const temporary: string = (await callAs(stack, 'member', 'POST', path, { json: {} })).json.access_token;
   const person = await stack.signIn('admin');

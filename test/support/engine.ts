@@ -52,7 +52,7 @@ export async function startEngine(): Promise<Engine> {
     const left = TableNames.filter((name) => !removed.includes(name));
     if (left.length > 0) {
       throw new Error(
-        `Nothing removes these tables: ${left.join(', ')}. Create them with makeTable, or call removeAtStop, in the process that stops the engine.`,
+        `Nothing removes these tables: ${left.join(', ')}. Create them with createTable, or call removeAtStop, in the process that stops the engine.`,
       );
     }
   };
@@ -60,7 +60,7 @@ export async function startEngine(): Promise<Engine> {
 }
 
 /** Creates a table with the same keys as the service's table. */
-export async function makeTable(client: DynamoDBClient, tableName: string): Promise<void> {
+export async function createTable(client: DynamoDBClient, tableName: string): Promise<void> {
   removeAtStop(tableName);
   await client.send(
     new CreateTableCommand({

@@ -37,7 +37,7 @@ import type { ItemKey } from '../../functions/table/schema.ts';
 import { documentClient, sdkTransport } from '../../functions/table/sdk-transport.ts';
 import type { RetryPolicy } from '../../functions/table/table.ts';
 import { ENGINE_CREDENTIALS } from '../../local/dynamodb/engine.ts';
-import { type Engine, makeTable, startEngine } from './engine.ts';
+import { createTable, type Engine, startEngine } from './engine.ts';
 import type { Call, CreatedKey } from './stack.ts';
 import { type Sent, type TestTable, watched } from './store.ts';
 
@@ -109,7 +109,7 @@ export async function startTable(): Promise<Engine> {
   process.env.AWS_ACCESS_KEY_ID = ENGINE_CREDENTIALS.accessKeyId;
   process.env.AWS_SECRET_ACCESS_KEY = ENGINE_CREDENTIALS.secretAccessKey;
   const client = new DynamoDBClient({ endpoint: engine.endpoint });
-  await makeTable(client, TABLE);
+  await createTable(client, TABLE);
   client.destroy();
   return engine;
 }
@@ -266,14 +266,14 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
     register: async (id: string, body: object = { groups: ['data-eng'] }): Promise<void> => {
       must(await call('PUT', `/deployments/${id}`, { as: 'admin', json: body }), 200, 201);
     },
-    makeKey: async (id: string, body: object = { name: 'ci' }): Promise<CreatedKey> =>
+    createKey: async (id: string, body: object = { name: 'ci' }): Promise<CreatedKey> =>
       must(await call('POST', `/deployments/${id}/api-keys`, { as: 'admin', json: body }), 201).json,
     exchange: (key: CreatedKey): Promise<Reply> =>
       call('POST', '/oauth/token', {
         basic: [key.id, key.secret],
         form: { grant_type: 'client_credentials' },
       }),
-    swap: async (key: CreatedKey): Promise<string> =>
+    exchangeForToken: async (key: CreatedKey): Promise<string> =>
       must(
         await call('POST', '/oauth/token', {
           basic: [key.id, key.secret],

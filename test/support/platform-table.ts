@@ -28,7 +28,7 @@ export const rowOf = (id: string, more: PlatformRow = {}): PlatformRow => ({
  * Creates a platform table on an engine, with a stream of real records. The table's name is unique, because an engine
  * that test files share may still return the stream of an earlier table with the same name.
  */
-export async function makePlatformTable(endpoint: string) {
+export async function createPlatformTable(endpoint: string) {
   const client = new DynamoDBClient({ endpoint, region: 'us-east-1', credentials: ENGINE_CREDENTIALS });
   const TableName = `platform-${randomUUID()}`;
   removeAtStop(TableName);

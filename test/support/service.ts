@@ -1,7 +1,15 @@
 import { DeleteCommand, PutCommand, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type { LocalStack } from '../../local/local-stack.ts';
 import type { CfnTemplate } from '../../local/template.ts';
-import { type Call, type CreatedKey, call, makeDeployment, makeKey, type Reply, swap } from './stack.ts';
+import {
+  type Call,
+  type CreatedKey,
+  call,
+  createKey,
+  exchangeForToken,
+  type Reply,
+  registerDeployment,
+} from './stack.ts';
 
 /** Makes a management call as one of the development issuer's two people. */
 export async function callAs(
@@ -16,8 +24,8 @@ export async function callAs(
 
 /** Creates a Deployment with a key, and returns a token from that key. */
 export async function newToken(stack: LocalStack, deploymentId: string): Promise<string> {
-  await makeDeployment(stack, deploymentId);
-  return swap(stack, await makeKey(stack, deploymentId));
+  await registerDeployment(stack, deploymentId);
+  return exchangeForToken(stack, await createKey(stack, deploymentId));
 }
 
 /** Returns all items in a partition of the first table, with strongly consistent reads. */

@@ -89,7 +89,7 @@ export interface CreatedKey {
 }
 
 /** Registers a Deployment as the administrator. */
-export async function makeDeployment(
+export async function registerDeployment(
   stack: LocalStack,
   id: string,
   body: { name?: string; groups?: string[] } = { groups: ['data-eng'] },
@@ -101,7 +101,7 @@ export async function makeDeployment(
 }
 
 /** Creates a key as the administrator. */
-export async function makeKey(
+export async function createKey(
   stack: LocalStack,
   deploymentId: string,
   body: object = { name: 'ci' },
@@ -114,7 +114,7 @@ export async function makeKey(
 }
 
 /** Exchanges a key's secret for an access token. */
-export async function swap(stack: LocalStack, key: CreatedKey, scope?: string): Promise<string> {
+export async function exchangeForToken(stack: LocalStack, key: CreatedKey, scope?: string): Promise<string> {
   const form = { grant_type: 'client_credentials', ...(scope !== undefined && { scope }) };
   const exchange = () => call(stack, 'POST', '/oauth/token', { basic: [key.id, key.secret], form });
   const reply = await expectStatus([200], repeatWhileBusy(exchange));

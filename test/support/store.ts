@@ -12,7 +12,7 @@ import type { Item, ItemKey } from '../../functions/table/schema.ts';
 import { sdkTransport, translation } from '../../functions/table/sdk-transport.ts';
 import type { Table } from '../../functions/table/table.ts';
 import { ENGINE_CREDENTIALS } from '../../local/dynamodb/engine.ts';
-import { makeTable, startEngine } from './engine.ts';
+import { createTable, startEngine } from './engine.ts';
 
 const NAME = 'keys';
 
@@ -66,7 +66,7 @@ export async function startStore() {
     region: 'us-east-1',
     credentials: ENGINE_CREDENTIALS,
   });
-  await makeTable(base, NAME);
+  await createTable(base, NAME);
   const client = DynamoDBDocumentClient.from(base, translation());
   const sent: Sent[] = [];
   const malformed: ItemKey[] = [];

@@ -15,7 +15,7 @@ import {
   type Stub,
   startStub,
 } from '../support/dynamodb-stub.ts';
-import { makeTable, startEngine } from '../support/engine.ts';
+import { createTable, startEngine } from '../support/engine.ts';
 import { type FaultKind, startFaultProxy } from '../support/fault-proxy.ts';
 import { sample } from '../support/generated.ts';
 import { authorizationOf } from '../support/sigv4.ts';
@@ -204,7 +204,7 @@ describe('The HTTPS transport behaves like the AWS SDK', () => {
     const engine = await startEngine();
     onTestFinished(() => engine.stop());
     const client = sdkOn(engine.endpoint);
-    for (const name of ['https', 'sdk']) await makeTable(client as never, name);
+    for (const name of ['https', 'sdk']) await createTable(client as never, name);
     const ports = bothOn(engine.endpoint);
     const kinds = new Map<string, number>();
     const property = fc.asyncProperty(fc.array(calls, { minLength: 1, maxLength: 10 }), async (drawn) => {
@@ -380,7 +380,7 @@ describe('Both transports handle faults of DynamoDB', () => {
   }, async () => {
     const engine = await startEngine();
     onTestFinished(() => engine.stop());
-    await makeTable(sdkOn(engine.endpoint) as never, 'keys');
+    await createTable(sdkOn(engine.endpoint) as never, 'keys');
     const proxy = await startFaultProxy(engine.endpoint);
     onTestFinished(() => proxy.stop());
     const ports = bothOn(proxy.endpoint);

@@ -5,7 +5,7 @@ import type { Page } from 'playwright-core';
 import { startLocalStack } from '../../local/local-stack.ts';
 import { act, DESKTOP, launch, PHONE, signIn } from '../support/browser.ts';
 import { readOptions } from '../support/options.ts';
-import { call, makeDeployment, makeKey, swap } from '../support/stack.ts';
+import { call, createKey, exchangeForToken, registerDeployment } from '../support/stack.ts';
 
 const GITHUB = 'https://token.actions.githubusercontent.com';
 /** A token from an issuer that the stack does not trust. */
@@ -52,11 +52,11 @@ try {
 /** Creates the data in the screenshots. All keys except the last one are created in the past. */
 async function fill(): Promise<void> {
   stack.clock.advance(-40 * DAY);
-  await makeDeployment(stack, 'etl', { name: 'Nightly ETL', groups: ['data-eng'] });
-  await makeDeployment(stack, 'features', { name: 'Feature store', groups: ['data-eng', 'ml'] });
-  await makeDeployment(stack, 'billing', { name: 'Billing', groups: ['finance'] });
+  await registerDeployment(stack, 'etl', { name: 'Nightly ETL', groups: ['data-eng'] });
+  await registerDeployment(stack, 'features', { name: 'Feature store', groups: ['data-eng', 'ml'] });
+  await registerDeployment(stack, 'billing', { name: 'Billing', groups: ['finance'] });
   const day = (days: number) => new Date(stack.clock.now() + days * DAY * 1000).toISOString();
-  const main = await makeKey(stack, 'etl', {
+  const main = await createKey(stack, 'etl', {
     name: 'Deploy from main',
     description: 'GitHub Actions of the data platform. Ask Ada before deleting it.',
     expiresAt: day(130),
@@ -66,15 +66,15 @@ async function fill(): Promise<void> {
     json: { name: 'Backfill', scopes: ['airflow:write'] },
   });
   stack.clock.advance(21 * DAY);
-  await swap(stack, main);
+  await exchangeForToken(stack, main);
   const readOnly = {
     name: 'Grafana',
     description: 'Reads DAG states for the wall.',
     scopes: ['airflow:read'],
   };
-  await makeKey(stack, 'etl', readOnly);
+  await createKey(stack, 'etl', readOnly);
   stack.clock.advance(12 * DAY);
-  const old = await makeKey(stack, 'etl', { name: 'Old Jenkins', scopes: ['code:deploy'] });
+  const old = await createKey(stack, 'etl', { name: 'Old Jenkins', scopes: ['code:deploy'] });
   await call(stack, 'PATCH', `/deployments/etl/api-keys/${old.id}`, {
     token: await stack.signIn('admin'),
     json: { enabled: false },
@@ -84,10 +84,10 @@ async function fill(): Promise<void> {
   const trust = [{ issuer: GITHUB, claims: { repository_id: '4711', ref: 'refs/heads/main' } }];
   const json = { name: 'Nightly', scopes: ['airflow:read'], networks: ['203.0.113.0/24'], trust };
   await call(stack, 'POST', keys, { token, json });
-  const leaked = await makeKey(stack, 'etl', { name: 'Laptop', scopes: ['airflow:read'] });
+  const leaked = await createKey(stack, 'etl', { name: 'Laptop', scopes: ['airflow:read'] });
   stack.clock.advance(5 * DAY);
   await call(stack, 'POST', '/leaks', { json: { credential: leaked.secret } });
-  await swap(stack, main);
+  await exchangeForToken(stack, main);
   await call(stack, 'POST', `${keys}/${main.id}/rotate`, { token: await stack.signIn('admin') });
   await stack.invoke('sweep-keys', {});
   await call(stack, 'POST', '/people/end-access', {

@@ -50,7 +50,7 @@ describe('The emulator deletes expired items as DynamoDB does', () => {
   });
 
   it('the emulated TTL marks a deletion in the stream as made by the DynamoDB service', async () => {
-    await stack.settled();
+    await stack.waitForDelivery();
     expect(removed().map((record) => [record.dynamodb.Keys.sk.S, record.userIdentity])).toEqual([
       ['past', { type: 'Service', principalId: 'dynamodb.amazonaws.com' }],
     ]);
@@ -60,7 +60,7 @@ describe('The emulator deletes expired items as DynamoDB does', () => {
     stack.logs.clear();
     await put('past', NOW - 1);
     await client.send(new DeleteCommand({ TableName: name, Key: { pk: 'a', sk: 'past' } }));
-    await stack.settled();
+    await stack.waitForDelivery();
     expect(removed()).toHaveLength(1);
     expect(removed()[0]).not.toHaveProperty('userIdentity');
   });

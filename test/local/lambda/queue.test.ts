@@ -61,7 +61,7 @@ describe('An emulated SQS queue triggers its function', () => {
 
   it('the emulated SQS queue delivers a message to its function and then deletes the message', async () => {
     const sent = await stack.invoke<{ body: { MessageId: string } }>('sender', { MessageBody: 'hello' });
-    await stack.settled();
+    await stack.waitForDelivery();
     expect(deliveries()).toEqual([
       {
         messageId: sent.body.MessageId,
@@ -89,7 +89,7 @@ describe('An emulated SQS queue triggers its function', () => {
       stack.logs.clear();
       const before = dead.messages.length;
       await stack.invoke('sender', { MessageBody: body });
-      await stack.settled();
+      await stack.waitForDelivery();
       expect(deliveries().map((record) => record.attributes.ApproximateReceiveCount)).toEqual(['1', '2']);
       expect(dead.messages.slice(before).map((message) => message.body)).toEqual([body]);
     },
@@ -100,7 +100,7 @@ describe('An emulated SQS queue triggers its function', () => {
     await stack.invoke('sender', { MessageBody: 'later', DelaySeconds: 1 });
     await sleep(300);
     expect(deliveries()).toEqual([]);
-    await stack.settled();
+    await stack.waitForDelivery();
     expect(deliveries()).toHaveLength(1);
   });
 });

@@ -65,7 +65,7 @@ describe("An emulated stream delivers records in Lambda's format", () => {
       'exports.handler = async (event) => console.log(JSON.stringify(event));',
     );
     await put1('one', { count: 5, bytes: new Uint8Array([0, 1]) });
-    await stack.settled();
+    await stack.waitForDelivery();
     expect(JSON.parse(stack.logs.text('watch'))).toEqual({
       Records: [
         {
@@ -102,7 +102,7 @@ describe('An emulated stream delivers records in order and retries failures', as
 
   it('the emulated stream sends batches of at most the configured size, in the order of the changes', async () => {
     await all.put(['a'], ['b'], ['c'], ['d'], ['e']);
-    await all.stack.settled();
+    await all.stack.waitForDelivery();
     expect(all.batches().join(' ').split(' ').sort()).toEqual(['a', 'b', 'c', 'd', 'e']);
     expect(all.batches().every((batch) => batch.split(' ').length <= 3)).toBe(true);
   });
@@ -120,7 +120,7 @@ describe('An emulated stream delivers records in order and retries failures', as
         }),
       );
     }
-    await all.stack.settled();
+    await all.stack.waitForDelivery();
     expect(
       all
         .batches()
@@ -133,7 +133,7 @@ describe('An emulated stream delivers records in order and retries failures', as
 
   it('the emulated stream sends the position of a batch to the dead-letter queue after the last retry', async () => {
     await all.put1('bad', { how: 'poison' });
-    await all.stack.settled();
+    await all.stack.waitForDelivery();
     expect(all.batches()).toEqual(['bad', 'bad', 'bad']);
     expect(all.failures()).toEqual([
       {
@@ -161,7 +161,7 @@ describe('An emulated stream delivers records in order and retries failures', as
 
   it('the emulated stream continues with the records after a failed batch', async () => {
     await all.put1('good');
-    await all.stack.settled();
+    await all.stack.waitForDelivery();
     expect(all.batches()).toEqual(['good']);
   });
 });
@@ -176,7 +176,7 @@ describe('An emulated stream can bisect a failed batch', async () => {
 
   it('bisection discards only the bad record and processes the adjacent records', async () => {
     await bisecting.put(['a'], ['b'], ['c', 'poison'], ['d']);
-    await bisecting.stack.settled();
+    await bisecting.stack.waitForDelivery();
     expect(bisecting.failures().map((failure) => failure.DDBStreamBatchInfo.batchSize)).toEqual([1]);
     const batches = bisecting.batches();
     expect(batches[0]?.split(' ').sort()).toEqual(['a', 'b', 'c', 'd']);
@@ -204,14 +204,14 @@ describe('A function can report which records of a batch failed', async () => {
   it('if a function reports failed records, the stream retries all records from the first failure on', async () => {
     for (const [sk, how] of [['a'], ['b'], ['c', 'report once'], ['d']] as const)
       await reporting.put1(sk, { how });
-    await reporting.stack.settled();
+    await reporting.stack.waitForDelivery();
     expect(reporting.batches()).toEqual(['a b c d', 'c d']);
     expect(reporting.failures()).toEqual([]);
   });
 
   it('if a reported failure persists, the whole batch fails', async () => {
     await reporting.put1('e', { how: 'report' });
-    await reporting.stack.settled();
+    await reporting.stack.waitForDelivery();
     expect(reporting.batches()).toEqual(['e', 'e', 'e']);
     expect(reporting.failures()).toMatchObject([
       {
@@ -233,7 +233,7 @@ describe('Reported failures can be combined with bisection', async () => {
 
   it('bisection splits a batch at a reported failure, so that the records next to the bad record are not lost', async () => {
     for (const [sk, how] of [['a', 'report'], ['b'], ['c']] as const) await both.put1(sk, { how });
-    await both.stack.settled();
+    await both.stack.waitForDelivery();
     expect(both.batches()[0]).toBe('a b c');
     expect(both.batches()).toContain('c');
     expect(both.failures().map((failure) => failure.DDBStreamBatchInfo.batchSize)).toEqual([1]);
@@ -250,7 +250,7 @@ describe('An emulated stream can process batches in parallel', async () => {
       await client.send(new PutCommand({ TableName: name, Item: { pk: 'a', sk: 'stuck', n } }));
     }
     for (const sk of ['k1', 'k2', 'k3', 'k4', 'k5', 'k6']) await lanes.put1(sk);
-    await lanes.stack.settled();
+    await lanes.stack.waitForDelivery();
     const batches = lanes.batches();
     expect(batches.filter((batch) => batch === 'stuck')).toHaveLength(5 + 3);
     // Lambda processes the failing change five times within 750 ms before the next change to its item.
@@ -271,7 +271,7 @@ describe('An emulated stream can filter records', async () => {
     await filtered.put(['KEY1'], ['TOKEN1']);
     await filtered.remove('TOKEN1');
     await filtered.remove('KEY1');
-    await filtered.stack.settled();
+    await filtered.stack.waitForDelivery();
     expect(filtered.batches()).toEqual(['KEY1']);
   });
 });
@@ -284,7 +284,7 @@ describe('An emulated stream discards records that are too old', () => {
     const ageing = await run({ MaximumRecordAgeInSeconds: 1, MaximumRetryAttempts: -1 });
     await nextSecond();
     await ageing.put1('old', { how: 'poison' });
-    await ageing.stack.settled();
+    await ageing.stack.waitForDelivery();
     const invocations = ageing.batches().length;
     expect(invocations).toBeGreaterThan(0);
     const [failure, ...others] = ageing.failures();
@@ -310,7 +310,7 @@ describe('An emulated stream discards records that are too old', () => {
       MaximumRetryAttempts: 0,
     });
     await late.put(['a'], ['b']);
-    await late.stack.settled();
+    await late.stack.waitForDelivery();
     expect(late.batches()).toEqual([]);
     expect(late.failures()).toMatchObject([
       {

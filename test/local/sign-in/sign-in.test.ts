@@ -39,7 +39,7 @@ const token = (body: Record<string, string>) =>
     body: new URLSearchParams({ client_id: CLIENT_ID, redirect_uri: REDIRECT, ...body }),
   });
 
-const swap = (code: string | null) =>
+const exchangeCode = (code: string | null) =>
   token({ grant_type: 'authorization_code', code: code ?? '', code_verifier: VERIFIER });
 
 const claims = (jwt: string) => JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString());
@@ -60,7 +60,7 @@ describe('The development issuer has a sign-in page', () => {
     const back = await choose(person);
     expect(`${back.origin}${back.pathname}`).toBe(REDIRECT);
     expect(back.searchParams.get('state')).toBe('s');
-    const response = await swap(back.searchParams.get('code'));
+    const response = await exchangeCode(back.searchParams.get('code'));
     const tokens = (await response.json()) as Record<string, string>;
     expect(claims(tokens.access_token ?? '')).toMatchObject({ sub, groups });
     expect(claims(tokens.id_token ?? '')).toMatchObject({ sub, nonce: 'n', aud: CLIENT_ID });
@@ -69,9 +69,9 @@ describe('The development issuer has a sign-in page', () => {
 
   it('the development issuer accepts each code once, and rejects codes that it did not issue', async () => {
     const code = (await choose('member')).searchParams.get('code');
-    expect((await swap(code)).status).toBe(200);
-    expect((await swap(code)).status).toBe(400);
-    expect((await swap('made-up')).status).toBe(400);
+    expect((await exchangeCode(code)).status).toBe(200);
+    expect((await exchangeCode(code)).status).toBe(400);
+    expect((await exchangeCode('made-up')).status).toBe(400);
   });
 
   it('the development issuer accepts a code only together with its own verifier', async () => {
@@ -82,7 +82,10 @@ describe('The development issuer has a sign-in page', () => {
 
   it('the development issuer refreshes a sign-in with offline_access, and accepts each refresh token once', async () => {
     const back = await choose('member', { ...asked, scope: 'openid offline_access' });
-    const first = (await (await swap(back.searchParams.get('code'))).json()) as Record<string, string>;
+    const first = (await (await exchangeCode(back.searchParams.get('code'))).json()) as Record<
+      string,
+      string
+    >;
     const renew = (refreshToken = '') => token({ grant_type: 'refresh_token', refresh_token: refreshToken });
     const second = (await (await renew(first.refresh_token)).json()) as Record<string, string>;
     expect(claims(second.access_token ?? '')).toMatchObject({ sub: 'member-2f41' });

@@ -32,7 +32,7 @@ import {
   authorizerEvent,
   authorizerOn,
   builtEntries,
-  createTable,
+  createBenchTable,
   DAY,
   functionEnvironment,
   handlerOf,
@@ -58,7 +58,7 @@ const size = JSON.parse(given) as {
 };
 const engine = await startEngine();
 const { endpoint } = engine;
-await createTable(endpoint);
+await createBenchTable(endpoint);
 Object.assign(process.env, functionEnvironment(endpoint));
 const entries = builtEntries.slice(builtEntries.indexOf('.build'));
 
@@ -272,13 +272,13 @@ const measures: Record<string, () => Promise<unknown>> = {
     const subjects: { name: string; check: Check; tokens: string[] }[] = [];
     for (const items of size.tables) {
       const tableName = `tokens-${items}`;
-      await createTable(endpoint, tableName);
+      await createBenchTable(endpoint, tableName);
       await putAll(endpoint, tableName, otherTokens(items));
       const { tokens } = await seed(endpoint, 'growth', { keys: 1, tokens: 1000, tableName });
       subjects.push({ name: `${items.toLocaleString('en')} tokens`, check: authorizerOn(tableName), tokens });
     }
     const tableName = 'many-keys';
-    await createTable(endpoint, tableName);
+    await createBenchTable(endpoint, tableName);
     const { tokens } = await seed(endpoint, 'growth', { keys: 1000, tokens: 1000, tableName });
     subjects.push({ name: 'a Deployment with 1,000 keys', check: authorizerOn(tableName), tokens });
     const rates: Record<string, number[]> = {};

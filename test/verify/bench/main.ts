@@ -15,7 +15,7 @@ import type { Served } from './serve.ts';
 import {
   authorizerEvent,
   builtEntries,
-  createTable,
+  createBenchTable,
   functionEnvironment,
   rawHeaders,
   root,
@@ -124,7 +124,7 @@ const inits = await initOfEach(size.inits);
 async function withEngine<T>(work: (endpoint: string) => Promise<T>): Promise<T> {
   const engine = await startEngine();
   try {
-    await createTable(engine.endpoint);
+    await createBenchTable(engine.endpoint);
     return await work(engine.endpoint);
   } finally {
     await engine.stop();

@@ -9,7 +9,7 @@ import { mintCredential, newUlid } from '../../../functions/domain/mint.ts';
 import { hashOf } from '../../../functions/domain/secrets.ts';
 import * as ENV from '../../../functions/runtime/env.ts';
 import { type Item, toApiKey, toDeployment, toToken } from '../../../functions/table/schema.ts';
-import { makeTable } from '../../support/engine.ts';
+import { createTable } from '../../support/engine.ts';
 
 export const root = fileURLToPath(new URL('../../..', import.meta.url));
 export const builtEntries = join(root, '.build/bench');
@@ -104,9 +104,9 @@ export async function putAll(endpoint: string, tableName: string, items: Iterabl
   await Promise.all(Array.from({ length: 4 }, worker));
 }
 
-export async function createTable(endpoint: string, tableName = TABLE): Promise<void> {
+export async function createBenchTable(endpoint: string, tableName = TABLE): Promise<void> {
   const credentials = { accessKeyId: 'AKIDBENCH', secretAccessKey: 'bench' };
-  await makeTable(new DynamoDBClient({ endpoint, region: 'eu-central-1', credentials }), tableName);
+  await createTable(new DynamoDBClient({ endpoint, region: 'eu-central-1', credentials }), tableName);
 }
 
 export interface Seeded {

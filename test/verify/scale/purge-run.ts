@@ -58,8 +58,8 @@ async function purgeOf(tokens: number, kills: boolean): Promise<void> {
   const id = 'big';
   await service.register(id);
   await service.register('neighbour');
-  const key = await service.makeKey('neighbour');
-  const token = await service.swap(key);
+  const key = await service.createKey('neighbour');
+  const token = await service.exchangeForToken(key);
   const generation = String((await service.partition(`DEPLOYMENT#${id}`))[0]?.generation);
   await fill(service.table, { deploymentId: id, generation, keys: KEYS, tokens });
   must(await service.call('DELETE', `/deployments/${id}`, admin), 204);

@@ -3,12 +3,12 @@ import type { AddressInfo } from 'node:net';
 import { afterAll } from 'vitest';
 
 /**
- * How a front, a server in front of the service, reacts to a call. `lost` forwards the call and breaks the connection.
+ * How a reverse proxy in front of the service reacts to a call. `lost` forwards the call and breaks the connection.
  */
 export type Reaction = 'forward' | 'lost' | ((response: ServerResponse, body: string) => unknown);
 
-/** A running server in front of the service. */
-export interface Front {
+/** A running reverse proxy in front of the service. */
+export interface ReverseProxy {
   url: string;
   /** Reactions to the next calls, in order. All later calls are forwarded. */
   next: Reaction[];
@@ -17,16 +17,16 @@ export interface Front {
 }
 
 /**
- * Starts a server in front of the service, for a test file. The server can respond as a gateway does when a call does
- * not reach the functions.
+ * Starts a reverse proxy in front of the service, for a test file. The proxy can respond as a gateway does when a call
+ * does not reach the functions.
  */
-export async function startFront(target: string): Promise<Front> {
-  const front: Front = { url: '', next: [], bodies: [] };
+export async function startReverseProxy(target: string): Promise<ReverseProxy> {
+  const proxy: ReverseProxy = { url: '', next: [], bodies: [] };
   const server = createServer(async (incoming, response) => {
     let body = '';
     for await (const chunk of incoming) body += chunk;
-    front.bodies.push(body);
-    const reaction = front.next.shift();
+    proxy.bodies.push(body);
+    const reaction = proxy.next.shift();
     if (typeof reaction === 'function') return reaction(response, body);
     const { method, headers, url = '' } = incoming;
     const forwarded = request(`${target}${url}`, { method, headers }, (answer) => {
@@ -43,8 +43,8 @@ export async function startFront(target: string): Promise<Front> {
   afterAll(() => {
     server.close();
   });
-  front.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return front;
+  proxy.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return proxy;
 }
 
 /** Responds with a status, as a gateway does whose service is busy. */
