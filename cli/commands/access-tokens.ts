@@ -35,7 +35,7 @@ function addList(tokens: Command): void {
       summary: 'List the active access tokens of a key. This is the default',
       description:
         'Lists the active access tokens of a key, not sorted by time. The list shows the ID of each token, which is not a ' +
-        'secret and cannot be used as a token. It omits expired and revoked tokens.',
+        'secret and cannot be used as a token. The list omits expired and revoked tokens.',
       examples: [`keys tokens ${EXAMPLE_KEY}`, `keys tokens list ${EXAMPLE_KEY} --json`],
     },
     { isDefault: true },
@@ -104,7 +104,7 @@ function readTokenId(text: string): string {
 
 function addRevokeAll(tokens: Command): void {
   const command = addCommand(tokens, 'revoke-all', {
-    summary: 'Revoke all access tokens of a key. Its secret keeps working',
+    summary: "Revoke all access tokens of a key. The key's secret keeps working",
     examples: [`keys tokens revoke-all ${EXAMPLE_KEY}`, `keys tokens revoke-all ${EXAMPLE_KEY} --yes`],
   });
   command.argument('<key>', KEY_ARGUMENT);

@@ -11,7 +11,7 @@ export function addBackfill(program: Command): void {
 setting deploymentsSource first (docs/deployments-source.md). The command can run while the stack processes the table's stream.
 
 If the command is interrupted, run it again to continue. After it has finished, another run changes nothing. The command
-takes the Region, credentials and endpoint from the AWS SDK's environment variables. It needs the permissions DescribeTable,
+takes the Region, credentials and endpoint from the AWS SDK's environment variables. The command needs the permissions DescribeTable,
 Scan and GetItem on your table, and GetItem, BatchGetItem, Query, PutItem, UpdateItem and DeleteItem on the service's table.`,
     examples: ['backfill --table Keys-Table --dry-run', 'backfill --table Keys-Table --prune --dry-run'],
   });

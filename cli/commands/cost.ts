@@ -19,7 +19,7 @@ export function addCost(program: Command): void {
     summary: 'Calculate what a month costs with your numbers',
     description:
       'Calculates what a month costs in us-east-1, on demand and with provisioned capacity, from the prices of docs/cost.md: look up the ' +
-      'prices of your Region. It does not include what is independent of these numbers, such as alarms, and the gateway ' +
+      'prices of your Region. The cost does not include what is independent of these numbers, such as alarms, and the gateway ' +
       'of the API behind the authorizer. Nothing is sent.',
     examples: [
       'cost --checks 100000000 --exchanges 1000000',

@@ -16,7 +16,7 @@ tokenLifetime, pass the new tokenLifetime plus slideInterval.
 
 For each key, the command first writes the event api_key.tokens_revoked. For each temporary token, it writes the event
 temporary_token.revoked. If the command is interrupted, run it again. The command reads the whole table, or the partition of
-the Deployment. It takes the Region, credentials and endpoint from the AWS SDK's environment variables, and needs the
+the Deployment. The command takes the Region, credentials and endpoint from the AWS SDK's environment variables, and needs the
 permissions Scan, Query, PutItem, DeleteItem and BatchWriteItem on the table. Without --write-units, it also needs
 DescribeTable.`,
     examples: [

@@ -12,7 +12,7 @@ Ended access stays ended. The command scans the whole table until it finds nothi
 
 First remove the person at your issuer, or end their access with --block, so that they can't write anything new. The command
 writes the event person.erased, with a hash of the sub, and a restore of an older backup then erases the person again. If
-the command is interrupted, run it again. It takes the Region, credentials and endpoint from the AWS SDK's environment
+the command is interrupted, run it again. The command takes the Region, credentials and endpoint from the AWS SDK's environment
 variables, and needs the permissions DescribeTable, Scan, Query, PutItem, UpdateItem, DeleteItem and BatchWriteItem on the
 table.`,
     examples: [

@@ -17,7 +17,7 @@ export function addExplain(keys: Command): void {
     summary: 'Explain which trust rule of a key matches an OIDC token, and what differs',
     description:
       "Explains which trust rule of a key matches a CI's OIDC token, and why the other rules do not match. The command " +
-      `reads the token from standard input, from ${OIDC_VARIABLE} or from a file, never from an option. It does not use up the ` +
+      `reads the token from standard input, from ${OIDC_VARIABLE} or from a file, never from an option. The command does not use up the ` +
       'token. The exit code is 1 if no rule matches, or if the key cannot be used.',
     examples: [
       `$ printenv CI_TOKEN | deployment-api-keys keys explain ${EXAMPLE_KEY}`,

@@ -14,7 +14,7 @@ must be quoted if it contains a semicolon).
 
 The command reads an administrator's access token from MIGRATE_TOKEN, or from the first line of standard input. It prints
 no secrets. If the command is interrupted, run it again: it never creates the keys of rows in --secrets twice, and it creates
-no other key twice within 24 hours. It rotates a key that an earlier run created but that is missing from --secrets. If such
+no other key twice within 24 hours. The command rotates a key that an earlier run created but that is missing from --secrets. If such
 a key is already in use, the command stops and rotates no key.`,
     examples: [
       'migrate keys.csv --url https://keys.example.com --secrets new-keys.csv --dry-run',

@@ -26,7 +26,7 @@ export const EXAMPLE = {
   cursor: 'AAAAAAAAAAAAAAAAAAAAAGV0bA',
 };
 
-const time = z.iso.datetime().meta({ pattern: undefined, description: 'RFC 3339, UTC.' });
+const time = z.iso.datetime().meta({ pattern: undefined, description: 'Time in RFC 3339 format, in UTC.' });
 const personName = z
   .string()
   .meta({ description: 'The name in the access token, if the stack stores names (setting `nameClaim`).' });
@@ -65,7 +65,8 @@ const scopes = z
 
 const scope = z.string().meta({
   id: 'Scope',
-  description: 'RFC 6749 §3.3. The first scope is always `deployment:` and the ID of the Deployment.',
+  description:
+    'Scopes, separated by spaces (RFC 6749 §3.3). The first scope is always `deployment:` and the ID of the Deployment.',
   example: EXAMPLE.scope,
 });
 
@@ -89,7 +90,7 @@ export const deployments = page(deployment);
 
 const keyStatus = z.enum(['active', 'leaked', 'disabled', 'expired', 'idle']).meta({
   description:
-    'Whether the key can be used, or why not. A key stays `leaked` until it is rotated with `now`.',
+    '`active` if the key can be used; otherwise, why it cannot be used. A key stays `leaked` until it is rotated with `now`.',
 });
 
 const claimRule = z.union([z.string(), z.object({ prefix: z.string() })]);
@@ -117,10 +118,10 @@ const apiKeyFields = {
   createdByName: personName.optional(),
   expiresAt: time.optional(),
   lastUsedAt: time.optional(),
-  lastUsedFrom: z
-    .object({ address: z.string().optional(), client: z.string().optional() })
-    .optional()
-    .meta({ description: 'The stack records all of this, a truncated address, or nothing.' }),
+  lastUsedFrom: z.object({ address: z.string().optional(), client: z.string().optional() }).optional().meta({
+    description:
+      'Address and client of the last use. The stack records both, a truncated address, or nothing.',
+  }),
   activeDays: z.array(z.iso.date()).max(SHOWN_DAYS).meta({
     description:
       'Dates (UTC) of the last 90 days on which a use was recorded, oldest first. A use within `slideInterval` after the last recorded use may count for the day of that use.',
@@ -217,10 +218,10 @@ export const explanation = z
                 description:
                   'Absent if the token does not have the claim, or its signature is invalid. A list, an object or null is shown as JSON.',
               }),
-              detail: z.string().meta({ description: 'For people.' }),
+              detail: z.string().meta({ description: 'A description of the difference, for people.' }),
             }),
           )
-          .meta({ description: 'Empty if the rule matches.' }),
+          .meta({ description: 'How the token differs from the rule. Empty if the rule matches.' }),
       }),
     ),
   })
@@ -328,7 +329,9 @@ const temporaryToken = z
 export const newTemporaryToken = z
   .object({
     id: temporaryTokenId,
-    access_token: credential('dkx').optional().meta({ description: 'Absent in the response to a retry.' }),
+    access_token: credential('dkx')
+      .optional()
+      .meta({ description: 'The temporary token. Absent in the response to a retry.' }),
     token_type: z.literal('Bearer'),
     expires_in: expiresIn,
     expiresAt: time,
@@ -344,7 +347,7 @@ const accessToken = z
     issuedAt: time,
     expiresAt: time.meta({ description: 'When the token expires if it is not used.' }),
     scope: scope.optional().meta({
-      description: 'Absent if the request did not narrow the scopes: the token has those of its key.',
+      description: 'The scopes of the token. Absent if the token has all scopes of its key.',
     }),
     lastUsedAt: time.optional().meta({
       description: 'The use that last extended the token. Absent before the first extension.',
@@ -352,7 +355,10 @@ const accessToken = z
     lastUsedFrom: z
       .object({ address: z.string().optional(), client: z.string().optional() })
       .optional()
-      .meta({ description: 'The stack records all of this, a truncated address, or nothing.' }),
+      .meta({
+        description:
+          'Address and client of the last use. The stack records both, a truncated address, or nothing.',
+      }),
   })
   .meta({ id: 'AccessToken' });
 
@@ -367,9 +373,13 @@ export const token = z
     issued_token_type: z
       .literal('urn:ietf:params:oauth:token-type:access_token')
       .optional()
-      .meta({ description: 'Only for a token exchange (RFC 8693 §2.2.1).' }),
+      .meta({ description: 'Present only in the response to a token exchange (RFC 8693 §2.2.1).' }),
   })
-  .meta({ id: 'Token', description: 'RFC 6749 §5.1. Each use extends the token to 24 hours from that use.' });
+  .meta({
+    id: 'Token',
+    description:
+      'Response to an exchange (RFC 6749 §5.1). Each use extends the token to 24 hours from that use.',
+  });
 
 export const introspection = z
   .union([
@@ -378,10 +388,10 @@ export const introspection = z
       active: z.literal(true),
       client_id: keyId
         .optional()
-        .meta({ description: 'Absent for a temporary token, which no client requested.' }),
+        .meta({ description: 'ID of the key. Absent for a temporary token, which no client requested.' }),
       scope,
       exp: z.int().meta({ description: 'Epoch seconds: when the token expires if it is not used.' }),
-      iat: z.int().meta({ description: 'Epoch seconds.' }),
+      iat: z.int().meta({ description: 'Epoch seconds: when the token was issued.' }),
       token_type: z.literal('Bearer'),
       sub: z.string().meta({ description: 'ID of the key, or `sub` of the person.' }),
       iss: z.url(),
@@ -395,15 +405,18 @@ export const introspection = z
         .optional()
         .meta({
           description:
-            'Source of the exchange that issued the token. The stack records all of this, a truncated address, or nothing.',
+            'Address and client of the exchange that issued the token. The stack records both, a truncated address, or nothing.',
         }),
       last_used_from: z
         .object({ address: z.string().optional(), client: z.string().optional() })
         .optional()
-        .meta({ description: 'The stack records all of this, a truncated address, or nothing.' }),
+        .meta({
+          description:
+            'Address and client of the last use. The stack records both, a truncated address, or nothing.',
+        }),
     }),
   ])
-  .meta({ id: 'Introspection', description: 'RFC 7662 §2.2.' });
+  .meta({ id: 'Introspection', description: 'Response to an introspection (RFC 7662 §2.2).' });
 
 const authenticationMethods = z.array(z.enum(['client_secret_basic', 'client_secret_post']));
 
@@ -419,7 +432,7 @@ export const metadata = z
     revocation_endpoint: z.url(),
     revocation_endpoint_auth_methods_supported: authenticationMethods,
   })
-  .meta({ id: 'Metadata', description: 'RFC 8414 §2.' });
+  .meta({ id: 'Metadata', description: 'Metadata of the token service (RFC 8414 §2).' });
 
 /** Query parameters of GET /whoami. */
 export const requirement = z.object({
@@ -460,17 +473,17 @@ export const problem = z
     errors: z
       .array(z.object({ field: z.string(), rule: z.string() }))
       .optional()
-      .meta({ description: 'Each field that breaks a rule.' }),
+      .meta({ description: 'The fields that break a rule.' }),
   })
-  .meta({ id: 'Problem', description: 'RFC 9457.' });
+  .meta({ id: 'Problem', description: 'Problem details of an error (RFC 9457).' });
 
 export const oauthError = z
   .object({
     error: z.string().meta({ description: 'The error code, for programs.' }),
     error_description: z.string().meta({ description: 'A description of the error, for people.' }),
   })
-  .meta({ id: 'OAuthError', description: 'RFC 6749 §5.2.' });
+  .meta({ id: 'OAuthError', description: 'Error response of a call to `/oauth/*` (RFC 6749 §5.2).' });
 
 export const gatewayMessage = z
   .object({ message: z.string() })
-  .meta({ id: 'GatewayMessage', description: 'A message of API Gateway itself, or of `/whoami`.' });
+  .meta({ id: 'GatewayMessage', description: 'Error response of API Gateway itself, or of `/whoami`.' });

@@ -1,4 +1,4 @@
-// `npm run openapi` writes this file from docs/openapi.json, whose SHA-256 is f709a4aca64ce52c1d23d6cf81f0257b15925b5b464c27b56f66d612ac44c218.
+// `npm run openapi` writes this file from docs/openapi.json, whose SHA-256 is eece45049a91546e564a146b1bafb307db4adf3d68aeaecc69d3a44ec4efc49c.
 export interface paths {
     "/oauth/token": {
         parameters: {
@@ -504,7 +504,7 @@ export interface components {
         /** @description The first 22 base64url characters of the SHA-256 hash of the access token. */
         AccessTokenId: string;
         TemporaryTokenId: string;
-        /** @description RFC 6749 §5.1. Each use extends the token to 24 hours from that use. */
+        /** @description Response to an exchange (RFC 6749 §5.1). Each use extends the token to 24 hours from that use. */
         Token: {
             access_token: string;
             /** @constant */
@@ -513,37 +513,37 @@ export interface components {
             expires_in: number;
             scope: components["schemas"]["Scope"];
             /**
-             * @description Only for a token exchange (RFC 8693 §2.2.1).
+             * @description Present only in the response to a token exchange (RFC 8693 §2.2.1).
              * @constant
              */
             issued_token_type?: "urn:ietf:params:oauth:token-type:access_token";
         };
-        /** @description RFC 6749 §3.3. The first scope is always `deployment:` and the ID of the Deployment. */
+        /** @description Scopes, separated by spaces (RFC 6749 §3.3). The first scope is always `deployment:` and the ID of the Deployment. */
         Scope: string;
-        /** @description RFC 6749 §5.2. */
+        /** @description Error response of a call to `/oauth/*` (RFC 6749 §5.2). */
         OAuthError: {
             /** @description The error code, for programs. */
             error: string;
             /** @description A description of the error, for people. */
             error_description: string;
         };
-        /** @description A message of API Gateway itself, or of `/whoami`. */
+        /** @description Error response of API Gateway itself, or of `/whoami`. */
         GatewayMessage: {
             message: string;
         };
-        /** @description RFC 7662 §2.2. */
+        /** @description Response to an introspection (RFC 7662 §2.2). */
         Introspection: {
             /** @constant */
             active: false;
         } | {
             /** @constant */
             active: true;
-            /** @description Absent for a temporary token, which no client requested. */
+            /** @description ID of the key. Absent for a temporary token, which no client requested. */
             client_id?: components["schemas"]["KeyId"];
             scope: components["schemas"]["Scope"];
             /** @description Epoch seconds: when the token expires if it is not used. */
             exp: number;
-            /** @description Epoch seconds. */
+            /** @description Epoch seconds: when the token was issued. */
             iat: number;
             /** @constant */
             token_type: "Bearer";
@@ -554,18 +554,18 @@ export interface components {
             deployment_id: components["schemas"]["DeploymentId"];
             /** @description Epoch seconds of the use that last extended the token. Absent before the first extension, and for a temporary token. */
             last_used_at?: number;
-            /** @description Source of the exchange that issued the token. The stack records all of this, a truncated address, or nothing. */
+            /** @description Address and client of the exchange that issued the token. The stack records both, a truncated address, or nothing. */
             issued_from?: {
                 address?: string;
                 client?: string;
             };
-            /** @description The stack records all of this, a truncated address, or nothing. */
+            /** @description Address and client of the last use. The stack records both, a truncated address, or nothing. */
             last_used_from?: {
                 address?: string;
                 client?: string;
             };
         };
-        /** @description RFC 8414 §2. */
+        /** @description Metadata of the token service (RFC 8414 §2). */
         Metadata: {
             /** Format: uri */
             issuer: string;
@@ -593,12 +593,12 @@ export interface components {
             scope: components["schemas"]["Scope"];
             /**
              * Format: date-time
-             * @description RFC 3339, UTC.
+             * @description Time in RFC 3339 format, in UTC.
              */
             issuedAt: string;
             /**
              * Format: date-time
-             * @description RFC 3339, UTC.
+             * @description Time in RFC 3339 format, in UTC.
              */
             expiresAt: string;
         };
@@ -608,11 +608,11 @@ export interface components {
             groups: string[];
             /**
              * Format: date-time
-             * @description RFC 3339, UTC.
+             * @description Time in RFC 3339 format, in UTC.
              */
             createdAt: string;
         };
-        /** @description RFC 9457. */
+        /** @description Problem details of an error (RFC 9457). */
         Problem: {
             /** @description Relative reference to the explanation of the code: `/errors#<code>` of the stack. */
             type: string;
@@ -622,7 +622,7 @@ export interface components {
             code: string;
             /** @description A description of the error, for people. */
             detail: string;
-            /** @description Each field that breaks a rule. */
+            /** @description The fields that break a rule. */
             errors?: {
                 field: string;
                 rule: string;
@@ -635,7 +635,7 @@ export interface components {
             scopes: components["schemas"]["Scopes"];
             enabled: boolean;
             /**
-             * @description Whether the key can be used, or why not. A key stays `leaked` until it is rotated with `now`.
+             * @description `active` if the key can be used; otherwise, why it cannot be used. A key stays `leaked` until it is rotated with `now`.
              * @enum {string}
              */
             status: "active" | "leaked" | "disabled" | "expired" | "idle";
@@ -651,7 +651,7 @@ export interface components {
             leakedAt?: string;
             /**
              * Format: date-time
-             * @description RFC 3339, UTC.
+             * @description Time in RFC 3339 format, in UTC.
              */
             createdAt: string;
             /** @description `sub` of the person, or the ARN of the IAM role or user. */
@@ -660,15 +660,15 @@ export interface components {
             createdByName?: string;
             /**
              * Format: date-time
-             * @description RFC 3339, UTC.
+             * @description Time in RFC 3339 format, in UTC.
              */
             expiresAt?: string;
             /**
              * Format: date-time
-             * @description RFC 3339, UTC.
+             * @description Time in RFC 3339 format, in UTC.
              */
             lastUsedAt?: string;
-            /** @description The stack records all of this, a truncated address, or nothing. */
+            /** @description Address and client of the last use. The stack records both, a truncated address, or nothing. */
             lastUsedFrom?: {
                 address?: string;
                 client?: string;
@@ -706,7 +706,7 @@ export interface components {
             credentials: {
                 /**
                  * Format: date-time
-                 * @description RFC 3339, UTC.
+                 * @description Time in RFC 3339 format, in UTC.
                  */
                 createdAt: string;
                 /**
@@ -718,7 +718,7 @@ export interface components {
                 retiresOnFirstUse?: boolean;
                 /**
                  * Format: date-time
-                 * @description RFC 3339, UTC.
+                 * @description Time in RFC 3339 format, in UTC.
                  */
                 lastUsedAt?: string;
             }[];
@@ -732,7 +732,7 @@ export interface components {
             scopes: components["schemas"]["Scopes"];
             enabled: boolean;
             /**
-             * @description Whether the key can be used, or why not. A key stays `leaked` until it is rotated with `now`.
+             * @description `active` if the key can be used; otherwise, why it cannot be used. A key stays `leaked` until it is rotated with `now`.
              * @enum {string}
              */
             status: "active" | "leaked" | "disabled" | "expired" | "idle";
@@ -748,7 +748,7 @@ export interface components {
             leakedAt?: string;
             /**
              * Format: date-time
-             * @description RFC 3339, UTC.
+             * @description Time in RFC 3339 format, in UTC.
              */
             createdAt: string;
             /** @description `sub` of the person, or the ARN of the IAM role or user. */
@@ -757,15 +757,15 @@ export interface components {
             createdByName?: string;
             /**
              * Format: date-time
-             * @description RFC 3339, UTC.
+             * @description Time in RFC 3339 format, in UTC.
              */
             expiresAt?: string;
             /**
              * Format: date-time
-             * @description RFC 3339, UTC.
+             * @description Time in RFC 3339 format, in UTC.
              */
             lastUsedAt?: string;
-            /** @description The stack records all of this, a truncated address, or nothing. */
+            /** @description Address and client of the last use. The stack records both, a truncated address, or nothing. */
             lastUsedFrom?: {
                 address?: string;
                 client?: string;
@@ -803,7 +803,7 @@ export interface components {
             credentials: {
                 /**
                  * Format: date-time
-                 * @description RFC 3339, UTC.
+                 * @description Time in RFC 3339 format, in UTC.
                  */
                 createdAt: string;
                 /**
@@ -815,7 +815,7 @@ export interface components {
                 retiresOnFirstUse?: boolean;
                 /**
                  * Format: date-time
-                 * @description RFC 3339, UTC.
+                 * @description Time in RFC 3339 format, in UTC.
                  */
                 lastUsedAt?: string;
             }[];
@@ -824,7 +824,7 @@ export interface components {
             id: components["schemas"]["AccessTokenId"];
             /**
              * Format: date-time
-             * @description RFC 3339, UTC.
+             * @description Time in RFC 3339 format, in UTC.
              */
             issuedAt: string;
             /**
@@ -832,14 +832,14 @@ export interface components {
              * @description When the token expires if it is not used.
              */
             expiresAt: string;
-            /** @description Absent if the request did not narrow the scopes: the token has those of its key. */
+            /** @description The scopes of the token. Absent if the token has all scopes of its key. */
             scope?: components["schemas"]["Scope"];
             /**
              * Format: date-time
              * @description The use that last extended the token. Absent before the first extension.
              */
             lastUsedAt?: string;
-            /** @description The stack records all of this, a truncated address, or nothing. */
+            /** @description Address and client of the last use. The stack records both, a truncated address, or nothing. */
             lastUsedFrom?: {
                 address?: string;
                 client?: string;
@@ -847,7 +847,7 @@ export interface components {
         };
         Explanation: {
             /**
-             * @description Whether the key can be used, or why not. A key stays `leaked` until it is rotated with `now`.
+             * @description `active` if the key can be used; otherwise, why it cannot be used. A key stays `leaked` until it is rotated with `now`.
              * @enum {string}
              */
             status: "active" | "leaked" | "disabled" | "expired" | "idle";
@@ -859,7 +859,7 @@ export interface components {
                 /** Format: uri */
                 issuer: string;
                 matches: boolean;
-                /** @description Empty if the rule matches. */
+                /** @description How the token differs from the rule. Empty if the rule matches. */
                 differences: {
                     /**
                      * @description `tenant`: a rule of an earlier version that binds no tenant, and so matches nothing.
@@ -872,7 +872,7 @@ export interface components {
                     };
                     /** @description Absent if the token does not have the claim, or its signature is invalid. A list, an object or null is shown as JSON. */
                     actual?: string;
-                    /** @description For people. */
+                    /** @description A description of the difference, for people. */
                     detail: string;
                 }[];
             }[];
@@ -889,7 +889,7 @@ export interface components {
             subject: string;
             /**
              * Format: date-time
-             * @description RFC 3339, UTC.
+             * @description Time in RFC 3339 format, in UTC.
              */
             time: string;
             /** @constant */
@@ -931,7 +931,7 @@ export interface components {
                 disabled: number;
                 /**
                  * Format: date-time
-                 * @description RFC 3339, UTC.
+                 * @description Time in RFC 3339 format, in UTC.
                  */
                 finishedAt?: string;
             };
@@ -955,7 +955,7 @@ export interface components {
                 disabled: number;
                 /**
                  * Format: date-time
-                 * @description RFC 3339, UTC.
+                 * @description Time in RFC 3339 format, in UTC.
                  */
                 finishedAt?: string;
             };
@@ -972,7 +972,7 @@ export interface components {
         };
         NewTemporaryToken: {
             id: components["schemas"]["TemporaryTokenId"];
-            /** @description Absent in the response to a retry. */
+            /** @description The temporary token. Absent in the response to a retry. */
             access_token?: string;
             /** @constant */
             token_type: "Bearer";
@@ -980,7 +980,7 @@ export interface components {
             expires_in: number;
             /**
              * Format: date-time
-             * @description RFC 3339, UTC.
+             * @description Time in RFC 3339 format, in UTC.
              */
             expiresAt: string;
             scope: components["schemas"]["Scope"];
@@ -990,7 +990,7 @@ export interface components {
             scope: components["schemas"]["Scope"];
             /**
              * Format: date-time
-             * @description RFC 3339, UTC.
+             * @description Time in RFC 3339 format, in UTC.
              */
             createdAt: string;
             createdBy: string;
@@ -998,7 +998,7 @@ export interface components {
             createdByName?: string;
             /**
              * Format: date-time
-             * @description RFC 3339, UTC.
+             * @description Time in RFC 3339 format, in UTC.
              */
             expiresAt: string;
         };
@@ -2667,7 +2667,7 @@ export interface operations {
                             subject: string;
                             /**
                              * Format: date-time
-                             * @description RFC 3339, UTC.
+                             * @description Time in RFC 3339 format, in UTC.
                              */
                             time: string;
                             /** @constant */
