@@ -70,21 +70,23 @@ export function synthesisOfService(folder = fileURLToPath(new URL('../.build/loc
 export function cachedSynthesis({ sources, folder, bundle, synthesise }: CachedSynthesisOptions) {
   return async (context: Context): Promise<Assembly> => {
     await bundle();
-    const directory = join(folder, keyOf(context, sources));
-    const known = read(directory);
+    const key = keyOf(context, sources);
+    const entry = join(folder, key);
+    const known = read(entry);
     if (known) return known;
-    rmSync(directory, { recursive: true, force: true });
+    // Use a folder of its own, because another start may synthesise the same templates at the same time.
+    const directory = join(entry, randomUUID());
     const { stacks } = await synthesise(context, directory);
-    const parts = stacks.map(({ stackName, template }) => ({ stackName, template }));
+    const result = { directory, stacks: stacks.map(({ stackName, template }) => ({ stackName, template })) };
     // Keep the result only if the sources have not changed during the synthesis.
-    if (join(folder, keyOf(context, sources)) === directory) {
-      mkdirSync(directory, { recursive: true });
-      const draft = join(directory, `${randomUUID()}.draft`);
-      writeFileSync(draft, JSON.stringify(parts));
-      renameSync(draft, join(directory, COMPLETE));
+    if (keyOf(context, sources) === key) {
+      mkdirSync(entry, { recursive: true });
+      const draft = `${directory}.draft`;
+      writeFileSync(draft, JSON.stringify(result));
+      renameSync(draft, join(entry, COMPLETE));
       discardUnused(folder);
     }
-    return { directory, stacks: parts };
+    return result;
   };
 }
 
@@ -98,14 +100,22 @@ function keyOf(context: Context, sources: readonly string[]): string {
 }
 
 /** Returns a stored result; undefined if there is no complete one. */
-function read(directory: string): Assembly | undefined {
+function read(entry: string): Assembly | undefined {
   try {
-    const stacks = JSON.parse(readFileSync(join(directory, COMPLETE), 'utf8'));
-    // Record the time of use, because the results that were used most recently are kept.
-    utimesSync(directory, new Date(), new Date());
-    return { directory, stacks };
+    const result = JSON.parse(readFileSync(join(entry, COMPLETE), 'utf8'));
+    recordUse(entry);
+    return result;
   } catch {
     return undefined;
+  }
+}
+
+/** Records the time of use, because the results that were used most recently are kept. */
+function recordUse(entry: string): void {
+  try {
+    utimesSync(entry, new Date(), new Date());
+  } catch {
+    // Another user owns the folder, or it is read-only. The result is still valid.
   }
 }
 

@@ -1,7 +1,16 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { cachedSynthesis, SOURCES, synthesisOfService } from '../../local/synthesis.ts';
@@ -83,20 +92,46 @@ describe('npm start caches the synthesised template', () => {
   it('npm start ignores a cached template that was not written completely', async () => {
     const { calls, synthesise } = numberedApp();
     const { directory } = await synthesise({});
-    writeFileSync(join(directory, 'assembly.json'), '[{"stackName":');
+    writeFileSync(join(dirname(directory), 'assembly.json'), '{"stacks":[{"stackName":');
     await synthesise({});
     expect(calls.synthesis).toBe(2);
+  });
+
+  it("two starts at the same time do not delete each other's templates", async () => {
+    const opened = Promise.withResolvers<void>();
+    let started = 0;
+    const synthesise = cachedSynthesis({
+      sources: [sources],
+      folder: results,
+      bundle: async () => {},
+      synthesise: async (_, directory) => {
+        mkdirSync(directory, { recursive: true });
+        const template = join(directory, 'template.json');
+        writeFileSync(template, String(++started));
+        if (started === 2) opened.resolve();
+        await opened.promise;
+        return { directory, stacks: [{ stackName: 'a', template: readFileSync(template, 'utf8') }] };
+      },
+    });
+    const both = await Promise.all([synthesise({}), synthesise({})]);
+    expect(both.map(({ stacks }) => stacks)).toEqual([
+      [{ stackName: 'a', template: '1' }],
+      [{ stackName: 'a', template: '2' }],
+    ]);
+    expect(both.map(({ directory }) => existsSync(join(directory, 'template.json')))).toEqual([true, true]);
+    expect(both.map(({ directory }) => directory)).toContain((await synthesise({})).directory);
+    expect(started).toBe(2);
   });
 
   it('npm start keeps the eight most recently used templates', async () => {
     const { calls, synthesise } = numberedApp();
     for (let n = 0; n < 8; n++) {
       const { directory } = await synthesise({ n });
-      utimesSync(directory, n, n);
+      utimesSync(dirname(directory), n, n);
     }
     await synthesise({ n: 0 });
     const { directory } = await synthesise({ n: 8 });
-    expect(existsSync(directory)).toBe(true);
+    expect(existsSync(dirname(directory))).toBe(true);
     expect(readdirSync(results)).toHaveLength(8);
     expect(calls.synthesis).toBe(9);
     await synthesise({ n: 0 });
