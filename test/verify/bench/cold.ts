@@ -95,7 +95,7 @@ export async function coldStarts(
     // The measurement can fail, for example if OpenSSL is not installed.
     return (error as Error).message;
   } finally {
-    proxy?.disconnect();
+    proxy?.kill();
     quota.remove();
     rmSync(folder, { recursive: true });
   }
@@ -161,18 +161,22 @@ async function coldStart({
     if (!isGood) throw new Error(`${file} does not succeed`);
     return took;
   };
-  if (isInitLimited) quota.add(child.pid as number);
-  const [{ init }] = await message<{ init: number }>();
-  if (!isInitLimited) quota.add(child.pid as number);
-  const first = calls > 0 ? await call() : Number.NaN;
-  const later: number[] = [];
-  while (later.length < calls) {
-    await sleep(PAUSE);
-    later.push(await call());
+  try {
+    if (isInitLimited) quota.add(child.pid as number);
+    const [{ init }] = await message<{ init: number }>();
+    if (!isInitLimited) quota.add(child.pid as number);
+    const first = calls > 0 ? await call() : Number.NaN;
+    const later: number[] = [];
+    while (later.length < calls) {
+      await sleep(PAUSE);
+      later.push(await call());
+    }
+    return { init, first, warm: median(later) };
+  } finally {
+    // Wait until the process has ended, because a control group that contains a process cannot be deleted.
+    child.kill();
+    await ended;
   }
-  child.disconnect();
-  await ended;
-  return { init, first, warm: median(later) };
 }
 
 /** Environment variables that only some functions require. */

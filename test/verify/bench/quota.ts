@@ -3,6 +3,7 @@ import {
   constants,
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   rmdirSync,
   writeFileSync,
@@ -59,9 +60,22 @@ function version2(): Quota {
 
 function make(root: string): string {
   accessSync(root, constants.W_OK);
+  removeAbandoned(root);
   const folder = join(root, `bench-${process.pid}`);
   mkdirSync(folder);
   return folder;
+}
+
+/** Deletes the groups of runs that were interrupted. The kernel does not delete a group that contains a process. */
+function removeAbandoned(root: string): void {
+  for (const name of readdirSync(root).filter((it) => /^bench-\d+$/.test(it))) {
+    if (existsSync(`/proc/${name.slice('bench-'.length)}`)) continue;
+    try {
+      rmdirSync(join(root, name));
+    } catch {
+      // A process of the interrupted run has not ended yet. A later run deletes the group.
+    }
+  }
 }
 
 function group(folder: string, limit: (quota: number) => void): Quota {
