@@ -4,7 +4,7 @@ import {
   compareRegistrations,
   compareRows,
 } from '../functions/jobs/reconcile-source.ts';
-import { resetDeletions } from '../functions/table/deletions.ts';
+import { resetDeletions } from '../functions/table/deletion-count.ts';
 import { Failure } from './failure.ts';
 
 /** The progress of a backfill. */

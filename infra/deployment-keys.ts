@@ -16,7 +16,7 @@ import { MANAGED_ROUTES } from './managed-routes.ts';
 import { Monitoring } from './monitoring.ts';
 import { PeopleJob } from './people-job.ts';
 import { PlatformAccess } from './platform-access.ts';
-import { PublishedDeploymentKeys, publish } from './published.ts';
+import { PublishedDeploymentKeys, publish } from './published-parameters.ts';
 import { PurgeSources } from './purge-sources.ts';
 import { Reconciliation } from './reconciliation.ts';
 import { type RateLimit, readSettings, type SignIn } from './settings.ts';

@@ -1,7 +1,7 @@
 import { Duration } from 'aws-cdk-lib';
 import * as sqs from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
-import { acknowledge } from './acknowledge.ts';
+import { acknowledge } from './acknowledge-findings.ts';
 
 /** A dead-letter queue, which keeps messages for 14 days. In a healthy stack, the queue is empty. */
 export class FailureQueue extends sqs.Queue {

@@ -5,7 +5,7 @@ import * as iam from 'aws-cdk-lib/aws-iam';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import { Construct, type IConstruct } from 'constructs';
 import type * as ENV from '../functions/runtime/env.ts';
-import { acknowledge } from './acknowledge.ts';
+import { acknowledge } from './acknowledge-findings.ts';
 import { bundlesDirectory, bundleWith, WARMED_UP } from './bundles.ts';
 import { type LogSettings, ServiceLogGroup } from './log-group.ts';
 

@@ -227,7 +227,7 @@ const specifications = ({ settings, signIn }: FunctionsProps) =>
         ? undefined
         : {
             id: 'AddName',
-            file: 'add-name',
+            file: 'add-name-to-token',
             description: "Adds the person's name to the access tokens of the user pool",
             // Cognito waits at most 5 seconds for the function's response.
             timeout: Duration.seconds(4),

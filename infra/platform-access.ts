@@ -6,7 +6,7 @@ import * as ENV from '../functions/runtime/env.ts';
 import type { Api, Limits, Route } from './api.ts';
 import { rejectLargeEnvironment, rejectUndeployable } from './deployable.ts';
 import type { ServiceFunction } from './function.ts';
-import { publish } from './published.ts';
+import { publish } from './published-parameters.ts';
 import { readSettings, type Settings } from './settings.ts';
 
 export interface PlatformAccessProps {

@@ -7,7 +7,7 @@ import { Construct } from 'constructs';
 import * as ENV from '../functions/runtime/env.ts';
 import * as PARTITION from '../functions/table/partition-keys.ts';
 import * as SORT from '../functions/table/sort-keys.ts';
-import { acknowledge } from './acknowledge.ts';
+import { acknowledge } from './acknowledge-findings.ts';
 import { FailureQueue } from './failure-queue.ts';
 import type { ServiceFunction } from './function.ts';
 import { QUEUED_JOBS, readQueue } from './queue-reader.ts';

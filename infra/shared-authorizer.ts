@@ -1,7 +1,7 @@
 import { AccountPrincipal } from 'aws-cdk-lib/aws-iam';
 import { Alias, type Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
 import { Construct } from 'constructs';
-import { publish } from './published.ts';
+import { publish } from './published-parameters.ts';
 import type { Settings } from './settings.ts';
 
 export interface SharedAuthorizerProps {

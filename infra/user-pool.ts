@@ -3,7 +3,7 @@ import * as cognito from 'aws-cdk-lib/aws-cognito';
 import type { IFunction } from 'aws-cdk-lib/aws-lambda';
 import { Construct } from 'constructs';
 import { COMMAND_LINE_CALLBACK } from '../functions/domain/command-line.ts';
-import { acknowledge } from './acknowledge.ts';
+import { acknowledge } from './acknowledge-findings.ts';
 import type { SignIn } from './settings.ts';
 import { stackSuffix } from './stack-suffix.ts';
 

@@ -1,8 +1,8 @@
 import { relative, resolve } from 'node:path';
 import { DEVELOPER } from './api-gateway/iam-authorizer.ts';
+import { signedCall, story } from './commands-to-paste.ts';
 import { ENGINE_CREDENTIALS } from './dynamodb/engine.ts';
 import type { LocalStack } from './local-stack.ts';
-import { signedCall, story } from './pasted.ts';
 import { duration, paint, printable } from './terminal.ts';
 
 /** The content of the summary, apart from the stack. */

@@ -17,7 +17,7 @@ import {
   tokensOfKey,
   unfinishedPurges,
 } from '../table/purge.ts';
-import { removalOf } from '../table/removed.ts';
+import { removalOf } from '../table/removal-record.ts';
 import type { Table } from '../table/table.ts';
 
 /**

@@ -10,7 +10,7 @@ import {
 import type { Clock } from '../domain/expiry.ts';
 import { newUlid } from '../domain/mint.ts';
 import { type FollowOutcome, followSource, isAsWanted, isOfSource } from '../operations/follow-source.ts';
-import { readDeletions } from '../table/deletions.ts';
+import { readDeletions } from '../table/deletion-count.ts';
 import {
   type Registration,
   readKnownRegistration,

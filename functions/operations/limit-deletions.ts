@@ -2,7 +2,7 @@ import { currentDeletions, isWithinRate, isWithinShare, withOneMore } from '../d
 import type { DeletionLimit } from '../domain/deployments-source.ts';
 import { unavailable } from '../domain/errors.ts';
 import type { Clock } from '../domain/expiry.ts';
-import { countPresent, deletionsWrite, readDeletions, storeDeletions } from '../table/deletions.ts';
+import { countPresent, deletionsWrite, readDeletions, storeDeletions } from '../table/deletion-count.ts';
 import type { Table, Write } from '../table/table.ts';
 
 interface Dependencies {

@@ -6,10 +6,10 @@ import { ARN, idAt, type Json, resourceAt, SOURCE, templateOf, WITH_ISSUER } fro
 
 /**
  * Functions that are not part of this stack. A construct deploys `deployment-key-secret` into other stacks, and only a
- * stack with its own user pool has `add-name`. See test/infra/deployment-key-secret.test.ts and
+ * stack with its own user pool has `add-name-to-token`. See test/infra/deployment-key-secret.test.ts and
  * test/infra/user-pool.test.ts.
  */
-const FOR_OTHERS = ['add-name', 'deployment-key-secret'];
+const FOR_OTHERS = ['add-name-to-token', 'deployment-key-secret'];
 const FILES = [
   'authorize',
   'console',

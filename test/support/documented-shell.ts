@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { GITHUB, GITLAB } from '../../functions/console/issuers.ts';
 import { SNIPPETS, temporaryTokenSnippet, trustStep } from '../../functions/console/snippets.ts';
-import { signedCall, story } from '../../local/pasted.ts';
+import { signedCall, story } from '../../local/commands-to-paste.ts';
 
 /** Shell commands that the documentation asks people or a CI system to run. */
 export interface Script {

@@ -7,7 +7,7 @@ import { expiryAfter } from '../../functions/domain/expiry.ts';
 import { newUlid } from '../../functions/domain/mint.ts';
 import { listEvents, putEvent, recordedEvent } from '../../functions/table/events.ts';
 import { readIdempotencyRecord } from '../../functions/table/idempotency.ts';
-import { removalOf } from '../../functions/table/removed.ts';
+import { removalOf } from '../../functions/table/removal-record.ts';
 import { toEvent, toIdempotencyRecord } from '../../functions/table/schema.ts';
 import { sample } from '../support/generated.ts';
 import { event, GENERATION, KEY_ULID, MADE_AT, record, seconds } from '../support/records.ts';

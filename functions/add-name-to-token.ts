@@ -1,5 +1,5 @@
 import type { PreTokenGenerationV2TriggerEvent } from 'aws-lambda';
-import { withName } from './routes/add-name.ts';
+import { withName } from './routes/add-name-to-token.ts';
 import { readNameClaim } from './runtime/config.ts';
 
 const claim = readNameClaim();

@@ -23,7 +23,7 @@ const env = {
   DEPLOYMENT_KEYS_URL: stack.url,
   DEPLOYMENT_KEYS_ACCESS_TOKEN: await stack.signIn('admin'),
 };
-const folder = mkdtempSync(join(tmpdir(), 'govern-'));
+const folder = mkdtempSync(join(tmpdir(), 'keys-and-people-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 await registerDeployment(stack, 'etl');
 

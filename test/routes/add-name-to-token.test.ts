@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { withName } from '../../functions/routes/add-name.ts';
+import { withName } from '../../functions/routes/add-name-to-token.ts';
 
 /** The event, of version 2, that Cognito sends when a person signs in on the sign-in page. */
 const eventOf = (userAttributes: Record<string, string>, groups: string[] = ['administrators']) => ({
