@@ -152,6 +152,14 @@ describe("The stack's alarms cover every function, queue and schedule", () => {
     expect(new Set([...heartbeats, ...own])).toStrictEqual(new Set(scheduled));
   });
 
+  it('docs/cost.md states how many metrics the alarms watch, because each of them costs money', () => {
+    const watched = alarms.flatMap(({ Metrics = [{ MetricStat: {} }] }) =>
+      Metrics.filter(({ MetricStat }: Json) => MetricStat !== undefined),
+    );
+    const page = readFileSync(new URL('../../docs/cost.md', import.meta.url), 'utf8');
+    expect(page.replaceAll(/\s+/g, ' ')).toContain(`the alarms watch ${watched.length} metrics`);
+  });
+
   it('each alarm watches at most ten metrics, and its expression returns a single result', () => {
     for (const alarm of alarms) {
       const metrics: Json[] = alarm.Metrics ?? [];
