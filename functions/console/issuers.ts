@@ -106,7 +106,7 @@ export interface PresetField {
   hint?: string;
   placeholder: string;
   isRequired?: boolean;
-  /** Regular expression that the input must match, and the rule to show otherwise. */
+  /** Regular expression that the input must match, and the rule to show if the input does not match. */
   pattern?: readonly [expression: string, rule: string];
   /** Prefix of the claim's value that people do not have to type, such as `refs/heads/`. */
   prefix?: string;

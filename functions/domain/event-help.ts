@@ -69,7 +69,7 @@ export const EVENT_HELP: Readonly<Record<EventType, EventHelp>> = {
     visibleTo: MEMBERS,
   },
   'deployment.deleted': {
-    when: 'Someone deleted the Deployment, or its row was deleted. Its keys and tokens are rejected from then on.',
+    when: 'Someone deleted the Deployment, or its row was deleted. The Deployment’s keys and tokens are rejected from then on.',
     fields: {},
     visibleTo: ADMINISTRATORS,
   },
