@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks';
-import { CancelButton, Dialog } from './dialog.tsx';
-import { DialogFooter, KeyFacts, type OneKeyDialogProps, useKeyChanges } from './key-actions.tsx';
+import { CancelButton, Dialog, DialogFooter } from './dialog.tsx';
+import { KeyFacts, type OneKeyDialogProps, useKeyChanges } from './key-actions.tsx';
 import { CameFrom, Failure, Scopes, Time } from './parts.tsx';
 import { paths } from './paths.ts';
 import type { AccessToken, ApiKey } from './resources.ts';

@@ -104,6 +104,28 @@ export function CancelButton({ children = 'Cancel' }: { children?: string }) {
   );
 }
 
+interface FooterProps {
+  isBusy: boolean;
+  /** Label of the button while the action runs. */
+  busy: string;
+  /** Label of the button. */
+  action: string;
+  isDanger?: boolean | undefined;
+  isDisabled?: boolean | undefined;
+}
+
+/** The buttons of a form dialog: Cancel, and the action. They stay visible when the content scrolls. */
+export function DialogFooter({ isBusy, busy, action, isDanger, isDisabled }: FooterProps) {
+  return (
+    <footer>
+      <CancelButton />
+      <button type="submit" class={isDanger ? 'danger' : 'primary'} disabled={isBusy || isDisabled}>
+        {isBusy ? busy : action}
+      </button>
+    </footer>
+  );
+}
+
 /**
  * Handles Escape. Browsers close a dialog on a second Escape even if the page prevented `cancel`, so this function
  * handles the key press itself.

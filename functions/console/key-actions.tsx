@@ -1,5 +1,4 @@
 import type { JSX } from 'preact';
-import { CancelButton } from './dialog.tsx';
 import { Menu } from './menu.tsx';
 import { PersonName, Time } from './parts.tsx';
 import { type OneKeyDialog, paths } from './paths.ts';
@@ -154,25 +153,5 @@ export function KeyFacts({ apiKey }: { apiKey: ApiKey }) {
         )}
       </dd>
     </dl>
-  );
-}
-
-interface FooterProps {
-  isBusy: boolean;
-  busy: string;
-  action: string;
-  isDanger?: boolean | undefined;
-  isDisabled?: boolean | undefined;
-}
-
-/** The buttons of a form dialog: Cancel, and the action. They stay visible when the content scrolls. */
-export function DialogFooter({ isBusy, busy, action, isDanger, isDisabled }: FooterProps) {
-  return (
-    <footer>
-      <CancelButton />
-      <button type="submit" class={isDanger ? 'danger' : 'primary'} disabled={isBusy || isDisabled}>
-        {isBusy ? busy : action}
-      </button>
-    </footer>
   );
 }

@@ -2,10 +2,10 @@ import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
 import { RevokeAllTokens } from './access-tokens.tsx';
 import type { Config } from './config.ts';
-import { CancelButton, Dialog } from './dialog.tsx';
+import { CancelButton, Dialog, DialogFooter } from './dialog.tsx';
 import { ExplainToken } from './explain-dialog.tsx';
 import { issuerLabel, issuerOf, newRule } from './issuers.ts';
-import { DialogFooter, type KeyDialogProps, KeyFacts, type OneKeyDialogProps } from './key-actions.tsx';
+import { type KeyDialogProps, KeyFacts, type OneKeyDialogProps } from './key-actions.tsx';
 import { changesOf, emptyFields, fieldsOf, inputOf, type KeyFields } from './key-fields.ts';
 import { type Attempt, KeyForm } from './key-form.tsx';
 import { Code, ConfirmField, Failure, LabelledValue, Notice, Skeleton, Tabs, Time } from './parts.tsx';
@@ -41,6 +41,7 @@ function AddKey({ deploymentId, table, onClose, changes }: KeyDialogProps) {
         path={paths.addKey(deploymentId)}
         initial={initial}
         action="Create API key"
+        busy="Creating…"
         onDirty={setDirty}
         onSubmit={submit}
       />
@@ -207,6 +208,7 @@ function EditKey({ deploymentId, apiKey, onClose, changes }: OneKeyDialogProps) 
         initial={fieldsOf(before)}
         apiKey={before}
         action="Save"
+        busy="Saving…"
         onDirty={setDirty}
         onSubmit={submit}
       />

@@ -1,7 +1,7 @@
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { ApiError } from './api.ts';
+import { DialogFooter } from './dialog.tsx';
 import { newRule } from './issuers.ts';
-import { DialogFooter } from './key-actions.tsx';
 import { expiriesWithin, faultOf, type KeyFields } from './key-fields.ts';
 import { Failure, Field, ScopeChoice } from './parts.tsx';
 import type { ApiKey } from './resources.ts';
@@ -23,7 +23,10 @@ interface KeyFormProps {
   initial: KeyFields;
   /** The key, if it already exists. An existing key cannot switch between a secret and trust rules. */
   apiKey?: ApiKey;
+  /** Label of the button. */
   action: string;
+  /** Label of the button while the form is being submitted. */
+  busy: string;
   /** Called when the form starts to hold unsaved input, and when the input is no longer unsaved. */
   onDirty: (isDirty: boolean) => void;
   onSubmit: (fields: KeyFields, attempt: Attempt) => Promise<void>;
@@ -32,7 +35,7 @@ interface KeyFormProps {
 /** The fields that display their own errors. */
 const SHOWN = ['name', 'description', 'scopes', 'expiresAt', 'networks', 'trust'];
 
-export function KeyForm({ path, initial, apiKey, action, ...on }: KeyFormProps) {
+export function KeyForm({ path, initial, apiKey, action, busy, ...on }: KeyFormProps) {
   const { config, drafts } = useTools();
   const { isBusy, error, run } = useAction();
   const [fields, setFields] = useState<KeyFields>(() => drafts.take<KeyFields>(path) ?? initial);
@@ -200,12 +203,7 @@ export function KeyForm({ path, initial, apiKey, action, ...on }: KeyFormProps) 
           </p>
         </div>
       )}
-      <DialogFooter
-        isBusy={isBusy}
-        busy={apiKey ? 'Saving…' : 'Creating…'}
-        action={action}
-        isDisabled={apiKey && !isDirty}
-      />
+      <DialogFooter isBusy={isBusy} busy={busy} action={action} isDisabled={apiKey && !isDirty} />
     </form>
   );
 }

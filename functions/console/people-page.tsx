@@ -1,8 +1,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { ApiError } from './api.ts';
-import { CancelButton, Dialog } from './dialog.tsx';
+import { CancelButton, Dialog, DialogFooter } from './dialog.tsx';
 import { EventItem } from './events.tsx';
-import { DialogFooter } from './key-actions.tsx';
 import { faultOf } from './key-fields.ts';
 import {
   ConfirmField,

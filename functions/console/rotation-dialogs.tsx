@@ -1,8 +1,8 @@
 import type { ComponentChildren } from 'preact';
 import { useRef, useState } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
-import { Dialog } from './dialog.tsx';
-import { DialogFooter, KeyFacts, type OneKeyDialogProps } from './key-actions.tsx';
+import { Dialog, DialogFooter } from './dialog.tsx';
+import { KeyFacts, type OneKeyDialogProps } from './key-actions.tsx';
 import { Failure, Field, Notice, Time } from './parts.tsx';
 import { paths } from './paths.ts';
 import type { RetireOld } from './resources.ts';
