@@ -90,6 +90,8 @@ const ANSWER = JSON.stringify({
   token_type: 'Bearer',
   value: 'subject.canary.signature',
   principalType: 'api_key',
+  engine: 'http://127.0.0.1:8000',
+  table: 'keys-Table',
 });
 
 /** Ways in which a call can fail. Where a document expects 401, the API accepts the call instead. */
