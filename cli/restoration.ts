@@ -283,44 +283,45 @@ async function restoreDeployment(
   const { events, ignored, isComplete } = await eventsSince(id, restoration, report);
   if (restoredBy === restoreId) return count('Deployments restored before the interruption');
 
-  const ofLife = (life: Deployment) => events.filter(({ generation }) => generation === life.generation);
-  const back = was && replayDeployment(was, ofLife(was));
-  const isOtherLife = stands !== undefined && was !== undefined && stands.generation !== was.generation;
-  if (isOtherLife && back) report.otherLives.push(id);
-  const life = isOtherLife ? stands : (back ?? (was ? undefined : stands));
+  const ofGeneration = (deployment: Deployment) =>
+    events.filter(({ generation }) => generation === deployment.generation);
+  const back = was && replayDeployment(was, ofGeneration(was));
+  const isOtherGeneration = stands !== undefined && was !== undefined && stands.generation !== was.generation;
+  if (isOtherGeneration && back) report.otherLives.push(id);
+  const deployment = isOtherGeneration ? stands : (back ?? (was ? undefined : stands));
 
   const temporaryTokens = await temporaryTokenKeys(into, id);
   count('temporary tokens deleted', temporaryTokens.length);
   if (!isDryRun) await deleteItems(into, temporaryTokens);
   if (was && !back) count('Deployments deleted since');
-  if (!life) {
+  if (!deployment) {
     // This record exists only if the backup was restored under the service's own table name.
     if (stands && !isDryRun) await deleteDeployment(into, stands, deletionOf(stands));
     return;
   }
-  const keyCount = await restoreKeys(life, life === back);
-  count(life === back ? 'Deployments restored' : 'Deployments created since');
+  const keyCount = await restoreKeys(deployment, deployment === back);
+  count(deployment === back ? 'Deployments restored' : 'Deployments created since');
   const isLossIgnored = ignored.some(
     ({ type, actor, generation }) =>
-      type === 'deployment.deleted' && actor.type === 'system' && generation === life.generation,
+      type === 'deployment.deleted' && actor.type === 'system' && generation === deployment.generation,
   );
-  const registration = life === back ? await followedAgain(life, isLossIgnored) : undefined;
-  const event = newEvent('deployment.restored', life, ACTOR, clock(), {
+  const registration = deployment === back ? await followedAgain(deployment, isLossIgnored) : undefined;
+  const event = newEvent('deployment.restored', deployment, ACTOR, clock(), {
     restoredTo: new Date(restoration.point).toISOString(),
     keys: keyCount,
   });
   if (!isDryRun)
     await putBackDeployment(
       into,
-      { ...life, keyCount },
+      { ...deployment, keyCount },
       { restoreId, previousGroups: stands?.groups, registration },
       event,
     );
 
   /** Restores the keys of a generation. @returns the number of keys in the generation after the restore */
-  async function restoreKeys(life: Deployment, isBack: boolean): Promise<number> {
-    const standing = await allApiKeys(into, life);
-    const backed = isBack ? await allApiKeys(from, life) : new Map<string, ApiKey>();
+  async function restoreKeys(deployment: Deployment, isBack: boolean): Promise<number> {
+    const standing = await allApiKeys(into, deployment);
+    const backed = isBack ? await allApiKeys(from, deployment) : new Map<string, ApiKey>();
     let kept = 0;
     for (const ulid of new Set([...backed.keys(), ...standing.keys()])) {
       const keyId = formatKeyId(id, ulid);
@@ -360,19 +361,19 @@ async function restoreDeployment(
    * again. Uses the backup's registration if the current one is missing or malformed.
    * @returns undefined if the Deployment does not follow the source, or if its registration needs no change
    */
-  async function followedAgain(life: Deployment, isLossIgnored: boolean): Promise<Write | undefined> {
+  async function followedAgain(deployment: Deployment, isLossIgnored: boolean): Promise<Write | undefined> {
     const backed = await readRegistration(from, id);
-    if (!isLossIgnored && !isOfSource(life, backed)) return undefined;
+    if (!isLossIgnored && !isOfSource(deployment, backed)) return undefined;
     const known = await readKnownRegistration(into, id);
     const valid = known && 'row' in known ? known : undefined;
-    if (valid && isOfSource(life, valid)) return undefined;
+    if (valid && isOfSource(deployment, valid)) return undefined;
     const base = valid ?? backed;
     if (!base) {
       report.unfollowed.push(id);
       return undefined;
     }
     const { lastChange = base.lastChange } = known ?? {};
-    const next = { ...base, lastChange, generation: life.generation, isPresent: true };
+    const next = { ...base, lastChange, generation: deployment.generation, isPresent: true };
     return registrationWrite(next, known, clock());
   }
 
