@@ -13,7 +13,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
     file: 'functions/domain/check.ts',
     line: 'const recorded = isUseDue(records.key?.lastUsedAt, before)',
     mutants: ['OptionalChaining: records.key?.lastUsedAt → records.key.lastUsedAt'],
-    why: 'A token is judged good only with its key at hand.',
+    why: 'A token passes the check only if its key was read.',
   },
   {
     file: 'functions/domain/deployments-source.ts',

@@ -14,7 +14,7 @@ const HELP = `Usage: npm run mutation -- [options]
 
   --part <name>   ${Object.keys(PARTS).join(', ')}; can be given more than once. Default: all, one after the other
   --file <path>   mutate only this source, such as functions/domain/expiry.ts. It must belong to the one given --part
-  --judge         mutate nothing, but judge the reports of the last runs
+  --evaluate      mutate nothing, but evaluate the reports of the last runs
   --fresh         discard earlier results. By default, unchanged sources are not tested again
   --workers <n>   number of parallel test processes. Default: 1
   --help
@@ -45,7 +45,7 @@ interface Report {
 const values = readOptions(HELP, {
   part: { type: 'string', multiple: true, default: Object.keys(PARTS) },
   file: { type: 'string' },
-  judge: { type: 'boolean', default: false },
+  evaluate: { type: 'boolean', default: false },
   fresh: { type: 'boolean', default: false },
   workers: { type: 'string', default: '1' },
 });
@@ -112,7 +112,7 @@ const shortened = (text: string) => (text.length > 100 ? `${text.slice(0, 99)}â€
  * Checks the results of a part against the minimum score and the list of equivalent mutants.
  * @returns true if there are no problems
  */
-function judge(part: string): boolean {
+function evaluate(part: string): boolean {
   const { files } = JSON.parse(readFileSync(`${root}/${pathOf(part, 'report')}`, 'utf8')) as Report;
   const counts = new Map<string, number>();
   const survivors = new Set<string>();
@@ -153,7 +153,7 @@ function judge(part: string): boolean {
 
 let isWell = true;
 for (const part of values.part) {
-  if (!values.judge) await mutate(part);
-  isWell = judge(part) && isWell;
+  if (!values.evaluate) await mutate(part);
+  isWell = evaluate(part) && isWell;
 }
 process.exitCode = isWell ? 0 : 1;
