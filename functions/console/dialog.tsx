@@ -12,11 +12,30 @@ interface DialogProps {
    * @default true
    */
   isDismissible?: boolean;
-  /** Whether the dialog holds unsaved input. If so, closing it asks for confirmation first. @default false */
+  /** Whether closing the dialog or leaving the page would lose something. If so, both ask for confirmation first. @default false */
   isDirty?: boolean;
+  /** The question that asks for confirmation. @default a question about unsaved input */
+  question?: LossQuestion;
   onClose: () => void;
   children: ComponentChildren;
 }
+
+/** A question that asks whether to lose something that the dialog holds. */
+export interface LossQuestion {
+  title: string;
+  words: string;
+  /** Label of the button that returns to the dialog. */
+  keep: string;
+  /** Label of the button that closes the dialog. */
+  leave: string;
+}
+
+const UNSAVED: LossQuestion = {
+  title: 'Discard your changes?',
+  words: 'What you entered has not been saved.',
+  keep: 'Keep editing',
+  leave: 'Discard changes',
+};
 
 /** Closes the dialog, after asking for confirmation if unsaved input would be lost. */
 const CloseContext = createContext<() => void>(() => {});
@@ -26,7 +45,7 @@ const CloseContext = createContext<() => void>(() => {});
  * closes.
  */
 export function Dialog({ title, isWide, isDismissible = true, isDirty = false, ...props }: DialogProps) {
-  const { onClose, children } = props;
+  const { question = UNSAVED, onClose, children } = props;
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
   const [isAsking, setAsking] = useState(false);
@@ -54,13 +73,19 @@ export function Dialog({ title, isWide, isDismissible = true, isDirty = false, .
         )}
       </header>
       <CloseContext.Provider value={close}>{children}</CloseContext.Provider>
-      {isAsking && <Discard onKeep={() => setAsking(false)} onDiscard={onClose} />}
+      {isAsking && <Discard question={question} onKeep={() => setAsking(false)} onDiscard={onClose} />}
     </dialog>
   );
 }
 
-/** Asks whether to discard the input in the dialog underneath. */
-function Discard({ onKeep, onDiscard }: { onKeep: () => void; onDiscard: () => void }) {
+interface DiscardProps {
+  question: LossQuestion;
+  onKeep: () => void;
+  onDiscard: () => void;
+}
+
+/** Asks whether to lose what the dialog underneath holds. */
+function Discard({ question: { title, words, keep, leave }, onKeep, onDiscard }: DiscardProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
   useLayoutEffect(() => {
@@ -72,12 +97,12 @@ function Discard({ onKeep, onDiscard }: { onKeep: () => void; onDiscard: () => v
   return (
     <dialog ref={dialog} class="small" role="alertdialog" aria-labelledby={id} {...onEscape(onKeep)}>
       <header>
-        <h2 id={id}>Discard your changes?</h2>
+        <h2 id={id}>{title}</h2>
       </header>
-      <p>What you entered has not been saved.</p>
+      <p>{words}</p>
       <footer>
         <button type="button" class="primary" onClick={onKeep} autoFocus>
-          Keep editing
+          {keep}
         </button>
         <button
           type="button"
@@ -87,7 +112,7 @@ function Discard({ onKeep, onDiscard }: { onKeep: () => void; onDiscard: () => v
             onDiscard();
           }}
         >
-          Discard changes
+          {leave}
         </button>
       </footer>
     </dialog>
@@ -144,6 +169,9 @@ const onEscape = (close: () => void) => ({
   },
 });
 
+/** Event of the window when a dialog opens. */
+export const DIALOG_OPENS = 'dialog-opens';
+
 /** Opens a modal dialog, and restores the previous focus when the dialog closes. */
 function useOpen(dialog: { current: HTMLDialogElement | null }): void {
   useLayoutEffect(() => {
@@ -153,6 +181,7 @@ function useOpen(dialog: { current: HTMLDialogElement | null }): void {
     // When one dialog replaces another, the focus returns to the element that opened the first dialog.
     if (from instanceof HTMLElement && !from.closest('dialog')) opener = from;
     element?.showModal();
+    dispatchEvent(new Event(DIALOG_OPENS));
     return () => {
       element?.close();
       setTimeout(giveFocusBack);

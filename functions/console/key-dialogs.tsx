@@ -2,7 +2,7 @@ import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
 import { RevokeAllTokens } from './access-tokens.tsx';
 import type { Config } from './config.ts';
-import { CancelButton, Dialog, DialogFooter } from './dialog.tsx';
+import { CancelButton, Dialog, DialogFooter, type LossQuestion } from './dialog.tsx';
 import { ExplainToken } from './explain-dialog.tsx';
 import { issuerLabel, issuerOf, newRule } from './issuers.ts';
 import { type KeyDialogProps, KeyFacts, type OneKeyDialogProps } from './key-actions.tsx';
@@ -57,7 +57,15 @@ function newFields({ policy, trustedIssuers: [issuer] }: Config): KeyFields {
     : fields;
 }
 
-/** Shows the secret of a new or rotated key. This is possible only once. */
+const UNSAVED_SECRET: LossQuestion = {
+  title: 'Have you saved the secret?',
+  words:
+    'The secret will not be shown again. If you leave without it, you have to rotate it to get a new one.',
+  keep: 'Show the secret',
+  leave: 'Leave',
+};
+
+/** Shows the secret of a new or rotated key. This is possible only once, so leaving it asks for confirmation. */
 function Secret({ deploymentId, table, keyId, onClose }: KeyDialogProps & { keyId: string }) {
   const { made, setMade } = useTools();
   const { route } = useLocation();
@@ -92,6 +100,8 @@ function Secret({ deploymentId, table, keyId, onClose }: KeyDialogProps & { keyI
       title={isRotated ? `New secret of ${key.name}` : `${key.name} is ready`}
       isWide
       isDismissible={false}
+      isDirty
+      question={UNSAVED_SECRET}
       onClose={onClose}
     >
       <Notice kind="warning">

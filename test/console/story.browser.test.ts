@@ -7,6 +7,7 @@ import {
   DESKTOP,
   describeInBrowser,
   expectCraft,
+  expectCraftInEachSize,
   LAPTOP,
   PHONE,
   rowOf,
@@ -177,8 +178,13 @@ describeInBrowser('the console, from sign-in to deletion', (open) => {
 });
 
 describeInBrowser('a secret in the console', (open) => {
-  it('the console hides a secret after a reload, and after going back or forward', async () => {
+  it('the console asks before a reload or the back button loses a secret, and then hides the secret', async () => {
     const { page } = await open();
+    const questions: string[] = [];
+    page.on('dialog', (question) => {
+      questions.push(question.type());
+      return question.accept();
+    });
     await signIn(page, stack, 'admin', '/console/deployments/billing');
     await page.getByRole('link', { name: 'Create API key' }).first().click();
     await page.getByLabel('Name', { exact: true }).fill('once');
@@ -192,6 +198,7 @@ describeInBrowser('a secret in the console', (open) => {
     expect(await traces(page)).not.toContain(secret);
 
     await page.reload();
+    expect(questions).toStrictEqual(['beforeunload']);
     await page.getByRole('heading', { name: 'The secret is not shown again' }).waitFor();
     expect(await page.content()).not.toContain(secret);
     await page.getByRole('dialog').getByRole('button', { name: 'Close' }).last().click();
@@ -202,10 +209,23 @@ describeInBrowser('a secret in the console', (open) => {
     await page.getByLabel('code:deploy').check();
     await page.getByRole('dialog').getByRole('button', { name: 'Create API key' }).click();
     await page.getByText('This is the only time').waitFor();
-    await page.goBack();
+    const address = page.url();
+    const question = page.getByRole('alertdialog');
+    for (const choice of ['Show the secret', 'Leave']) {
+      // The console stays at the URL of the secret, so page.goBack() could wait for a navigation that never ends.
+      await page.evaluate('history.back()');
+      await question.getByText('Have you saved the secret?').waitFor();
+      expect(page.url()).toBe(address);
+      expect(await page.locator('dialog code').nth(1).innerText()).toMatch(/^dks_billing_/);
+      if (choice === 'Leave') await expectCraftInEachSize(page);
+      await question.getByRole('button', { name: choice }).click();
+      await question.waitFor({ state: 'detached' });
+    }
     await page.getByRole('dialog').waitFor({ state: 'detached' });
-    await page.goForward();
+    expect(await page.content()).not.toContain('dks_billing_');
+    await page.goto(address);
     await page.getByRole('heading', { name: 'The secret is not shown again' }).waitFor();
+    expect(questions).toStrictEqual(['beforeunload']);
   });
 
   it.each([
@@ -215,33 +235,31 @@ describeInBrowser('a secret in the console', (open) => {
       '/console/deployments/billing/keys/dk_billing_01ARZ3NDEKTSV4RRFFQ69G5FAV/secret?from=keys',
     ],
   ])(
-    'the console hides a secret from a person who returns from %s, even if the browser had not yet painted the secret',
+    'the console asks before it hides a secret from a person who goes to %s, even if the browser had not yet painted the secret',
     async (_, elsewhere) => {
       const { page } = await open();
       await signIn(page, stack, 'admin', '/console/deployments/billing/add-key');
       await page.getByLabel('Name', { exact: true }).fill('at once');
       await page.getByLabel('code:deploy').check();
-      // Simulates the browser's back and forward events, with only microtasks in between.
+      // Simulates the browser's back event, in the microtask that follows the change of the document.
       await page.evaluate(`
-      const shown = () => document.querySelector('dialog')?.innerText ?? '';
-      const go = async (path, isThere) => {
+      window.go = (path) => {
         history.replaceState(null, '', path);
         dispatchEvent(new PopStateEvent('popstate'));
-        while (!isThere()) await undefined;
       };
-      new MutationObserver(async (_, observer) => {
-        const view = location.pathname + location.search;
-        if (!shown().includes('dks_billing_')) return;
+      new MutationObserver((_, observer) => {
+        if (!document.querySelector('dialog')?.innerText.includes('dks_billing_')) return;
         observer.disconnect();
-        await go('${elsewhere}', () => !shown().includes('dks_billing_'));
-        await go(view, () => shown().includes(view.split('/')[5]));
-        document.documentElement.id = 'back';
+        window.view = location.pathname + location.search;
+        go('${elsewhere}');
       }).observe(document.body, { childList: true, subtree: true });
     `);
       await page.getByRole('dialog').getByRole('button', { name: 'Create API key' }).click();
-      await page.locator('#back').waitFor();
+      await page.getByRole('alertdialog').getByRole('button', { name: 'Leave' }).click();
+      await page.getByRole('dialog').waitFor({ state: 'detached' });
+      await page.evaluate('go(view)');
+      await page.getByRole('heading', { name: 'The secret is not shown again' }).waitFor();
       expect(await page.content()).not.toContain('dks_billing_');
-      expect(await page.getByRole('dialog').innerText()).toMatch(/^The secret is not shown again\n/);
     },
   );
 
