@@ -3,7 +3,7 @@ import { ApiError } from './api.ts';
 import { DialogFooter } from './dialog.tsx';
 import { newRule } from './issuers.ts';
 import { expiriesWithin, faultOf, type KeyFields } from './key-fields.ts';
-import { Failure, Field, ScopeChoice } from './parts.tsx';
+import { Failure, Field, focusScopes, NO_SCOPE, ScopeChoice } from './parts.tsx';
 import type { ApiKey } from './resources.ts';
 import { useAction, useTools } from './state.ts';
 import { TrustRules } from './trust-rules.tsx';
@@ -138,7 +138,7 @@ export function KeyForm({ path, initial, apiKey, action, busy, ...on }: KeyFormP
       <ScopeChoice
         known={config.scopes}
         chosen={fields.scopes}
-        error={lacksScope ? 'Select at least one scope' : scopesFault && `Scopes ${scopesFault}`}
+        error={lacksScope ? NO_SCOPE : scopesFault && `Scopes ${scopesFault}`}
         onChange={(scopes) => {
           setLacksScope(false);
           set({ scopes });
@@ -206,9 +206,4 @@ export function KeyForm({ path, initial, apiKey, action, busy, ...on }: KeyFormP
       <DialogFooter isBusy={isBusy} busy={busy} action={action} isDisabled={apiKey && !isDirty} />
     </form>
   );
-}
-
-/** Moves the focus to the first scope, so that the person sees the error and can correct it immediately. */
-function focusScopes(form: EventTarget | null): void {
-  if (form instanceof HTMLFormElement) form.querySelector<HTMLElement>('.scopes-choice input')?.focus();
 }

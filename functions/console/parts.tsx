@@ -339,6 +339,14 @@ interface ScopeChoiceProps {
   onChange: (chosen: string[]) => void;
 }
 
+/** The error of a form that needs a scope. */
+export const NO_SCOPE = 'Select at least one scope';
+
+/** Moves the focus to the first scope, so that the person sees the error and can correct it immediately. */
+export function focusScopes(form: EventTarget | null): void {
+  if (form instanceof HTMLFormElement) form.querySelector<HTMLElement>('.scopes-choice input')?.focus();
+}
+
 export function ScopeChoice({ known, chosen, error, onChange }: ScopeChoiceProps) {
   const id = useId();
   // If a key has a scope that the stack no longer defines, people can remove that scope here but not add it.

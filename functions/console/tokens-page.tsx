@@ -8,8 +8,10 @@ import {
   Empty,
   ExactTimes,
   Failure,
+  focusScopes,
   Heading,
   LabelledValue,
+  NO_SCOPE,
   Notice,
   PersonName,
   ScopeChoice,
@@ -115,11 +117,17 @@ function Tokens({ deploymentId }: { deploymentId: string }) {
 function NewToken({ deploymentId, onIssued }: { deploymentId: string; onIssued: () => void }) {
   const { api, config } = useTools();
   const { isBusy, error, run } = useAction();
-  const [scopes, setScopes] = useState<string[]>(config.scopes);
+  // Least privilege, as for API keys: the person chooses what the token may do.
+  const [scopes, setScopes] = useState<string[]>([]);
+  const [lacksScope, setLacksScope] = useState(false);
   const [token, setToken] = useState<IssuedToken>();
   const attempt = useRef({ scopes: '', id: '' });
   useDropWhenHidden(() => setToken(undefined));
-  const create = () =>
+  const create = (event: SubmitEvent) => {
+    event.preventDefault();
+    if (isBusy) return;
+    setLacksScope(scopes.length === 0);
+    if (scopes.length === 0) return focusScopes(event.currentTarget);
     run(async () => {
       const asked = scopes.join(' ');
       if (attempt.current.scopes !== asked || !attempt.current.id) {
@@ -129,10 +137,11 @@ function NewToken({ deploymentId, onIssued }: { deploymentId: string; onIssued: 
       attempt.current.id = '';
       onIssued();
     });
+  };
   return (
     <>
       {token?.access_token && <IssuedTokenDialog token={token} onClose={() => setToken(undefined)} />}
-      <section class="card" aria-label="Create a temporary token">
+      <form class="card" aria-label="Create a temporary token" onSubmit={create}>
         {token && !token.access_token && (
           <Notice kind="error">
             <p>
@@ -142,13 +151,21 @@ function NewToken({ deploymentId, onIssued }: { deploymentId: string; onIssued: 
           </Notice>
         )}
         {error !== undefined && <Failure error={error} />}
-        <ScopeChoice known={config.scopes} chosen={scopes} onChange={setScopes} />
+        <ScopeChoice
+          known={config.scopes}
+          chosen={scopes}
+          error={lacksScope ? NO_SCOPE : undefined}
+          onChange={(chosen) => {
+            setLacksScope(false);
+            setScopes(chosen);
+          }}
+        />
         <div class="actions">
-          <button type="button" class="primary" onClick={create} disabled={isBusy || scopes.length === 0}>
+          <button type="submit" class="primary" disabled={isBusy}>
             {isBusy ? 'Creating the token…' : 'Create temporary token'}
           </button>
         </div>
-      </section>
+      </form>
     </>
   );
 }

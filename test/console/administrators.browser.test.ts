@@ -202,6 +202,7 @@ describeInBrowser('156 Deployments in the console', (open) => {
     await picker.fill('team 155');
     await page.getByRole('option').first().click();
     expect(new URL(page.url()).search).toBe('?deployment=many-155');
+    await page.getByLabel('code:deploy').check();
     await page.getByRole('button', { name: 'Create temporary token' }).click();
     await page.getByText('This is the only time that the token is shown.').waitFor();
     await page.getByText('It expires 24 hours after issue; using it doesn’t extend it.').waitFor();

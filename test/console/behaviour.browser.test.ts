@@ -204,9 +204,10 @@ describeInBrowser('a member in the console', (open) => {
     }
     await expectCraft(page);
     await page.goto(`${stack.url}/token?deployment=${id}`);
+    await page.getByLabel('code:deploy').check();
     await page.getByRole('button', { name: 'Create temporary token' }).click();
     // The list of tokens shows the same error when its response arrives.
-    const form = page.getByRole('region', { name: 'Create a temporary token' });
+    const form = page.getByRole('form', { name: 'Create a temporary token' });
     await form.getByText('Not found, or you don’t have access.').waitFor();
   });
 });
@@ -227,6 +228,7 @@ describeInBrowser('the page /token', (open) => {
     expect(page.url()).toBe(`${stack.url}/token?deployment=${id}`);
     await page.getByRole('button', { name: 'Create temporary token' }).waitFor();
     expect(await choice.evaluate((field) => field === field.ownerDocument.activeElement)).toBe(true);
+    await page.getByLabel('code:deploy').check();
     await page.getByRole('button', { name: 'Create temporary token' }).click();
     const token = await page.getByRole('dialog').locator('code').first().innerText();
     expect(token).toMatch(new RegExp(`^dkx_${id}_`));

@@ -122,7 +122,11 @@ describeInBrowser('the console, from sign-in to deletion', (open) => {
         .click();
       await page.getByRole('button', { name: 'Create temporary token' }).waitFor();
       await expectCraft(page);
-      await page.getByLabel('airflow:read').uncheck();
+      // As for a key, no scope is preselected.
+      await page.getByRole('button', { name: 'Create temporary token' }).click();
+      await page.getByText('Select at least one scope', { exact: true }).waitFor();
+      await expectCraft(page);
+      for (const scope of ['code:deploy', 'airflow:write']) await page.getByLabel(scope).check();
       await page.getByRole('button', { name: 'Create temporary token' }).click();
       await page.getByText('This is the only time that the token is shown.').waitFor();
       await expectCraft(page);

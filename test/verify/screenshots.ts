@@ -183,6 +183,7 @@ async function tour(page: Page, shoot: (view: string) => Promise<unknown>): Prom
   await dialog.waitFor({ state: 'detached' });
   await shoot('21-people');
   await page.goto('/token?deployment=etl');
+  await page.getByLabel('airflow:read').check();
   await page.getByRole('button', { name: 'Create temporary token' }).click();
   await page.getByText('This is the only time').waitFor();
   await shoot('9-token');
