@@ -162,7 +162,7 @@ export function DeleteDeployment({
       <form onSubmit={submit}>
         <Notice kind="error">
           <p>
-            {keyCount === undefined ? 'All API keys' : counted(keyCount, 'API key')} and all tokens of{' '}
+            {keyCount ? `${counted(keyCount, 'API key')} and all` : 'All API keys and'} tokens of{' '}
             <strong class="name">{name}</strong> stop working immediately and are deleted permanently. This
             can’t be undone.
           </p>

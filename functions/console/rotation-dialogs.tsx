@@ -12,9 +12,9 @@ type Props = OneKeyDialogProps;
 
 const DAY = 86_400;
 const CHOICES: { value: string; retireOld: RetireOld; label: string; hint: string }[] = [
-  [7 * DAY, 'After 7 days'],
   [3600, 'After 1 hour'],
   [DAY, 'After 1 day'],
+  [7 * DAY, 'After 7 days'],
   [30 * DAY, 'After 30 days'],
   [90 * DAY, 'After 90 days'],
 ].map(([retireOld, label]) => ({

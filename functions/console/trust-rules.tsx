@@ -121,6 +121,12 @@ function Rule({ number, rule, issuers, faults, onChange, onRemove }: RuleProps) 
           ))}
         </div>
       )}
+      {shown && (
+        <p class="hint">
+          <strong>Edit claims</strong> shows the rule as claims of the token, so that you can add any other
+          claim, or accept every value that begins with a text.
+        </p>
+      )}
       <div class="actions">
         {!shown && rule.claims.length < MOST && (
           <button
@@ -207,7 +213,7 @@ function Claims({
   return (
     <>
       <p class="hint" id={`${id}-hint`}>
-        {hint}
+        A token must have all these claims. {hint}
       </p>
       <datalist id={`${id}-claims`}>
         {claims.map((name) => (

@@ -107,6 +107,7 @@ describeInBrowser('the craft of the console', (open) => {
     const { page } = await open();
     await signIn(page, stack, 'member', '/token?deployment=etl');
     const create = page.getByRole('button', { name: 'Create temporary token' });
+    await page.getByLabel('code:deploy').check();
     await create.focus();
     await page.keyboard.press('Enter');
     await page.getByText('This is the only time that the token is shown.').waitFor();
@@ -155,6 +156,53 @@ describeInBrowser('the craft of the console', (open) => {
     const before = await border('[aria-pressed]');
     await page.getByRole('button', { name: 'Exact times' }).click();
     await expect.poll(() => border('[aria-pressed=true]')).not.toBe(before);
+    await page.getByLabel('Select all API keys on this page').check();
+    await expectCraft(page);
+    await page.goto(`${stack.url}/console/deployments/etl/add-key`);
+    await page.getByRole('dialog').getByLabel('OIDC token from CI').check();
+    await expectCraft(page);
+  });
+
+  it('a dialog removes the toast of an earlier action, which it would half cover', async () => {
+    await registerDeployment(stack, 'toasted');
+    await createKey(stack, 'toasted', { name: 'renamed' });
+    const { page } = await open();
+    await signIn(page, stack, 'member', '/console/deployments/toasted');
+    await act(page, 'renamed', 'Edit');
+    await page.getByRole('dialog').getByLabel('Description').fill('Changed');
+    await page.getByRole('button', { name: 'Save' }).click();
+    const toast = page.getByText('Changes saved', { exact: true });
+    await toast.waitFor();
+    // A dialog that opens within half a second of the toast belongs to the same action, and would keep the toast.
+    const shownAt = Number(await page.evaluate('performance.now()'));
+    await expect.poll(() => page.evaluate('performance.now()')).toBeGreaterThan(shownAt + 500);
+    expect(await toast.count()).toBe(1);
+    await act(page, 'renamed', 'Rotate secret');
+    await page.getByRole('dialog').waitFor();
+    expect(await toast.count()).toBe(0);
+  });
+
+  it('the form of a trust rule explains what *Edit claims* does, and shows the whole name of a branch', async () => {
+    const { page } = await open();
+    const dialog = page.getByRole('dialog');
+    await signIn(page, stack, 'member', '/console/deployments/etl/add-key');
+    await dialog.getByLabel('OIDC token from CI').check();
+    await dialog.getByLabel('Repository ID').fill('4711');
+    await dialog.getByLabel('Branch (optional)').fill('main');
+    await dialog.getByText('Edit claims shows the rule as claims of the token').waitFor();
+    await dialog.getByRole('button', { name: 'Edit claims' }).click();
+    await dialog.getByText('A token must have all these claims.').waitFor();
+    const value = dialog.getByLabel('Value of claim 2');
+    expect(await value.inputValue()).toBe('refs/heads/main');
+    expect(await value.evaluate((field) => field.scrollWidth - field.clientWidth)).toBe(0);
+    await expectCraftInEachSize(page);
+  });
+
+  it('a card of a key on a phone names the creator', async () => {
+    const { page } = await open({ viewport: PHONE });
+    await signIn(page, stack, 'member', '/console/deployments/etl');
+    await rowOf(page, 'pipeline 39').getByText('by Ada Admin').waitFor();
+    await expectCraftInEachSize(page);
   });
 
   it('the console shows the names of people, and "you" for the person who is signed in', async () => {

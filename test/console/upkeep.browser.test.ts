@@ -6,7 +6,16 @@ import { GITHUB } from '../../functions/console/issuers.ts';
 import { SUBJECT_NAME } from '../../functions/console/snippets.ts';
 import { newEvent } from '../../functions/domain/events.ts';
 import { toEvent } from '../../functions/table/schema.ts';
-import { act, describeInBrowser, expectCraft, PHONE, rowOf, signIn, traces } from '../support/browser.ts';
+import {
+  act,
+  describeInBrowser,
+  expectCraft,
+  expectCraftInEachSize,
+  PHONE,
+  rowOf,
+  signIn,
+  traces,
+} from '../support/browser.ts';
 import { startCiIssuer } from '../support/ci-issuer.ts';
 import { callAs, exchange, partition, putItem } from '../support/service.ts';
 import { call, createKey, exchangeForToken, registerDeployment, runStack, use } from '../support/stack.ts';
@@ -56,10 +65,11 @@ describeInBrowser('an API key in the console', (open) => {
     await when.selectOption('When the new secret is first used');
     await dialog.getByText('Only for a key with a single user').waitFor();
     await when.selectOption('After 1 day');
-    await expectCraft(page);
+    await expectCraftInEachSize(page);
     await rotate.click();
     await dialog.getByRole('heading', { name: 'New secret of ci' }).waitFor();
     await dialog.getByText('The old secret retires in 24 hours.').waitFor();
+    await expectCraftInEachSize(page);
     const second = await takeSecret(page);
     expect([await statusOf(key.secret), await statusOf(second)]).toEqual([200, 200]);
     const secrets = page.getByRole('region', { name: 'Secrets' });
@@ -441,7 +451,7 @@ describeInBrowser('the explanation of a token of a CI', (open) => {
     await field.fill('not a token');
     await explain.click();
     await dialog.getByText('OIDC token must be a JWT: three parts').waitFor();
-    await expectCraft(page);
+    await expectCraftInEachSize(page);
     await field.fill(` ${other}\n`);
     await explain.click();
     await dialog.getByText('The token satisfies none of the trust rules.').waitFor();
@@ -449,7 +459,7 @@ describeInBrowser('the explanation of a token of a CI', (open) => {
     await rules.nth(0).getByText('refs/heads/main', { exact: true }).waitFor();
     await rules.nth(0).getByText('refs/heads/feature', { exact: true }).waitFor();
     await rules.nth(1).getByText('does not begin with the expected prefix').waitFor();
-    await expectCraft(page);
+    await expectCraftInEachSize(page);
     expect(bodies).toStrictEqual([`/deployments/explain/api-keys/${key.id}/explain`]);
     const kept = `${await traces(page)}\n${logged.join('')}`;
     for (const part of [other, ...other.split('.')]) expect(kept).not.toContain(part);
