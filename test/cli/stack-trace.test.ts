@@ -53,7 +53,11 @@ describe('The command dev stack-trace translates positions in bundles to source 
   it.each([
     ['no function', [], "missing required argument 'function'"],
     ['two functions', ['authorize', 'purge'], 'too many arguments'],
-    ['an unknown function', ['nothing'], 'There is no function "nothing". Functions: authorize, '],
+    [
+      'an unknown function',
+      ['nothing'],
+      'There is no function "nothing". Functions: add-name-to-token, authorize, ',
+    ],
   ])(
     'the command stack-trace exits with 2 and reports the mistake if it is called with %s',
     (_, args, message) => {
