@@ -54,7 +54,7 @@ export function Dialog({ title, isWide, isDismissible = true, isDirty = false, .
   // page would still protect a form that is no longer there.
   useLayoutEffect(() => {
     if (!isDirty) return;
-    guard(() => setAsking(true));
+    guard(() => setAsking(true), question === UNSAVED);
     return releaseGuard;
   }, [isDirty]);
   const close = () => {

@@ -5,7 +5,7 @@ import { Api } from './api.ts';
 import { readConfig } from './config.ts';
 import { Dialog } from './dialog.tsx';
 import { Drafts } from './drafts.ts';
-import { listenForLoss, releaseGuard } from './guard.ts';
+import { listenForLoss, releaseGuard, whenReleased, wouldSignInLose } from './guard.ts';
 import { Failure, Heading, Icon, Skeleton } from './parts.tsx';
 import { paths, type View, viewOf } from './paths.ts';
 import type { NamedPerson, Person } from './person.ts';
@@ -235,6 +235,10 @@ interface SignInEndedProps {
  */
 function SignInEnded({ session, drafts, reason }: SignInEndedProps) {
   const { isBusy, error, run } = useAction();
+  // While the page shows a secret, the dialog would hide it, and another sign-in would lose it.
+  const [isWaiting, setWaiting] = useState(wouldSignInLose);
+  useEffect(() => whenReleased(() => setWaiting(false)), []);
+  if (isWaiting) return null;
   const again = () =>
     run(() => {
       drafts.keep();

@@ -268,6 +268,35 @@ describeInBrowser('a sign-in to the console', (open) => {
     ]);
   });
 
+  it('a new secret stays visible if the service rejects the sign-in while the console shows the secret', async () => {
+    const id = await newDeployment();
+    const { page } = await open();
+    const isList = (url: URL) => url.pathname === `/deployments/${id}/api-keys`;
+    const { promise: secretIsShown, resolve: showSecret } = Promise.withResolvers<void>();
+    await page.route(isList, async (route) => {
+      // The list of keys still loads while the console shows the secret.
+      if (route.request().method() === 'GET') await secretIsShown;
+      await route.continue();
+    });
+    await signIn(page, stack, 'member', `/console/deployments/${id}/add-key`);
+    await page.getByLabel('Name', { exact: true }).fill('once');
+    await page.getByLabel('code:deploy').check();
+    await page.getByRole('dialog').getByRole('button', { name: 'Create API key' }).click();
+    await page.getByText('This is the only time').waitFor();
+    stack.clock.advance(2 * 3600);
+    const rejected = page.waitForResponse((response) => response.status() === 401);
+    showSecret();
+    await rejected;
+    await expectCraft(page);
+    expect(await page.locator('dialog code').nth(1).innerText()).toMatch(/^dks_/);
+    expect(await page.getByRole('heading', { name: 'Your session has expired' }).count()).toBe(0);
+
+    await page.getByRole('dialog').getByRole('button', { name: 'I have saved the secret' }).click();
+    await page.getByRole('heading', { name: 'Your session has expired' }).waitFor();
+    await page.getByRole('button', { name: 'Sign in again' }).click();
+    await page.getByRole('link', { name: 'once' }).waitFor();
+  });
+
   it('a page shows a message and no content if the sign-in expires while the page loads', async () => {
     await newDeployment();
     const { page } = await open();
