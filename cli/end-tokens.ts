@@ -115,8 +115,9 @@ export async function endTokens(run: EndTokens): Promise<number> {
 }
 
 /**
- * Reports whether a run revokes a token. Omits tokens that have expired, because TTL deletes them. The time of issue is
- * stored in whole seconds, rounded down, so that a token from the same second as `issuedBefore` can be revoked too.
+ * Reports whether a run revokes a token. Returns false for an expired token, because TTL deletes it. The stored time of
+ * issue is rounded down to whole seconds, so a token that was issued in the same second as `issuedBefore` can be
+ * revoked too.
  */
 function isChosen(
   { issuedAt, expiresAt }: Pick<Token | TemporaryToken, 'issuedAt' | 'expiresAt'>,

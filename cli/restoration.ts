@@ -356,8 +356,9 @@ async function restoreDeployment(
   }
 
   /**
-   * Returns the write that records the row of a restored Deployment as present, so that reconciliation and `backfill
-   * --prune` delete the Deployment if it has no row. Keeps the last applied change, so that no older change is applied
+   * Returns the write that marks a restored Deployment as having a row in the followed table. With this mark,
+   * reconciliation and `backfill --prune` notice that the row is missing, and delete the Deployment. Keeps the last
+   * applied change, so that no older change is applied
    * again. Uses the backup's registration if the current one is missing or malformed.
    * @returns undefined if the Deployment does not follow the source, or if its registration needs no change
    */

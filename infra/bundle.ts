@@ -52,8 +52,8 @@ export function bundling(
     outdir,
     bundle: true,
     minify: true,
-    // The source map contains only positions. The sources are in the repository, and Node.js would have to read them
-    // for each error.
+    // The source map omits the sources. They are in the repository, and embedding them would make Node.js load them for
+    // each error.
     sourcemap: 'external',
     sourcesContent: false,
     platform: 'node',

@@ -177,8 +177,8 @@ export class DeploymentKeySecret extends Construct {
 
   /**
    * Allows calls for this Deployment's keys, and allows writing (but not reading) this secret. This is a separate
-   * policy with the Deployment in its ID, so that the old policy still exists when the function needs it to delete the
-   * old key.
+   * policy with the Deployment in its ID. If the Deployment changes, the old policy therefore still exists when the
+   * function deletes the old key.
    */
   #reach(maker: ServiceFunction, secretArn: string, props: DeploymentKeySecretProps): iam.Policy {
     const { deploymentId, platformArn, encryptionKey } = props;

@@ -102,7 +102,7 @@ export abstract class DeploymentKeysReference extends Construct {
     return this.#sum(METRIC.orphansFound, options);
   }
 
-  /** Number of events that the daily sweep of all keys wrote. */
+  /** Number of events written by the daily sweep of all keys. */
   metricKeysSwept(options?: MetricOptions): Metric {
     return this.#sum(METRIC.keysSwept, options);
   }

@@ -70,7 +70,7 @@ const USES = {
    * depends.
    */
   extendToken: { UpdateItem: { partitions: [DEPLOYMENT], attributes: CHANGED_BY_CHECK } },
-  /** Reads whether a signed-in person's access was ended. */
+  /** Checks whether a signed-in person's access was ended. */
   readPerson: { GetItem: [PERSON] },
   /**
    * Checks that the access of the person who makes a change was not ended. The check is part of the transaction that

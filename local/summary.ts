@@ -5,7 +5,7 @@ import { ENGINE_CREDENTIALS } from './dynamodb/engine.ts';
 import type { LocalStack } from './local-stack.ts';
 import { duration, paint, printable } from './terminal.ts';
 
-/** The content of the summary, apart from the stack. */
+/** Everything that the summary shows, except the stack. */
 interface SummaryOptions {
   /** The stream to which the summary is written. The stream determines whether the summary has colours. */
   readonly stream: NodeJS.WriteStream;

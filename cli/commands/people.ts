@@ -117,7 +117,7 @@ function addFind(people: Command): void {
     summary: "Show a person's access, the progress of the job, and the keys that they hold",
     description:
       "Shows when a person's access was ended, whether the person is blocked, the progress of the job, and the keys that it " +
-      'found. If end-access was never run for the person, no keys are known.',
+      'found. If end-access was never run for the person, the command knows no keys.',
     examples: [`people find ${EXAMPLE}`, `people find ${EXAMPLE} --json`],
   });
   command.alias('show').argument('<sub>', SUB);

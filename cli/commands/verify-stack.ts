@@ -20,7 +20,7 @@ export function addVerifyStack(program: Command): void {
     description:
       'Registers a throwaway Deployment, creates a key, exchanges it for a token, uses and revokes the token, deletes the Deployment, shows ' +
       'that the token and the key are rejected, and waits for the purge. The command also deletes the Deployment after a failure or an ' +
-      'interruption, or prints the command that deletes it, and leaves only its events. The command sends each request once. With --api, it also sends GET requests to an API behind the authorizer, and shows that it is guarded. You ' +
+      'interruption, or prints the command that does so. Only the events of that Deployment remain. The command sends each request once. With --api, it also sends GET requests to an API behind the authorizer, and shows that it is guarded. You ' +
       'must be an administrator, or use --sigv4. It ends with rows for docs/verified.md. The exit code is 1 if a response differs ' +
       'from the expected one.',
     examples: [

@@ -169,7 +169,7 @@ const onEscape = (close: () => void) => ({
   },
 });
 
-/** Event of the window when a dialog opens. */
+/** Name of the window event that is dispatched when a dialog opens. */
 export const DIALOG_OPENS = 'dialog-opens';
 
 /** Opens a modal dialog, and restores the previous focus when the dialog closes. */

@@ -172,7 +172,7 @@ const ruleOf = ({ issuer, audience, claims, singleUse }: RuleFields): TrustRule 
 
 /**
  * Returns the error message for a field, or for a part of that field: `trust` also matches `trust[0].claims`.
- * @param counted name of the items that the index in brackets counts, such as `line`
+ * @param counted what the index in brackets refers to, such as `line`
  */
 export function faultOf(faults: readonly FieldFault[], name: string, counted?: string): string | undefined {
   const isAbout = (field: string) => ['', '[', '.'].includes(field.slice(name.length, name.length + 1));

@@ -87,7 +87,7 @@ export const ERROR_CODES = {
   unsupported_media_type: {
     meaning: 'The body has a content type that this call does not accept.',
     causes: 'The header Content-Type is missing, or does not match the type of the body.',
-    remedy: 'Send JSON as application/json. Calls of /oauth/* also accept a form.',
+    remedy: 'Send JSON as application/json. The endpoints below /oauth also accept a form-encoded body.',
   },
 } as const satisfies Record<string, ErrorHelp>;
 

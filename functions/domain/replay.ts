@@ -194,8 +194,8 @@ function keptForCertain(key: ApiKey, at: EpochMillis): SecretHash[] {
 
 /**
  * Returns the key after a rotation whose new secret is not in the backup. The old secrets retire at the time that the
- * rotation set. Old secrets that were to retire at the first use of the new secret count as retired, because that use
- * might have followed immediately.
+ * rotation set. Old secrets that were to retire at the first use of the new secret count as retired, because the new
+ * secret may have been used immediately.
  */
 function rotatedSince(
   key: ApiKey,
@@ -233,8 +233,8 @@ function isPending({ retiresOnFirstUse, retiresAt }: SecretHash, point: EpochMil
 }
 
 /**
- * Returns the secret as it is in the current key. If the current key does not have the secret, returns the secret as
- * retired. A retired secret stays in the list because a key without secrets cannot be rotated.
+ * Returns the secret as the current key has it. If the current key no longer has the secret, returns it with a mark
+ * that it has retired. A retired secret stays in the list because a key without secrets cannot be rotated.
  */
 function asToday(secret: SecretHash, { secrets }: ApiKey, point: EpochMillis): SecretHash {
   const same = secrets.find(({ hash }) => hash === secret.hash);

@@ -147,8 +147,8 @@ export function requirementsOf({ route, stageVariables }: AuthorizerCall): CallR
 }
 
 /**
- * Matches a segment `.` or `..`, or an empty segment that is not the last. Dots and slashes can be percent-encoded,
- * even repeatedly. A backslash can replace a slash, and some servers ignore the text after a semicolon (`..;x`).
+ * Matches a `.` or `..` segment, or an empty segment that is not the last. Dots and slashes can be percent-encoded,
+ * even more than once. A backslash can replace a slash, and some servers ignore the text after a semicolon (`..;x`).
  */
 const detour = /(^|[/\\]|%(25)*(2f|5c))((\.|%(25)*2e){1,2}($|[/\\;]|%(25)*(2f|5c|3b))|[/\\]|%(25)*(2f|5c))/i;
 

@@ -154,7 +154,7 @@ export async function compareRegistrations(
 }
 
 /**
- * Reports whether deletions are stopped until a person confirms them, or whether the count of deletions is malformed.
+ * Returns true if deletions are stopped until a person confirms them, or if the count of deletions is malformed.
  * Uses a strongly consistent read.
  */
 export async function areDeletionsStopped(table: Table): Promise<boolean> {

@@ -278,7 +278,7 @@ const personFields = {
   sub: z.string(),
   endedAt: time.optional().meta({
     description:
-      'The service rejects temporary tokens and sign-ins up to this time. Absent if access was never ended.',
+      'The service rejects temporary tokens that were issued, and sign-ins that were made, at or before this time. Absent if access was never ended.',
   }),
   blocked: z.boolean().meta({ description: 'Whether the service rejects every sign-in of the person.' }),
   job: z

@@ -1,4 +1,4 @@
-// `npm run openapi` writes this file from docs/openapi.json, whose SHA-256 is eece45049a91546e564a146b1bafb307db4adf3d68aeaecc69d3a44ec4efc49c.
+// `npm run openapi` writes this file from docs/openapi.json, whose SHA-256 is 3ecbc8600f79452cfc179c40ec02ba5f4708ab4f1bf1d637b6aee43d35a7d4a0.
 export interface paths {
     "/oauth/token": {
         parameters: {
@@ -916,7 +916,7 @@ export interface components {
             sub: string;
             /**
              * Format: date-time
-             * @description The service rejects temporary tokens and sign-ins up to this time. Absent if access was never ended.
+             * @description The service rejects temporary tokens that were issued, and sign-ins that were made, at or before this time. Absent if access was never ended.
              */
             endedAt?: string;
             /** @description Whether the service rejects every sign-in of the person. */
@@ -940,7 +940,7 @@ export interface components {
             sub: string;
             /**
              * Format: date-time
-             * @description The service rejects temporary tokens and sign-ins up to this time. Absent if access was never ended.
+             * @description The service rejects temporary tokens that were issued, and sign-ins that were made, at or before this time. Absent if access was never ended.
              */
             endedAt?: string;
             /** @description Whether the service rejects every sign-in of the person. */
@@ -1073,7 +1073,7 @@ export interface components {
                 "application/json": components["schemas"]["GatewayMessage"];
             };
         };
-        /** @description The token is missing or invalid, as the challenge shows. */
+        /** @description The token is missing or invalid; the `WWW-Authenticate` challenge says which. */
         TokenRefused: {
             headers: {
                 "WWW-Authenticate"?: string;

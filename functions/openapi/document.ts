@@ -79,7 +79,7 @@ const OF_CALLER: Readonly<Record<CallerKind, ZodOpenApiResponsesObject>> = {
     401: {
       id: 'TokenRefused',
       ...gateway('Unauthorized'),
-      description: 'The token is missing or invalid, as the challenge shows.',
+      description: 'The token is missing or invalid; the `WWW-Authenticate` challenge says which.',
       headers: {
         'WWW-Authenticate': { schema: { type: 'string' }, example: 'Bearer error="invalid_token"' },
       },

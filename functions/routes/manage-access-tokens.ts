@@ -15,7 +15,7 @@ import { readKeyOfTokens, revokeTokens } from '../table/keys.ts';
 import type { Table } from '../table/table.ts';
 import { listTokens, readTokenOfKey, revokeToken, type UsedToken } from '../table/tokens.ts';
 
-/** A key that a request identifies. */
+/** The key that a request refers to. */
 interface RequestedKey {
   deployment: Generation;
   key: ApiKey | MalformedKey;

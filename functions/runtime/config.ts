@@ -284,7 +284,7 @@ export function readPurgeConfig(env: Environment = process.env): PurgeConfig {
   });
 }
 
-/** Reads the URL of the queue for people whose access was ended and whose keys the job must find. */
+/** Reads the URL of the queue of people whose access was ended. The end-access job finds the keys of each. */
 export function readPeopleQueueUrl(env: Environment = process.env): string {
   return readAll(env, { url: text(ENV.peopleQueueUrl) }).url;
 }

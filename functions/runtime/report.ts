@@ -29,8 +29,8 @@ export function checkReport(env: Record<string, string | undefined> = process.en
 }
 
 /**
- * Returns a function that counts failed client authentications, regardless of their cause, in one metric for each
- * stack. The log line about the rejection contains the client ID.
+ * Returns a function that counts all failed client authentications in a single metric of the stack, regardless of their
+ * cause. The client ID is in the rejection's log line.
  */
 export function clientReport(env: Record<string, string | undefined> = process.env) {
   const dimension = ofStack(env);

@@ -130,7 +130,7 @@ async function* oneAhead<T>(pages: AsyncGenerator<T>): AsyncGenerator<T> {
     for (let page = await coming; !page.done; page = await coming) {
       coming = pages.next();
       // Ignore the error of a page that is still loading: the loop throws it when it awaits the page. Without this
-      // handler, Node would report an unhandled rejection before that.
+      // handler, Node would first report an unhandled rejection.
       coming.catch(() => {});
       yield page.value;
     }

@@ -177,7 +177,7 @@ export async function rewriteEntries(table: Table, deployment: Deployment): Prom
 }
 
 /**
- * Returns the Deployments of which an entry in a group is missing, is malformed or belongs to another generation. The
+ * Returns the Deployments that have a group entry that is missing, malformed or from another generation. The
  * reads are strongly consistent.
  */
 export async function missingInGroups(

@@ -136,8 +136,8 @@ export const restoreKey = (restoreId: string): ItemKey => ({ pk: PARTITION.resto
 /**
  * The attribute of a key that records when one of the key's secrets was last used. It is separate from `secrets`
  * because the holder of a secret can change this time at any moment, and a change to the secrets must not depend on it.
- * `secrets` contains only the first use of a secret while the key has another secret, and uses that earlier versions
- * recorded.
+ * `secrets` records the use of a secret in two cases only: the first use while the key has another secret, and uses
+ * that earlier versions recorded.
  */
 export const lastUseOf = (hash: string) => `lastUsedAt#${hash.slice(0, 8)}`;
 
@@ -505,7 +505,7 @@ export function fromLastUse(item: Item | undefined): LastUse | undefined {
 }
 
 /**
- * Returns the source of the exchange that issued a token, as far as it was recorded and is well-formed.
+ * Returns the well-formed parts of the recorded source of the exchange that issued a token.
  * @returns undefined if nothing was recorded
  */
 export function fromIssue(item: Item | undefined): Partial<UseOrigin> | undefined {

@@ -105,7 +105,7 @@ export class StreamSource {
       if (isQuiet) this.#quietRounds += 1;
       return isQuiet;
     } catch (error) {
-      // The engine does not respond. Keep the records that were read, and continue from there when the engine responds
+      // The engine is not responding. Keep the records that were read, and continue from there when the engine responds
       // again.
       this.#options.log(`stream: ${error instanceof Error ? error.message : error}\n`);
       for (const shard of this.#shards.values()) shard.iterator = undefined;

@@ -207,7 +207,7 @@ describe('A restore of a backup that is older than an erasure repeats the erasur
     expect((await app.call('GET', '/deployments', { as: WHO, claims })).status).toBe(401);
   });
 
-  it('a restore erases a person again even if the restored table has the name of the lost table', async () => {
+  it('a restore erases a person again even if the restored table has the same name as the lost table', async () => {
     const events = (await itemsOf()).filter(({ pk }) => String(pk).startsWith('EVENTS#'));
     const inPlace = await tableWith('in-place', await itemsOf({ ...app.table, tableName: 'backup' }));
     const archive = await tableWith('archive', events);

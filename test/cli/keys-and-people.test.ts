@@ -36,7 +36,7 @@ const json = async (args: string[], running: Running = {}) => {
   return JSON.parse(stdout);
 };
 
-describe("The keys tokens command lists and revokes a key's tokens", { timeout: 120_000 }, () => {
+describe('The command `keys tokens` lists and revokes the tokens of a key', { timeout: 120_000 }, () => {
   it("the keys tokens command can list a key's active tokens and revoke one or all of them", async () => {
     const key = await createKey(stack, 'etl');
     expect(await run(['keys', 'tokens', key.id])).toEqual({

@@ -598,7 +598,7 @@ describe('The restore command validates its options', { timeout: 120_000 }, () =
     for (const option of [...named, '--ignore-principal', '--disable-all']) expect(stdout).toContain(option);
   });
 
-  it('the restore command warns about an ignored principal that matches no change', async () => {
+  it('the restore command warns if a principal to ignore has made no change', async () => {
     const into = await tableWith('misspelled', damaged);
     const principals = ['--ignore-principal', 'mallory', '--ignore-principal', 'sources'];
     const args = ['--from', 'restored', '--into', into.tableName, '--point', point, ...principals];

@@ -144,7 +144,7 @@ describeInBrowser('the craft of the console', (open) => {
     await expectCraftInEachSize(page);
   });
 
-  it('in forced colours, the selected page, tab and filter and a pressed button can be distinguished from the others', async () => {
+  it('in forced colours, the selected page, tab and filter look different from the others, and so does a pressed button', async () => {
     const { page } = await open({ forcedColors: 'active' });
     await signIn(page, stack, 'member', '/console/deployments/etl');
     await page.getByRole('link', { name: /^Never used/ }).waitFor();

@@ -78,7 +78,7 @@ describe('A check allows a call with a valid access token', () => {
     expect(store.recordUse).not.toHaveBeenCalled();
   });
 
-  it("a check omits scopes of a token that the token's key or the stack no longer has", async () => {
+  it("a check omits the token's scopes that the key or the stack no longer has", async () => {
     const scopes = ['airflow:write', 'airflow:read', 'gone:scope'];
     const { use } = setUp({ ...GOOD, token: { ...token, scopes } });
     expect(await use()).toMatchObject({ access: { scopes: ['airflow:read'] } });

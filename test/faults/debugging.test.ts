@@ -129,7 +129,7 @@ it('#52: the tested debugging switches include every switch in the bundled libra
   expect([...new Set(named)].sort()).toEqual(Object.keys(ofLibraries));
 });
 
-it('#52: no function logs a secret in any form if every debugging switch is on', {
+it('#52: no function logs a secret in any form, even with every debugging switch on', {
   timeout: 300_000,
 }, async () => {
   const scheduled = { source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} };

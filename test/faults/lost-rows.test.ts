@@ -66,7 +66,7 @@ beforeAll(async () => {
 });
 
 describe('The runbook repairs a followed table that lost its rows by mistake', () => {
-  it("#66: the runbook's steps bring back all Deployments and their keys after a followed table lost rows by mistake", async () => {
+  it("#66: the runbook's steps bring back all Deployments and their keys after rows of a followed table were deleted by accident", async () => {
     const options = await backUp('restored');
     service.time.now += 60 * 60_000;
     for (const id of IDS) await platform.remove(id);

@@ -680,7 +680,7 @@ describe('#63: The record of a person decides whether their sign-ins and tempora
     expect(await service.use(token)).toBe(401);
   });
 
-  it("#63: introspection also treats a temporary token as invalid after its person's access has ended", async () => {
+  it('#63: introspection also treats a temporary token as invalid after the access of its holder has ended', async () => {
     const token = await temporaryToken();
     const key = await newKey({ as: 'eve' });
     const introspect = () =>

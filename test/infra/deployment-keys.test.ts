@@ -205,7 +205,7 @@ describe('The DeploymentKeys construct works in any stack', () => {
     }
   });
 
-  it('DeploymentKeys rejects an invalid property with the same sentence as an invalid context value', () => {
+  it('DeploymentKeys rejects an invalid property with the same message as an invalid context value', () => {
     expect(() => new DeploymentKeys(new Stack(), 'Keys', { tokenLifetime: 0 })).toThrow(
       'tokenLifetime must be whole seconds from 1 to 31536000, for example -c tokenLifetime=86400.',
     );

@@ -312,7 +312,7 @@ describe('Policy statements are as narrow as possible', () => {
   );
 
   it.each(everyKindOfStack)(
-    "a policy statement names the table's partitions that it covers, unless the statement allows Scan: %j",
+    'a policy statement names the partitions of the table that it allows, unless it allows Scan: %j',
     (context) => {
       const ofTable = statementsIn(templateOf(context).toJSON().Resources).filter((statement) =>
         [statement.Action].flat().some((action) => /^dynamodb:.*(Item|Query|Scan)$/.test(String(action))),

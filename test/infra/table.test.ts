@@ -61,7 +61,7 @@ describe('The stack stores all data in one table', () => {
     expect(replica.PointInTimeRecoverySpecification).toStrictEqual({ PointInTimeRecoveryEnabled: true });
   });
 
-  it("the table is encrypted with a KMS key whose uses are recorded in the account's audit log", () => {
+  it("the table is encrypted with a KMS key whose use is recorded in the account's audit log", () => {
     expect(properties.SSESpecification).toStrictEqual({ SSEEnabled: true, SSEType: 'KMS' });
   });
 

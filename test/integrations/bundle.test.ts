@@ -20,7 +20,7 @@ describe('The committed GitHub Action matches its source', () => {
     expect(Math.max(...bundle.split('\n').map((line) => line.length))).toBeLessThan(400);
   });
 
-  it('the GitHub Action runs on Node 24, both as a step and always at the end of the job', () => {
+  it('the GitHub Action runs on Node 24, in its main step and in its post step, which always runs', () => {
     expect(metadata.runs).toEqual({
       using: 'node24',
       main: 'dist/index.cjs',

@@ -119,7 +119,7 @@ describe('Reconciliation compares the rows of a followed table with the Deployme
     expect((await service.call('DELETE', '/deployments/a', { as: 'admin' })).status).toBe(409);
   });
 
-  it('reconciliation registers a new generation for a row that came back while the stream was lost', async () => {
+  it('reconciliation registers a new generation for a row that was recreated while stream records were lost', async () => {
     await platform.put(rowOf('a'));
     await platform.remove('a');
     const [insert, removal] = (await platform.records()) as [DynamoDBRecord, DynamoDBRecord];

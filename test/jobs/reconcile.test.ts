@@ -228,7 +228,7 @@ describe('Reconciliation does not purge items of current generations', () => {
 
 describe('A Deployment can be registered again while reconciliation handles its earlier generation', () => {
   it.each(['BatchGetItem', 'GetItem', 'UpdateItem'])(
-    'a Deployment keeps its items if it is registered again during reconciliation, after the call %s',
+    'a Deployment keeps its items if it is registered again during reconciliation, after the %s call',
     async (name) => {
       await deploymentWithToken('anew');
       await remove('DEPLOYMENT#anew', 'DEPLOYMENT');

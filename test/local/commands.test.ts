@@ -55,7 +55,7 @@ function processes(...words: string[]): number[] {
     .map(Number);
 }
 
-/** Returns the database engines that use the data of these tests. */
+/** Returns the processes of database engines that run on the data of these tests. */
 const engines = () => processes(join(data, 'dynamodb.sqlite'));
 
 /** Runs `npm start` and waits until the stack is ready. Returns the output, and the time of its first line. */

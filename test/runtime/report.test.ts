@@ -49,7 +49,7 @@ describe('Each denied or failed check writes a log line', () => {
     ]);
   });
 
-  it('the log line of a failed check contains the cause, and a separate metric for an alarm', () => {
+  it('the log line about a failed check contains the cause and a separate metric for the alarm', () => {
     report.failed(unavailable(new Error('ThrottlingException')), origin);
     expect(lines.map((line) => JSON.parse(line))).toStrictEqual([
       {
@@ -110,7 +110,7 @@ describe("Log lines contain metrics in CloudWatch's embedded metric format", () 
     });
   });
 
-  it('#65: the log line about a malformed item counts it for an alarm and omits the hash of a token', () => {
+  it('#65: the log line about a malformed item contains the count for an alarm, and omits the hash of a token', () => {
     const fields = vi.fn();
     const onMalformed = logMalformed({ error: fields }, { STACK_NAME: 'keys' });
     onMalformed({ pk: 'DEPLOYMENT#etl', sk: `TOKEN#x#${'t'.repeat(43)}` });

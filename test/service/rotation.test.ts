@@ -193,7 +193,7 @@ describe('The service reports an old secret that is still in use before it retir
     expect(await reported(key.deploymentId)).toMatchObject([{ data: { retiresAt: at(3600) } }]);
   });
 
-  it('an old secret is reported even if it retires at the first use of the new secret', async () => {
+  it('an event reports an old secret even if the secret retires at the first use of the new one', async () => {
     const key = await newKey();
     await rotate(key.path, { retireOld: 'on_first_use' });
     service.clock.freeze(NOON + 6 * DAY * 1000);

@@ -105,7 +105,7 @@ describe("Management calls require a person's access token", () => {
 });
 
 describe("Members of the administrators' group are administrators", () => {
-  it("a person is an administrator if one of their groups has exactly the name of the administrators' group", async () => {
+  it("a person is an administrator if the name of one of their groups exactly matches the administrators' group", async () => {
     expect(await register(['x', 'admins'])).toBe(201);
   });
 

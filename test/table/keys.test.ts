@@ -224,7 +224,7 @@ describe("An edit is written to the API key's item", () => {
     expect(await events()).toBe(0);
   });
 
-  it('an edit does not create a deleted API key again', async () => {
+  it('an edit does not recreate a deleted API key', async () => {
     expect(await editApiKey(table, edited, event())).toBe('changed');
     expect(await store.get(ofKey)).toBeUndefined();
   });
@@ -260,7 +260,7 @@ describe("A rotation is written to the API key's item", () => {
     expect(await events()).toBe(1);
   });
 
-  it('a rotation clears a leak', async () => {
+  it('a rotation clears the leaked status of a key', async () => {
     await standing({ ...next, leak: { reportedAt: 4, wasEnabled: true } });
     const rotated = apiKey({ revision: 2, epoch: 2 });
     expect(await rotateApiKey(table, rotated, next, event())).toBe('written');

@@ -116,7 +116,7 @@ describe('The purge lists the items to delete', () => {
     });
   });
 
-  it("the purge can resume its list of a generation's items at a given sort key", async () => {
+  it('the purge can resume listing the items of a generation from a given sort key', async () => {
     await store.put(ofToken('a'), ofToken('b'), ofToken('c'));
     expect(sortKeys(await all(itemsOfGeneration(table, life, `TOKEN#${KEY_ULID}#b`)))).toEqual([
       [`TOKEN#${KEY_ULID}#a`],

@@ -30,7 +30,7 @@ const ofEtl = { pk: 'SOURCES', sk: 'etl' };
 const note = (next: Registration, known?: Registration, now = MADE_AT) =>
   storeRegistration(table, registrationWrite(next, known, now));
 
-describe('The service stores a registration for each Deployment of a followed table', () => {
+describe('The service stores a registration for each Deployment in a followed table', () => {
   it("stores a followed Deployment's registration, and reads it with a strongly consistent read", async () => {
     expect(await readRegistration(table, 'etl')).toBeUndefined();
     expect(await note(of())).toBe(true);

@@ -41,7 +41,7 @@ const putTemporaryToken = (
 const events = async () => (await store.partition('EVENTS#etl')).length;
 
 describe('DynamoDB stores a temporary token as one item', () => {
-  it('stores a new temporary token with its event and its record', async () => {
+  it('stores a new temporary token with its event and its Idempotency-Key record', async () => {
     await store.put(toDeployment(etl));
     const two = temporaryToken({ scopes: ['a', 'b:c'] });
     expect(await putTemporaryToken(table, two, event(), record())).toBe('issued');

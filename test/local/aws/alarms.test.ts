@@ -94,7 +94,7 @@ describe('an emulated alarm', () => {
     expect(alarm.evaluate().values).toEqual([value]);
   });
 
-  it('an alarm watches only the metric with exactly its dimensions', () => {
+  it('an alarm watches only the metric whose dimensions exactly match its own', () => {
     const { cloudWatch } = newCloudWatch();
     cloudWatch.put({ ...METRIC, dimensions: { stack: 'other' } }, 1);
     cloudWatch.put({ ...METRIC, dimensions: { stack: 'keys', reason: 'expired' } }, 1);

@@ -16,7 +16,9 @@ import { apiEvent, authorizerEvent, builtEntries, functionEnvironment, seed } fr
 export interface ColdStart {
   /** Memory of a Lambda function with this CPU share, in MB. */
   memory: number;
-  /** Times from the start of the process to the end of init: on a whole core, and with the CPU share. */
+  /**
+   * Times from the start of the process to the end of init, on a full core and with the CPU share of a Lambda function.
+   */
   init: Spread;
   slowInit: Spread;
   /** Time of the first call, directly after init. Init ran on a whole core, but the call gets only the CPU share. */

@@ -430,7 +430,7 @@ memory / 1,769 of a core, as [AWS documents](https://docs.aws.amazon.com/lambda/
 a control group in periods of 20 ms. AWS does not document the length of the period; 20 ms is from memory. *Init, whole core*:
 several people have measured that Lambda does not limit the CPU during init
 ([one of them](https://bitesizedserverless.com/bite/lambda-cold-start-bootstrap/)); AWS does not document it, so *init, CPU share*
-shows the time if it does. Both include the start of Node. The first call follows init on a whole core, and has only the CPU
+shows the time if it does. Both include Node's startup time. The first call follows init on a whole core, and has only the CPU
 share. Each of the later calls begins after a pause of 40 ms, so it can use a whole period's CPU time.
 In the row *${WITHOUT_ENTRY}*, the first call opens the connection. The row *${USUAL}* shows Middy, Zod, three Powertools
 utilities and lib-dynamodb, with four calls to DynamoDB. Not simulated: loading the code, memory limits, arm64 and DynamoDB's latency.
