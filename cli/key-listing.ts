@@ -29,6 +29,9 @@ export interface WalkOptions {
   readonly maxDeployments: number;
 }
 
+/** Returns a key's status, with a note if the key's item in the table is malformed. */
+export const statusText = ({ status, malformed }: Key) => (malformed ? `${status}, malformed` : status);
+
 /** Returns all keys of a Deployment. @throws Failure */
 export function keysOf(api: Api, deploymentId: string): Promise<Key[]> {
   return allOf((cursor) => {

@@ -137,7 +137,9 @@ function addDelete(deployments: Command): void {
       const { confirm } = await import('../confirm.ts');
       const path = { params: { path: { deploymentId: readDeploymentId(id) } } };
       const api = openApi(options);
-      await resultOf(api, api.client.GET('/deployments/{deploymentId}', path));
+      // The service does not find a Deployment whose item is malformed, but can delete it.
+      const found = api.client.GET('/deployments/{deploymentId}', path);
+      if ((await found).response.status !== 404) await resultOf(api, found);
       await confirm(
         `Anything that uses a key or token of ${id} loses access immediately. This can't be undone.`,
         id,

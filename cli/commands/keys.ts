@@ -6,6 +6,7 @@ import { addApiOptions, collect } from '../api-options.ts';
 import { addCommand } from '../command.ts';
 import { confirm } from '../confirm.ts';
 import { Failure, UsageError } from '../failure.ts';
+import { statusText } from '../key-listing.ts';
 import { EXAMPLE_KEY as EXAMPLE, KEY_ARGUMENT as ID, pathOf } from '../key-path.ts';
 import {
   openSecretOutput,
@@ -188,7 +189,7 @@ function printKey(key: Key, { json }: Options): void {
     ID: key.id,
     Name: key.name,
     Description: key.description ?? undefined,
-    Status: key.status,
+    Status: statusText(key),
     Scopes: key.scopes.join(' '),
     Created: `${key.createdAt} by ${key.createdBy}`,
     'Last used': [key.lastUsedAt ?? 'never', key.lastUsedFrom?.address].filter(Boolean).join(' from '),

@@ -5,7 +5,7 @@ import { type ApiOptions, openApi } from '../api.ts';
 import { addApiOptions } from '../api-options.ts';
 import { addCommand } from '../command.ts';
 import { UsageError } from '../failure.ts';
-import { keysOf, keysOfAllDeployments } from '../key-listing.ts';
+import { keysOf, keysOfAllDeployments, statusText } from '../key-listing.ts';
 import { printed, printTable } from '../table-text.ts';
 import { readDuration } from '../times.ts';
 import { readDeploymentId } from './deployments.ts';
@@ -124,7 +124,7 @@ function print(keys: readonly Key[]): void {
   const rows = keys.map((key) => [
     key.id,
     key.name,
-    key.status,
+    statusText(key),
     key.scopes.join(' '),
     key.lastUsedAt?.slice(0, 10) ?? 'never',
     key.expiresAt?.slice(0, 10) ?? 'never',

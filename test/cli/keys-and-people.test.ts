@@ -383,3 +383,26 @@ describe("The people command ends and restores people's access", { timeout: 120_
     });
   });
 });
+
+describe('The command line shows and deletes what is malformed in the table', { timeout: 120_000 }, () => {
+  it('the commands keys list and keys show mark a malformed key', async () => {
+    await registerDeployment(stack, 'damaged-key');
+    const key = await createKey(stack, 'damaged-key');
+    await setAttribute(stack, ['DEPLOYMENT#damaged-key', `KEY#${key.id.slice(-26)}`], 'name', 7);
+    const { stdout: list } = await run(['keys', 'list', 'damaged-key']);
+    expect(list.split('\n')[1]).toMatch(/ active, malformed /);
+    expect((await run(['keys', 'show', key.id])).stdout).toMatch(/^Status +active, malformed$/m);
+  });
+
+  it('the command deployments delete deletes a malformed Deployment', async () => {
+    await registerDeployment(stack, 'damaged');
+    await setAttribute(stack, ['DEPLOYMENT#damaged', 'DEPLOYMENT'], 'keyCount', 'many');
+    expect((await callAs(stack, 'admin', 'GET', '/deployments/damaged')).status).toBe(404);
+    expect(await run(['deployments', 'delete', 'damaged', '--yes'])).toEqual({
+      code: 0,
+      stdout: 'Deleted damaged.\n',
+      stderr: '',
+    });
+    expect(await run(['deployments', 'delete', 'damaged', '--yes'])).toMatchObject({ code: 4 });
+  });
+});
