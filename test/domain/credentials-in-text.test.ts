@@ -165,6 +165,18 @@ describe('redactCredentials', () => {
     expect(redactCredentials(`${ULID}_`)).toBe(`${ULID}_`);
   });
 
+  it('redaction replaces a credential with a mistyped ULID by its prefix', () => {
+    expect(redactCredentials(`dks_etl_${'A'.repeat(27)}`)).toBe('dks_…');
+    expect(redactCredentials(`dks_etl_${'A'.repeat(26)}`)).toBe(`dks_etl_${'A'.repeat(26)}`);
+  });
+
+  it.each(DEPLOYMENTS)(
+    'redaction keeps a whole text that is a key ID of the Deployment %s',
+    (deploymentId) => {
+      expect(redactCredentials(`dk_${deploymentId}_${ULID}`)).toBe(`dk_${deploymentId}_${ULID}`);
+    },
+  );
+
   it('redaction keeps key and Deployment IDs, even if they look like a credential', () => {
     for (const deploymentId of DEPLOYMENTS.filter((id) => !id.includes(`${ULID}_`))) {
       const text = `{"id":"dk_${deploymentId}_${ULID}","pk":"DEPLOYMENT#${deploymentId}"}`;
