@@ -134,7 +134,7 @@ export function principalOf(
   { requestContext: { authorizer } }: Pick<APIGatewayProxyEventV2WithIAMAuthorizer, 'requestContext'>,
   listed: readonly string[],
 ): Person {
-  // If this field is missing, API Gateway has not verified the caller.
+  // If `authorizer.iam` is missing, API Gateway has not verified the caller.
   const caller: unknown = authorizer?.iam?.userArn;
   const arn = typeof caller === 'string' ? listedPrincipal(caller, listed) : undefined;
   if (arn === undefined) {
