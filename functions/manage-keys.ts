@@ -4,6 +4,7 @@ import { accessRequirement } from './operations/require-access.ts';
 import { accessTokenRoutes } from './routes/manage-access-tokens.ts';
 import { keyRoutes } from './routes/manage-keys.ts';
 import {
+  readAwsAccess,
   readIssuerKeys,
   readKeyPolicy,
   readManagementConfig,
@@ -16,14 +17,14 @@ import { newLogger } from './runtime/logger.ts';
 import { failureReport } from './runtime/report.ts';
 import { openTokenVerifier } from './runtime/subject-tokens.ts';
 import { openTable } from './runtime/table.ts';
-import { sdkTransport } from './table/sdk-transport.ts';
+import { httpsTransport } from './table/https-transport.ts';
 import { CALL_RETRIES } from './table/table.ts';
 
 const { people, platformPrincipals, ...config } = readManagementConfig();
 const { rules } = readTokenConfig();
 const issuers = readTrustedIssuers();
 const logger = newLogger('manage-keys');
-const table = openTable(config, sdkTransport(), CALL_RETRIES, logger);
+const table = openTable(config, httpsTransport(readAwsAccess()), CALL_RETRIES, logger);
 
 /**
  * Lambda handler that creates, lists, gets, edits, rotates and deletes a Deployment's API keys, explains their trust

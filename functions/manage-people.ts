@@ -2,16 +2,16 @@ import { managementHandler } from './http/management.ts';
 import { rejectedCallCounter } from './operations/record-rejected-calls.ts';
 import { accessRequirement } from './operations/require-access.ts';
 import { peopleRoutes } from './routes/manage-people.ts';
-import { readManagementConfig, readPeopleQueueUrl } from './runtime/config.ts';
+import { readAwsAccess, readManagementConfig, readPeopleQueueUrl } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { openQueue } from './runtime/queue.ts';
 import { openTable } from './runtime/table.ts';
-import { sdkTransport } from './table/sdk-transport.ts';
+import { httpsTransport } from './table/https-transport.ts';
 import { CALL_RETRIES } from './table/table.ts';
 
 const { people, platformPrincipals, ...config } = readManagementConfig();
 const logger = newLogger('manage-people');
-const table = openTable(config, sdkTransport(), CALL_RETRIES, logger);
+const table = openTable(config, httpsTransport(readAwsAccess()), CALL_RETRIES, logger);
 const queue = openQueue(readPeopleQueueUrl());
 
 /** Lambda handler that ends and restores people's access, and lists people. */

@@ -4,16 +4,16 @@ import { type Answer, answers, asProblem, invocation } from './http/answer.ts';
 import { jsonBody } from './http/body.ts';
 import { leakInput, parseInput } from './http/schemas.ts';
 import { reportLeak } from './routes/report-leak.ts';
-import { readTokenConfig } from './runtime/config.ts';
+import { readAwsAccess, readTokenConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { failureReport } from './runtime/report.ts';
 import { openTable } from './runtime/table.ts';
-import { sdkTransport } from './table/sdk-transport.ts';
+import { httpsTransport } from './table/https-transport.ts';
 import { CALL_RETRIES } from './table/table.ts';
 
 const { rules, ...config } = readTokenConfig();
 const logger = newLogger('report-leak');
-const table = openTable(config, sdkTransport(), CALL_RETRIES, logger);
+const table = openTable(config, httpsTransport(readAwsAccess()), CALL_RETRIES, logger);
 const dependencies = { clock: Date.now, rules };
 
 /** Time reserved for processing the last credentials in a report, in milliseconds. */

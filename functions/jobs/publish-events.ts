@@ -1,7 +1,7 @@
 import type { DynamoDBBatchResponse, DynamoDBRecord } from 'aws-lambda';
 import { type CloudEvent, cloudEventOf } from '../domain/cloud-event.ts';
 import { causeOf } from '../domain/errors.ts';
-import { recordedEvent } from '../table/events.ts';
+import { recordedEvent } from '../table/event-records.ts';
 
 interface Dependencies {
   /** Sends events in order, and returns the number of events that were accepted before the first failure. */

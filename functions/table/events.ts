@@ -1,11 +1,8 @@
-import type { AttributeValue } from '@aws-sdk/client-dynamodb';
-import type { DynamoDBRecord } from 'aws-lambda';
 import { EVENT_LIFETIME, type ServiceEvent } from '../domain/events.ts';
 import { type EpochMillis, isUnexpired } from '../domain/expiry.ts';
 import { timeOfUlid, ulidPrefix } from '../domain/mint.ts';
 import * as PARTITION from './partition-keys.ts';
 import { eventKey, fromEvent, parse, toEvent } from './schema.ts';
-import { plainItem } from './sdk-transport.ts';
 import { listPage, putItem, type Table } from './table.ts';
 
 /** Writes an event on its own, without a change that it describes. */
@@ -100,15 +97,4 @@ interface Filtered {
   FilterExpression?: string;
   ExpressionAttributeNames?: Record<string, string>;
   ExpressionAttributeValues?: Record<string, unknown>;
-}
-
-/**
- * Returns the event that an INSERT record of the stream contains.
- * @throws Error for any other record, and for a malformed event; the message does not contain any part of the record
- */
-export function recordedEvent({ eventName, dynamodb }: DynamoDBRecord): ServiceEvent {
-  const image = dynamodb?.NewImage as Record<string, AttributeValue> | undefined;
-  const event = eventName === 'INSERT' && image ? fromEvent(plainItem(image)) : undefined;
-  if (!event) throw new Error('not a record of a new event');
-  return event;
 }

@@ -16,8 +16,9 @@ export interface AwsAccess {
 }
 
 /**
- * Calls DynamoDB with its JSON protocol over HTTP/1.1, for the functions whose startup time and CPU time matter most.
- * The transport is a hundredth of the SDK's size and uses less than half as much CPU time. Connections stay open.
+ * Calls DynamoDB with its JSON protocol over HTTP/1.1, for the functions that answer a call, because a caller waits for
+ * their start. The transport is a hundredth of the SDK's size and uses less than half as much CPU time. Connections stay
+ * open.
  */
 export function httpsTransport(access: AwsAccess): Port {
   const url = new URL(access.endpoint ?? defaultEndpoint(access.region));
@@ -194,6 +195,7 @@ interface AttributeValue {
   L?: AttributeValue[];
   M?: AttributeMap;
   NS?: string[];
+  SS?: string[];
 }
 type AttributeMap = Record<string, AttributeValue>;
 
@@ -204,18 +206,22 @@ function toAttribute(value: Json): AttributeValue {
   if (type === 'number') return { N: `${value}` };
   if (type === 'boolean') return { BOOL: value };
   if (Array.isArray(value)) return { L: value.map(toAttribute) };
-  // The functions that use this transport write only number sets, never string sets.
-  if (value instanceof Set) return { NS: [...value].map(String) };
+  if (value instanceof Set) return toSet([...value]);
   if (value === null) return { NULL: true };
   return value && { M: mapped(value, toAttribute) };
 }
+
+/** Converts the members of a set, which are all strings or all numbers. DynamoDB has no empty sets. */
+const toSet = (members: (string | number)[]): AttributeValue => ({
+  [typeof members[0] === 'number' ? 'NS' : 'SS']: members.map(String),
+});
 
 function plainValue(value: AttributeValue): unknown {
   if (value.N) return Number(value.N);
   if (value.L) return value.L.map(plainValue);
   if (value.M) return mapped(value.M, plainValue);
   if (value.NS) return new Set(value.NS.map(Number));
-  // NULL becomes null. String sets and binary values would also become null, but no item that this transport reads
-  // contains them.
+  if (value.SS) return new Set(value.SS);
+  // NULL becomes null. Binary values would also become null, but no item of the service contains them.
   return value.S ?? value.BOOL ?? null;
 }

@@ -54,7 +54,7 @@ const COMMANDS = {
   DescribeTable: DescribeTableCommand,
 };
 
-/** Calls DynamoDB with the AWS SDK, for the functions whose startup time and CPU time matter less. */
+/** Calls DynamoDB with the AWS SDK, for the jobs and the operator commands, because no caller waits for their start. */
 export function sdkTransport(client: Pick<DynamoDBDocumentClient, 'send'> = documentClient()): Port {
   return (async (operation, input, timeout): Promise<Outcome> => {
     const command = new COMMANDS[operation](input as never) as never;

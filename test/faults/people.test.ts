@@ -388,13 +388,13 @@ describe('#63: The end-access job handles the keys of the person', () => {
 
   it('#63: if the end-access job runs out of time within a Deployment, later runs still count each key once', async () => {
     const made = [await newKey(), await newKey(), await newKey()];
-    const { port } = service.table;
+    const { port } = service.jobTable;
     let hasTime = true;
     const left: number[] = [];
     const progress: object[] = [];
     must(await end({ keys: 'disable' }), 202);
     try {
-      service.table.port = async (operation, input, timeout) => {
+      service.jobTable.port = async (operation, input, timeout) => {
         const outcome = await port(operation, input, timeout);
         // The job makes transactions only to disable a key and to finish.
         if (operation === 'TransactWriteItems') hasTime = false;
@@ -408,7 +408,7 @@ describe('#63: The end-access job handles the keys of the person', () => {
         progress.push((await find()).job);
       }
     } finally {
-      service.table.port = port;
+      service.jobTable.port = port;
     }
     expect(left).toStrictEqual([2, 1, 0]);
     const saved = { keys: 'disable', status: 'running' };

@@ -21,7 +21,7 @@ afterAll(async () => {
 let around: InProcessOptions['around'];
 const service = inProcess(engine);
 const watched = inProcess(engine, {
-  sdkChecks: true,
+  watchesChecks: true,
   around: (when, command) => around?.(when, command),
 });
 const START = service.time.now;

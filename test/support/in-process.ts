@@ -75,13 +75,11 @@ export interface InProcessOptions {
   retryPolicy?: RetryPolicy;
   /**
    * Function that runs before and after each attempt at a call to the table. If it throws, the caller receives the
-   * error. It does not run for the calls that checks make, unless the checks use the SDK.
+   * error. It runs for the calls that checks make only if `watchesChecks` is true.
    */
   around?: (when: 'before' | 'after', sent: Sent) => void | Promise<void>;
   /** The followed table, from which the service takes its Deployments. */
   source?: DeploymentsSource;
-  /** True if checks use the AWS SDK's transport instead of the HTTPS transport. */
-  sdkChecks?: boolean;
   /** True if `around` also runs for the calls that checks make. @default false */
   watchesChecks?: boolean;
   /** True to count rejected calls. @default false, because counting makes additional calls to the table */
@@ -150,11 +148,11 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
   Object.assign(sdk.config, { endpoint: located, isCustomEndpoint: true });
   const { around = () => {} } = options;
   const named = { tableName: TABLE, retryPolicy, onMalformed };
-  const table: TestTable = { ...named, port: watched(sdkTransport(sdk), around), client: sdk };
+  // As deployed, the functions behind the gateways use the HTTPS transport, and jobs use the SDK.
+  const jobTable: TestTable = { ...named, port: watched(sdkTransport(sdk), around), client: sdk };
   const https = httpsTransport({ region: REGION, endpoint, ...ENGINE_CREDENTIALS });
-  const checks = options.watchesChecks ? watched(https, around) : https;
-  const store = checkStore(options.sdkChecks ? table : { ...named, port: checks }, issuer);
-  const tokens = { ...named, port: watched(https, around) };
+  const table: TestTable = { ...named, port: watched(https, around), client: sdk };
+  const store = checkStore(options.watchesChecks ? table : { ...named, port: https }, issuer);
 
   const reported: unknown[] = [];
   const report = { denied: () => {}, failed: (error: unknown) => reported.push(error) };
@@ -186,9 +184,9 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
   };
   const manage = managementHandler(managed, management);
   const oauthRoutes = {
-    'POST /oauth/token': tokenRoute(tokens, { clock, rules, trust, maxIdleDays }),
-    'POST /oauth/introspect': introspectRoute(tokens, { clock, rules, peopleIssuer: issuer, maxIdleDays }),
-    'POST /oauth/revoke': revokeRoute(tokens, clock),
+    'POST /oauth/token': tokenRoute(table, { clock, rules, trust, maxIdleDays }),
+    'POST /oauth/introspect': introspectRoute(table, { clock, rules, peopleIssuer: issuer, maxIdleDays }),
+    'POST /oauth/revoke': revokeRoute(table, clock),
   };
   const pipeline = oauthHandler(oauthRoutes, oauth);
   const check = { store, clock, rules, report };
@@ -200,7 +198,7 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
 
   const deferred: PurgeTask[] = [];
   const purge: PurgeDependencies = {
-    table,
+    table: jobTable,
     clock,
     defer: async (task) => {
       deferred.push(JSON.parse(JSON.stringify(task)));
@@ -233,7 +231,9 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
   return {
     call,
     time,
+    /** The table as the functions behind the gateways and as the jobs access it. */
     table,
+    jobTable,
     rules,
     purge,
     /** People whose job for ended access was requested but has not run yet. */
@@ -241,7 +241,7 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
     /** Runs the requested jobs about the keys of people whose access ended. */
     findKeys: async (hasTime = () => true): Promise<void> => {
       const dependencies = {
-        table,
+        table: jobTable,
         clock,
         hasTime,
         signOut: undefined,

@@ -67,6 +67,16 @@ const name = fc.oneof(
 const number = fc
   .oneof(fc.integer(), fc.maxSafeInteger(), fc.double({ noNaN: true, min: -1e9, max: 1e9 }))
   .filter((it) => !`${it}`.includes('e'));
+const members = { minLength: 1, maxLength: 3 };
+const set = fc
+  .oneof(
+    fc.uniqueArray(number, members),
+    fc.uniqueArray(
+      text.filter((it) => it !== ''),
+      members,
+    ),
+  )
+  .map((all) => new Set<string | number>(all));
 const { value } = fc.letrec<{ value: unknown }>((tie) => ({
   value: fc.oneof(
     { maxDepth: 3 },
@@ -74,6 +84,7 @@ const { value } = fc.letrec<{ value: unknown }>((tie) => ({
     number,
     fc.boolean(),
     fc.constant(null),
+    set,
     fc.array(tie('value'), { maxLength: 3 }),
     fc.dictionary(name, fc.option(tie('value'), { nil: undefined }), { maxKeys: 3 }),
   ),
@@ -253,9 +264,10 @@ describe('The HTTPS transport behaves like the AWS SDK', () => {
     await fc.assert(property, { numRuns: sample(500) });
   });
 
-  it('the HTTPS transport sends a number set in the same form as the SDK', async () => {
+  it('the HTTPS transport sends sets of numbers and strings in the same form as the SDK', async () => {
     const { https, sdk } = bothOn(stub.endpoint);
-    const call: AnyCall = ['PutItem', { TableName: 'keys', Item: { set: new Set([1, 20_454]) } }];
+    const Item = { days: new Set([1, 20_454]), names: new Set(['a', 'b']) };
+    const call: AnyCall = ['PutItem', { TableName: 'keys', Item }];
     await attempt(https, call);
     await attempt(sdk, call);
     const [ours, theirs] = stub.calls.map(({ input }) => input);
@@ -269,7 +281,7 @@ describe('The HTTPS transport behaves like the AWS SDK', () => {
     expect(JSON.stringify(outcome)).toBe('{"kind":"done","output":{"Item":{"__proto__":{"__proto__":"x"}}}}');
   });
 
-  it('the HTTPS transport reads every type of value except binary values and string sets', async () => {
+  it('the HTTPS transport reads every type of value except binary values', async () => {
     const Item = {
       s: { S: '' },
       big: { N: '12345678901234567890' },
@@ -277,6 +289,7 @@ describe('The HTTPS transport behaves like the AWS SDK', () => {
       nothing: { NULL: true },
       list: { L: [{ N: '0' }, { M: { Item: { S: 'x' } } }] },
       days: { NS: ['1', '20454'] },
+      names: { SS: ['a', 'b'] },
     };
     const { https, sdk } = bothOn(stub.endpoint);
     stub.reply(() => answer(200, { Item }));
@@ -288,10 +301,11 @@ describe('The HTTPS transport behaves like the AWS SDK', () => {
           list: [0, { Item: 'x' }],
           big: Number('12345678901234567890'),
           days: new Set([1, 20_454]),
+          names: new Set(['a', 'b']),
         },
       },
     });
-    stub.reply(() => answer(200, { Item: { binary: { B: 'AAEC' }, set: { SS: ['a'] } } }));
+    stub.reply(() => answer(200, { Item: { binary: { B: 'AAEC' }, set: { BS: ['AAEC'] } } }));
     expect(await attempt(https, GET)).toEqual({
       kind: 'done',
       output: { Item: { binary: null, set: null } },
