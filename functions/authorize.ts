@@ -19,5 +19,16 @@ export const handler = authorizer({
   report: checkReport(),
 });
 
-/** Rehearses a check during Lambda's init phase, before the first call. */
-export const warmUp = () => rehearseCheck(table, config.issuer, rules);
+/** Rehearses calls during Lambda's init phase, before the first call. */
+export const warmUp = () =>
+  rehearseCheck(table, { issuer: config.issuer, rules }, (rehearsal, authorization) =>
+    authorizer(rehearsal)({
+      version: '2.0',
+      type: 'REQUEST',
+      routeArn: 'arn:aws:execute-api:region:account:api/stage/GET/deployments/0',
+      routeKey: 'GET /deployments/{deploymentId}',
+      pathParameters: { deploymentId: '0' },
+      headers: { authorization },
+      requestContext: { http: { method: 'GET' } },
+    } as never),
+  );

@@ -19,5 +19,12 @@ export const handler = whoami({
   report: checkReport(),
 });
 
-/** Rehearses a check during Lambda's init phase, before the first call. */
-export const warmUp = () => rehearseCheck(table, config.issuer, rules);
+/** Rehearses calls during Lambda's init phase, before the first call. */
+export const warmUp = () =>
+  rehearseCheck(table, { issuer: config.issuer, rules }, (rehearsal, authorization) =>
+    whoami(rehearsal)({
+      headers: { authorization },
+      rawQueryString: 'deployment=0',
+      requestContext: { http: {} },
+    } as never),
+  );
