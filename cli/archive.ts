@@ -1,9 +1,8 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { typedActor } from '../functions/domain/actors.ts';
 import type { ServiceEvent } from '../functions/domain/events.ts';
 import type { EpochSeconds } from '../functions/domain/expiry.ts';
-import { OF_PEOPLE } from '../functions/domain/people.ts';
+import { OF_PEOPLE, typedActor } from '../functions/domain/people.ts';
 
 /**
  * Reads events that were archived outside the table. The files contain JSON objects one after the other, with or

@@ -1,6 +1,6 @@
 import { fstatSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
-import { parseCredential, parseKeyId } from '../functions/domain/identifiers.ts';
+import { parseCredential, parseKeyId } from '../functions/domain/credentials.ts';
 import { UsageError } from './failure.ts';
 
 /**

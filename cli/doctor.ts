@@ -1,4 +1,4 @@
-import { parseKeyId } from '../functions/domain/identifiers.ts';
+import { parseKeyId } from '../functions/domain/credentials.ts';
 import type { components } from '../functions/openapi/api-types.ts';
 import type { Api } from './api.ts';
 import type { Proof } from './credentials.ts';

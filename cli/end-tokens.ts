@@ -1,4 +1,4 @@
-import { systemActor } from '../functions/domain/actors.ts';
+import { formatKeyId, isDeploymentId } from '../functions/domain/credentials.ts';
 import { newEvent } from '../functions/domain/events.ts';
 import {
   type Clock,
@@ -7,7 +7,7 @@ import {
   isUnexpired,
   toMillis,
 } from '../functions/domain/expiry.ts';
-import { formatKeyId, isDeploymentId } from '../functions/domain/identifiers.ts';
+import { systemActor } from '../functions/domain/people.ts';
 import type { TemporaryToken, Token } from '../functions/domain/records.ts';
 import { allTemporaryTokens, allTokens, deleteTokens } from '../functions/table/end-tokens.ts';
 import { scanDeploymentIds } from '../functions/table/restore.ts';

@@ -1,8 +1,7 @@
-import { systemActor } from '../functions/domain/actors.ts';
-import { ERASED, erasureData } from '../functions/domain/erasure.ts';
+import { erasureData } from '../functions/domain/erasure.ts';
 import { newEvent } from '../functions/domain/events.ts';
 import type { Clock } from '../functions/domain/expiry.ts';
-import { isSub, MAX_SUB_LENGTH, OF_PEOPLE } from '../functions/domain/people.ts';
+import { ERASED, isSub, MAX_SUB_LENGTH, OF_PEOPLE, systemActor } from '../functions/domain/people.ts';
 import { type ErasedKind, erasePeople, putErasureEvent } from '../functions/table/erasure.ts';
 import { markedJobs } from '../functions/table/people.ts';
 import type { Table } from '../functions/table/table.ts';

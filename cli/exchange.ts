@@ -1,4 +1,4 @@
-import { isTokenOf } from '../functions/domain/identifiers.ts';
+import { isTokenOf } from '../functions/domain/credentials.ts';
 import type { Proof } from './credentials.ts';
 import { EXIT, Failure } from './failure.ts';
 import { type Answer, failureOf, postForm, rejectionOf } from './http.ts';

@@ -1,4 +1,4 @@
-import { parseKeyId } from '../functions/domain/identifiers.ts';
+import { parseKeyId } from '../functions/domain/credentials.ts';
 import { faultOfKeyId } from './credentials.ts';
 import { UsageError } from './failure.ts';
 

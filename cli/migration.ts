@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
+import { isDeploymentId } from '../functions/domain/credentials.ts';
 import type { EpochMillis } from '../functions/domain/expiry.ts';
-import { isDeploymentId } from '../functions/domain/identifiers.ts';
 import { isPlainText, plainTextRule } from '../functions/domain/text.ts';
 import { parseCsv, parseList } from './csv.ts';
 

@@ -1,11 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
-import { systemActor } from '../functions/domain/actors.ts';
-import { ERASED, erasedIn } from '../functions/domain/erasure.ts';
+import { formatKeyId, isUlid, timeOfUlid } from '../functions/domain/credentials.ts';
+import { erasedIn } from '../functions/domain/erasure.ts';
 import { newEvent, type ServiceEvent } from '../functions/domain/events.ts';
 import type { Clock, EpochMillis } from '../functions/domain/expiry.ts';
-import { formatKeyId, isUlid } from '../functions/domain/identifiers.ts';
-import { timeOfUlid } from '../functions/domain/mint.ts';
-import { OF_PEOPLE } from '../functions/domain/people.ts';
+import { ERASED, OF_PEOPLE, systemActor } from '../functions/domain/people.ts';
 import type { ApiKey, Deployment, PersonId } from '../functions/domain/records.ts';
 import {
   type Doubt,

@@ -1,6 +1,5 @@
-import { pacedTable, type Time } from '../functions/table/paced.ts';
 import { provisionedWrites } from '../functions/table/restore.ts';
-import { sdkTransport } from '../functions/table/sdk-transport.ts';
+import { pacedTable, sdkTransport, type Time } from '../functions/table/sdk-transport.ts';
 import type { RetryPolicy, Table } from '../functions/table/table.ts';
 import { UsageError } from './failure.ts';
 

@@ -5,7 +5,7 @@ const UNITS: Readonly<Record<string, number>> = { h: DAY / 24, d: DAY, w: 7 * DA
 
 /** Returns a duration such as `12h`, `90d` or `4w` in milliseconds. @throws UsageError that names the option */
 export function readDuration(text: string, option: string): number {
-  const [, number, unit = ''] = /^(\d{1,5})([hdw])$/.exec(text) ?? [];
+  const { number, unit = '' } = /^(?<number>\d{1,5})(?<unit>[hdw])$/.exec(text)?.groups ?? {};
   const milliseconds = Number(number) * (UNITS[unit] ?? Number.NaN);
   if (milliseconds > 0) return milliseconds;
   throw new UsageError(`${option} must be a number of hours, days or weeks, such as 12h, 90d or 4w.`);

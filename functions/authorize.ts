@@ -1,15 +1,12 @@
 import { authorizer } from './routes/authorize.ts';
 import { readAwsAccess, readTokenConfig } from './runtime/config.ts';
-import { errorLine } from './runtime/log-line.ts';
-import { checkReport } from './runtime/report.ts';
-import { openTable } from './runtime/table.ts';
-import { checkStore } from './table/checks.ts';
+import { checkReport, errorLine, malformedReport } from './runtime/report.ts';
+import { checkStore, rehearseCheck } from './table/checks.ts';
 import { httpsTransport } from './table/https-transport.ts';
-import { CHECK_RETRIES } from './table/table.ts';
-import { rehearseCheck } from './table/warm-up.ts';
+import { CHECK_RETRIES, openTable } from './table/table.ts';
 
 const { rules, ...config } = readTokenConfig();
-const table = openTable(config, httpsTransport(readAwsAccess()), CHECK_RETRIES, errorLine);
+const table = openTable(config, httpsTransport(readAwsAccess()), CHECK_RETRIES, malformedReport(errorLine));
 
 /** The Lambda authorizer for other APIs, which checks a token and extends its expiry. */
 export const handler = authorizer({

@@ -1,11 +1,12 @@
 import type { Context, EventBridgeEvent, SQSEvent } from 'aws-lambda';
 import { endAccessFromQueue, endAccessOfAll } from './jobs/end-access.ts';
 import { readJobConfig, readPeopleQueueUrl, readUserPoolId } from './runtime/config.ts';
-import { openJobTable } from './runtime/job-table.ts';
 import { newLogger } from './runtime/logger.ts';
 import { openQueue } from './runtime/queue.ts';
+import { malformedReport } from './runtime/report.ts';
 import { openUserPool } from './runtime/user-pool.ts';
-import { PURGE_RETRIES } from './table/table.ts';
+import { pacedTable, sdkTransport } from './table/sdk-transport.ts';
+import { openTable, PURGE_RETRIES } from './table/table.ts';
 
 /**
  * Time reserved for processing one Deployment and for the work after it, in milliseconds. A job whose writes are limited
@@ -13,10 +14,14 @@ import { PURGE_RETRIES } from './table/table.ts';
  */
 const RESERVE = 60_000;
 
+const config = readJobConfig();
 const logger = newLogger('end-access');
 const userPoolId = readUserPoolId();
 const dependencies = {
-  table: openJobTable(readJobConfig(), PURGE_RETRIES, logger),
+  table: pacedTable(
+    openTable(config, sdkTransport(), PURGE_RETRIES, malformedReport(logger)),
+    config.writeUnits,
+  ),
   clock: Date.now,
   defer: openQueue(readPeopleQueueUrl()),
   signOut: userPoolId === undefined ? undefined : openUserPool(userPoolId),

@@ -2,15 +2,13 @@ import { oauthHandler } from './http/oauth.ts';
 import { introspectRoute } from './routes/introspect.ts';
 import { readAwsAccess, readMaxIdleDays, readPublicUrl, readTokenConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
-import { clientReport, failureReport } from './runtime/report.ts';
-import { openTable } from './runtime/table.ts';
+import { clientReport, failureReport, malformedReport } from './runtime/report.ts';
 import { httpsTransport } from './table/https-transport.ts';
-import { CALL_RETRIES } from './table/table.ts';
-import { openConnection } from './table/warm-up.ts';
+import { CALL_RETRIES, openConnection, openTable } from './table/table.ts';
 
 const { rules, ...config } = readTokenConfig();
 const logger = newLogger('introspect');
-const table = openTable(config, httpsTransport(readAwsAccess()), CALL_RETRIES, logger);
+const table = openTable(config, httpsTransport(readAwsAccess()), CALL_RETRIES, malformedReport(logger));
 
 /** POST /oauth/introspect */
 export const handler = oauthHandler(

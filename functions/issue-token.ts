@@ -9,17 +9,15 @@ import {
   readTrustedIssuers,
 } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
-import { clientReport, failureReport, issueReport } from './runtime/report.ts';
+import { clientReport, failureReport, issueReport, malformedReport } from './runtime/report.ts';
 import { openTokenVerifier } from './runtime/subject-tokens.ts';
-import { openTable } from './runtime/table.ts';
 import { httpsTransport } from './table/https-transport.ts';
-import { CALL_RETRIES } from './table/table.ts';
-import { openConnection } from './table/warm-up.ts';
+import { CALL_RETRIES, openConnection, openTable } from './table/table.ts';
 
 const { rules, ...config } = readTokenConfig();
 const issuers = readTrustedIssuers();
 const logger = newLogger('issue-token');
-const table = openTable(config, httpsTransport(readAwsAccess()), CALL_RETRIES, logger);
+const table = openTable(config, httpsTransport(readAwsAccess()), CALL_RETRIES, malformedReport(logger));
 
 /** POST /oauth/token */
 export const handler = oauthHandler(

@@ -1,6 +1,5 @@
 import { managementHandler } from './http/management.ts';
 import { rejectedCallCounter } from './operations/record-rejected-calls.ts';
-import { accessRequirement } from './operations/require-access.ts';
 import { accessTokenRoutes } from './routes/manage-access-tokens.ts';
 import { keyRoutes } from './routes/manage-keys.ts';
 import {
@@ -14,17 +13,17 @@ import {
   readTrustedIssuers,
 } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
-import { failureReport } from './runtime/report.ts';
+import { failureReport, malformedReport } from './runtime/report.ts';
 import { openTokenVerifier } from './runtime/subject-tokens.ts';
-import { openTable } from './runtime/table.ts';
 import { httpsTransport } from './table/https-transport.ts';
-import { CALL_RETRIES } from './table/table.ts';
+import { accessRequirement } from './table/people.ts';
+import { CALL_RETRIES, openTable } from './table/table.ts';
 
 const { people, platformPrincipals, ...config } = readManagementConfig();
 const { rules } = readTokenConfig();
 const issuers = readTrustedIssuers();
 const logger = newLogger('manage-keys');
-const table = openTable(config, httpsTransport(readAwsAccess()), CALL_RETRIES, logger);
+const table = openTable(config, httpsTransport(readAwsAccess()), CALL_RETRIES, malformedReport(logger));
 
 /**
  * Lambda handler that creates, lists, gets, edits, rotates and deletes a Deployment's API keys, explains their trust

@@ -1,17 +1,17 @@
 import { managementHandler } from './http/management.ts';
 import { rejectedCallCounter } from './operations/record-rejected-calls.ts';
-import { accessRequirement } from './operations/require-access.ts';
 import { peopleRoutes } from './routes/manage-people.ts';
 import { readAwsAccess, readManagementConfig, readPeopleQueueUrl } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { openQueue } from './runtime/queue.ts';
-import { openTable } from './runtime/table.ts';
+import { malformedReport } from './runtime/report.ts';
 import { httpsTransport } from './table/https-transport.ts';
-import { CALL_RETRIES } from './table/table.ts';
+import { accessRequirement } from './table/people.ts';
+import { CALL_RETRIES, openTable } from './table/table.ts';
 
 const { people, platformPrincipals, ...config } = readManagementConfig();
 const logger = newLogger('manage-people');
-const table = openTable(config, httpsTransport(readAwsAccess()), CALL_RETRIES, logger);
+const table = openTable(config, httpsTransport(readAwsAccess()), CALL_RETRIES, malformedReport(logger));
 const queue = openQueue(readPeopleQueueUrl());
 
 /** Lambda handler that ends and restores people's access, and lists people. */

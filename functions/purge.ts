@@ -1,11 +1,11 @@
 import type { Context, DynamoDBStreamEvent, EventBridgeEvent, SQSEvent } from 'aws-lambda';
 import { purgeFromQueue, purgeFromStream, sweepMarkers } from './jobs/purge.ts';
 import { readPurgeConfig } from './runtime/config.ts';
-import { openJobTable } from './runtime/job-table.ts';
 import { newLogger } from './runtime/logger.ts';
 import { openQueue } from './runtime/queue.ts';
-import { purgeReport } from './runtime/report.ts';
-import { PURGE_RETRIES } from './table/table.ts';
+import { malformedReport, purgeReport } from './runtime/report.ts';
+import { pacedTable, sdkTransport } from './table/sdk-transport.ts';
+import { openTable, PURGE_RETRIES } from './table/table.ts';
 
 /** Time reserved for the last page of a run and the work after it, in milliseconds. */
 const RESERVE = 10_000;
@@ -13,7 +13,10 @@ const RESERVE = 10_000;
 const config = readPurgeConfig();
 const logger = newLogger('purge');
 const dependencies = {
-  table: openJobTable(config, PURGE_RETRIES, logger),
+  table: pacedTable(
+    openTable(config, sdkTransport(), PURGE_RETRIES, malformedReport(logger)),
+    config.writeUnits,
+  ),
   clock: Date.now,
   defer: openQueue(config.continuationQueueUrl),
   report: purgeReport(logger),

@@ -3,11 +3,11 @@ import { ownTable, type Reconciler, reconcile } from './jobs/reconcile.ts';
 import { areDeletionsStopped, compareRegistrations, compareRows } from './jobs/reconcile-source.ts';
 import { deletionLimit } from './operations/limit-deletions.ts';
 import { readDeploymentsSource, readJobConfig } from './runtime/config.ts';
-import { openJobTable } from './runtime/job-table.ts';
 import { newLogger } from './runtime/logger.ts';
-import { changeReport, reconcileMeasures, stoppedDeletion } from './runtime/report.ts';
+import { changeReport, malformedReport, reconcileMeasures, stoppedDeletion } from './runtime/report.ts';
+import { pacedTable, sdkTransport } from './table/sdk-transport.ts';
 import { openSource } from './table/source-rows.ts';
-import { PURGE_RETRIES } from './table/table.ts';
+import { openTable, PURGE_RETRIES } from './table/table.ts';
 
 /** Time reserved for the last page of a slice and the work after it, in milliseconds. */
 const RESERVE = 60_000;
@@ -17,8 +17,12 @@ const RESERVE = 60_000;
  */
 const MAX_MISSING = 5;
 
+const config = readJobConfig();
 const logger = newLogger('reconcile');
-const table = openJobTable(readJobConfig(), PURGE_RETRIES, logger);
+const table = pacedTable(
+  openTable(config, sdkTransport(), PURGE_RETRIES, malformedReport(logger)),
+  config.writeUnits,
+);
 const source = readDeploymentsSource();
 const measures = reconcileMeasures();
 const stopped = stoppedDeletion();

@@ -6,14 +6,13 @@ import { leakInput, parseInput } from './http/schemas.ts';
 import { reportLeak } from './routes/report-leak.ts';
 import { readAwsAccess, readTokenConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
-import { failureReport } from './runtime/report.ts';
-import { openTable } from './runtime/table.ts';
+import { failureReport, malformedReport } from './runtime/report.ts';
 import { httpsTransport } from './table/https-transport.ts';
-import { CALL_RETRIES } from './table/table.ts';
+import { CALL_RETRIES, openTable } from './table/table.ts';
 
 const { rules, ...config } = readTokenConfig();
 const logger = newLogger('report-leak');
-const table = openTable(config, httpsTransport(readAwsAccess()), CALL_RETRIES, logger);
+const table = openTable(config, httpsTransport(readAwsAccess()), CALL_RETRIES, malformedReport(logger));
 const dependencies = { clock: Date.now, rules };
 
 /** Time reserved for processing the last credentials in a report, in milliseconds. */

@@ -2,14 +2,17 @@ import { oauthHandler } from './http/oauth.ts';
 import { revokeRoute } from './routes/revoke.ts';
 import { readAwsAccess, readMaxIdleDays, readTableConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
-import { clientReport, failureReport } from './runtime/report.ts';
-import { openTable } from './runtime/table.ts';
+import { clientReport, failureReport, malformedReport } from './runtime/report.ts';
 import { httpsTransport } from './table/https-transport.ts';
-import { CALL_RETRIES } from './table/table.ts';
-import { openConnection } from './table/warm-up.ts';
+import { CALL_RETRIES, openConnection, openTable } from './table/table.ts';
 
 const logger = newLogger('revoke');
-const table = openTable(readTableConfig(), httpsTransport(readAwsAccess()), CALL_RETRIES, logger);
+const table = openTable(
+  readTableConfig(),
+  httpsTransport(readAwsAccess()),
+  CALL_RETRIES,
+  malformedReport(logger),
+);
 
 /** POST /oauth/revoke */
 export const handler = oauthHandler(

@@ -3,10 +3,10 @@ import { sweepKeys } from './jobs/sweep-keys.ts';
 import { writeGroupEntries } from './jobs/write-group-entries.ts';
 import { recordRejectedCalls } from './operations/record-rejected-calls.ts';
 import { readJobConfig, readMaxIdleDays, readTrustedIssuers } from './runtime/config.ts';
-import { openJobTable } from './runtime/job-table.ts';
 import { newLogger } from './runtime/logger.ts';
-import { sweepMeasures } from './runtime/report.ts';
-import { CALL_RETRIES } from './table/table.ts';
+import { malformedReport, sweepMeasures } from './runtime/report.ts';
+import { pacedTable, sdkTransport } from './table/sdk-transport.ts';
+import { CALL_RETRIES, openTable } from './table/table.ts';
 
 /**
  * Time reserved for one key or caller and the work after it, in milliseconds. A sweep whose writes are limited can take a
@@ -14,8 +14,12 @@ import { CALL_RETRIES } from './table/table.ts';
  */
 const RESERVE = 120_000;
 
+const config = readJobConfig();
 const logger = newLogger('sweep-keys');
-const table = openJobTable(readJobConfig(), CALL_RETRIES, logger);
+const table = pacedTable(
+  openTable(config, sdkTransport(), CALL_RETRIES, malformedReport(logger)),
+  config.writeUnits,
+);
 const measures = sweepMeasures();
 const maxIdleDays = readMaxIdleDays();
 const issuers = readTrustedIssuers();

@@ -3,14 +3,13 @@ import { syncFromStream } from './jobs/sync-deployments.ts';
 import { readSyncConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { openQueue } from './runtime/queue.ts';
-import { changeReport } from './runtime/report.ts';
-import { openTable } from './runtime/table.ts';
+import { changeReport, malformedReport } from './runtime/report.ts';
 import { sdkTransport } from './table/sdk-transport.ts';
-import { PURGE_RETRIES } from './table/table.ts';
+import { openTable, PURGE_RETRIES } from './table/table.ts';
 
 const { source, refusedChangesQueueUrl, ...config } = readSyncConfig();
 const logger = newLogger('sync-deployments');
-const table = openTable(config, sdkTransport(), PURGE_RETRIES, logger);
+const table = openTable(config, sdkTransport(), PURGE_RETRIES, malformedReport(logger));
 const onOutcome = changeReport(logger);
 const sendToDeadLetterQueue = openQueue(refusedChangesQueueUrl);
 

@@ -4,7 +4,7 @@ import * as lambda from 'aws-cdk-lib/aws-lambda';
 import type * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import * as ENV from '../functions/runtime/env.ts';
-import * as PARTITION from '../functions/table/partition-keys.ts';
+import { eventsPartition } from '../functions/table/item-keys.ts';
 import { FailureQueue } from './failure-queue.ts';
 import type { ServiceFunction } from './function.ts';
 import { readStream } from './stream-reader.ts';
@@ -44,7 +44,7 @@ export class EventBus extends Construct {
       filters: [
         lambda.FilterCriteria.filter({
           eventName: lambda.FilterRule.isEqual('INSERT'),
-          dynamodb: { Keys: { pk: { S: lambda.FilterRule.beginsWith(PARTITION.events('')) } } },
+          dynamodb: { Keys: { pk: { S: lambda.FilterRule.beginsWith(eventsPartition('')) } } },
         }),
       ],
       batchSize: 100,

@@ -5,8 +5,7 @@ import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import * as ENV from '../functions/runtime/env.ts';
-import * as PARTITION from '../functions/table/partition-keys.ts';
-import * as SORT from '../functions/table/sort-keys.ts';
+import { DEPLOYMENT_SORT_KEY, deploymentPartition, KEY_PREFIX } from '../functions/table/item-keys.ts';
 import { acknowledge } from './acknowledge-findings.ts';
 import { FailureQueue } from './failure-queue.ts';
 import type { ServiceFunction } from './function.ts';
@@ -74,8 +73,8 @@ export class PurgeSources extends Construct {
           eventName: lambda.FilterRule.isEqual('REMOVE'),
           dynamodb: {
             Keys: {
-              pk: { S: lambda.FilterRule.beginsWith(PARTITION.deployment('')) },
-              sk: { S: [SORT.deployment, ...lambda.FilterRule.beginsWith(SORT.key)] },
+              pk: { S: lambda.FilterRule.beginsWith(deploymentPartition('')) },
+              sk: { S: [DEPLOYMENT_SORT_KEY, ...lambda.FilterRule.beginsWith(KEY_PREFIX)] },
             },
           },
         }),

@@ -2,7 +2,20 @@ import { RemovalPolicy } from 'aws-cdk-lib';
 import * as dynamodb from 'aws-cdk-lib/aws-dynamodb';
 import { Construct } from 'constructs';
 import * as ENV from '../functions/runtime/env.ts';
-import * as PARTITION from '../functions/table/partition-keys.ts';
+import {
+  DELETIONS_PARTITION,
+  DIRECTORY_PARTITION,
+  deploymentPartition,
+  eventsPartition,
+  groupPartition,
+  PASSES_PARTITION,
+  PEOPLE_PARTITION,
+  PURGES_PARTITION,
+  personPartition,
+  REJECTED_CALLS_PARTITION,
+  SOURCES_PARTITION,
+  subjectPartition,
+} from '../functions/table/item-keys.ts';
 import type { EncryptionKey, ServiceFunction } from './function.ts';
 import type { Settings } from './settings.ts';
 import type { TableStream } from './stream-reader.ts';
@@ -17,20 +30,11 @@ export interface TableProps {
 }
 
 /** Patterns that match partition keys in IAM conditions. */
-const DEPLOYMENT = PARTITION.deployment('*');
-const EVENTS = PARTITION.events('*');
-const GROUP = PARTITION.group('*');
-const PERSON = PARTITION.person('*');
-const USED_SUBJECT_TOKEN = PARTITION.subject('*');
-const {
-  deletions: DELETIONS,
-  directory: DIRECTORY,
-  passes: PASSES,
-  people: PEOPLE,
-  purges: PURGES,
-  rejectedCalls: REJECTED_CALLS,
-  sources: SOURCES,
-} = PARTITION;
+const DEPLOYMENT = deploymentPartition('*');
+const EVENTS = eventsPartition('*');
+const GROUP = groupPartition('*');
+const PERSON = personPartition('*');
+const USED_SUBJECT_TOKEN = subjectPartition('*');
 
 /** The attributes that a check updates: the primary key, the token's expiry and the last use. */
 const CHANGED_BY_CHECK = [
@@ -81,8 +85,8 @@ const USES = {
   managePeople: {
     GetItem: [PERSON],
     BatchGetItem: [PERSON],
-    Query: [EVENTS, PEOPLE, PERSON],
-    PutItem: [EVENTS, PEOPLE, PERSON],
+    Query: [EVENTS, PEOPLE_PARTITION, PERSON],
+    PutItem: [EVENTS, PEOPLE_PARTITION, PERSON],
     UpdateItem: [PERSON],
     ConditionCheckItem: [PERSON],
   },
@@ -91,10 +95,10 @@ const USES = {
    */
   findKeys: {
     GetItem: [DEPLOYMENT, PERSON],
-    Query: [DEPLOYMENT, DIRECTORY, PEOPLE, PERSON],
+    Query: [DEPLOYMENT, DIRECTORY_PARTITION, PEOPLE_PARTITION, PERSON],
     PutItem: [EVENTS, PERSON],
     UpdateItem: [DEPLOYMENT, PERSON],
-    DeleteItem: [PEOPLE],
+    DeleteItem: [PEOPLE_PARTITION],
   },
   /**
    * Exchanges a key's credentials for a token, with one read and one write, and records which of the key's secrets was
@@ -109,11 +113,11 @@ const USES = {
   revoke: { BatchGetItem: [DEPLOYMENT], DeleteItem: [DEPLOYMENT] },
   /** Registers, lists, changes and deletes Deployments, and writes their purge markers and events. */
   manageDeployments: {
-    GetItem: [DEPLOYMENT, DIRECTORY, PASSES, SOURCES],
-    Query: [DIRECTORY, GROUP],
-    PutItem: [DEPLOYMENT, DIRECTORY, EVENTS, GROUP, PURGES],
-    UpdateItem: [DEPLOYMENT, DIRECTORY, REJECTED_CALLS],
-    DeleteItem: [DEPLOYMENT, DIRECTORY, GROUP],
+    GetItem: [DEPLOYMENT, DIRECTORY_PARTITION, PASSES_PARTITION, SOURCES_PARTITION],
+    Query: [DIRECTORY_PARTITION, GROUP],
+    PutItem: [DEPLOYMENT, DIRECTORY_PARTITION, EVENTS, GROUP, PURGES_PARTITION],
+    UpdateItem: [DEPLOYMENT, DIRECTORY_PARTITION, REJECTED_CALLS_PARTITION],
+    DeleteItem: [DEPLOYMENT, DIRECTORY_PARTITION, GROUP],
   },
   /**
    * Creates, lists, changes and deletes keys, updates the Deployment's count of keys, and lists and revokes the keys'
@@ -123,7 +127,7 @@ const USES = {
     GetItem: [DEPLOYMENT],
     Query: [DEPLOYMENT],
     PutItem: [DEPLOYMENT, EVENTS],
-    UpdateItem: [DEPLOYMENT, REJECTED_CALLS],
+    UpdateItem: [DEPLOYMENT, REJECTED_CALLS_PARTITION],
     DeleteItem: [DEPLOYMENT],
   },
   /**
@@ -136,20 +140,20 @@ const USES = {
     PutItem: [DEPLOYMENT, EVENTS],
     DeleteItem: [DEPLOYMENT],
     ConditionCheckItem: [DEPLOYMENT],
-    UpdateItem: [REJECTED_CALLS],
+    UpdateItem: [REJECTED_CALLS_PARTITION],
   },
   /** Lists events, and counts rejected calls that list events. */
-  listEvents: { GetItem: [DEPLOYMENT], Query: [EVENTS], UpdateItem: [REJECTED_CALLS] },
+  listEvents: { GetItem: [DEPLOYMENT], Query: [EVENTS], UpdateItem: [REJECTED_CALLS_PARTITION] },
   /**
    * Reads every key, marks the reported keys, writes their events, stores the position for the next run, and moves
    * rejected calls to the events.
    */
   sweepKeys: {
-    GetItem: [DEPLOYMENT, PASSES],
-    Query: [DEPLOYMENT, DIRECTORY, EVENTS, REJECTED_CALLS],
-    PutItem: [DIRECTORY, EVENTS, GROUP, PASSES],
+    GetItem: [DEPLOYMENT, PASSES_PARTITION],
+    Query: [DEPLOYMENT, DIRECTORY_PARTITION, EVENTS, REJECTED_CALLS_PARTITION],
+    PutItem: [DIRECTORY_PARTITION, EVENTS, GROUP, PASSES_PARTITION],
     UpdateItem: [DEPLOYMENT],
-    DeleteItem: [REJECTED_CALLS],
+    DeleteItem: [REJECTED_CALLS_PARTITION],
     ConditionCheckItem: [DEPLOYMENT],
   },
   /** Disables a leaked key or deletes a leaked token, and writes the event. */
@@ -161,36 +165,44 @@ const USES = {
   },
   /** Deletes the remaining items of a deleted Deployment or key. Only the purge is allowed to use BatchWriteItem. */
   purge: {
-    GetItem: [DEPLOYMENT, DIRECTORY],
-    Query: [DEPLOYMENT, PURGES],
+    GetItem: [DEPLOYMENT, DIRECTORY_PARTITION],
+    Query: [DEPLOYMENT, PURGES_PARTITION],
     BatchWriteItem: [DEPLOYMENT],
     PutItem: [EVENTS],
-    UpdateItem: [PURGES],
-    DeleteItem: [DIRECTORY, GROUP, PURGES],
+    UpdateItem: [PURGES_PARTITION],
+    DeleteItem: [DIRECTORY_PARTITION, GROUP, PURGES_PARTITION],
   },
   /**
    * Registers, changes and deletes Deployments from a followed table, and writes its latest rows, the count of
    * deletions, purge markers and events.
    */
   followSource: {
-    GetItem: [DELETIONS, DEPLOYMENT, DIRECTORY, SOURCES],
-    Query: [SOURCES],
-    PutItem: [DELETIONS, DEPLOYMENT, DIRECTORY, EVENTS, GROUP, PURGES, SOURCES],
-    UpdateItem: [DEPLOYMENT, DIRECTORY],
-    DeleteItem: [DEPLOYMENT, DIRECTORY, GROUP],
+    GetItem: [DELETIONS_PARTITION, DEPLOYMENT, DIRECTORY_PARTITION, SOURCES_PARTITION],
+    Query: [SOURCES_PARTITION],
+    PutItem: [
+      DELETIONS_PARTITION,
+      DEPLOYMENT,
+      DIRECTORY_PARTITION,
+      EVENTS,
+      GROUP,
+      PURGES_PARTITION,
+      SOURCES_PARTITION,
+    ],
+    UpdateItem: [DEPLOYMENT, DIRECTORY_PARTITION],
+    DeleteItem: [DEPLOYMENT, DIRECTORY_PARTITION, GROUP],
   },
   /** Compares the rows of a followed table with the registered Deployments. Repairs also need `followSource`. */
-  compareSource: { Query: [SOURCES], BatchGetItem: [DEPLOYMENT, SOURCES] },
+  compareSource: { Query: [SOURCES_PARTITION], BatchGetItem: [DEPLOYMENT, SOURCES_PARTITION] },
   /**
    * Scans the whole table, writes purge markers and repairs the directory. Only reconciliation is allowed to use Scan.
    */
   reconcile: {
     Scan: 'no limits',
-    GetItem: [DEPLOYMENT, DIRECTORY, PASSES, PURGES],
-    BatchGetItem: [DEPLOYMENT, DIRECTORY, GROUP],
-    PutItem: [DIRECTORY, GROUP, PASSES],
-    UpdateItem: [PURGES],
-    DeleteItem: [DIRECTORY, GROUP],
+    GetItem: [DEPLOYMENT, DIRECTORY_PARTITION, PASSES_PARTITION, PURGES_PARTITION],
+    BatchGetItem: [DEPLOYMENT, DIRECTORY_PARTITION, GROUP],
+    PutItem: [DIRECTORY_PARTITION, GROUP, PASSES_PARTITION],
+    UpdateItem: [PURGES_PARTITION],
+    DeleteItem: [DIRECTORY_PARTITION, GROUP],
     ConditionCheckItem: [DEPLOYMENT],
   },
 } satisfies Record<string, Readonly<Record<string, Limits>>>;

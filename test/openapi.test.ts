@@ -1,7 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { formatKeyId } from '../functions/domain/identifiers.ts';
-import { mintCredential, newUlid } from '../functions/domain/mint.ts';
-import { hashOf, tokenIdOf } from '../functions/domain/secrets.ts';
+import { formatKeyId, hashOf, mintCredential, newUlid, tokenIdOf } from '../functions/domain/credentials.ts';
 import { GITHUB } from '../functions/domain/trust.ts';
 import {
   exchangeParameters,

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { isDeploymentId } from '../../functions/domain/identifiers.ts';
+import { isDeploymentId } from '../../functions/domain/credentials.ts';
 import type { ApiOptions } from '../api.ts';
 import { addApiOptions, collect } from '../api-options.ts';
 import { addCommand } from '../command.ts';

@@ -1,6 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Command } from 'commander';
-import { Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { isSub, MAX_SUB_LENGTH } from '../../functions/domain/people.ts';
 import type { components } from '../../functions/openapi/api-types.ts';
 import { type Api, type ApiOptions, allOf, openApi, resultOf } from '../api.ts';

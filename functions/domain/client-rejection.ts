@@ -1,4 +1,4 @@
-import type { KeyRejection } from './key-status.ts';
+import type { KeyRejection } from './check.ts';
 
 /**
  * Why a client was rejected. Only the log contains the reason: every rejected client gets the same response, after the

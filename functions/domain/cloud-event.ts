@@ -1,6 +1,5 @@
-import { ERASED } from './erasure.ts';
 import type { ServiceEvent } from './events.ts';
-import { OF_PEOPLE } from './people.ts';
+import { ERASED, OF_PEOPLE } from './people.ts';
 
 /** The `source` attribute of every event on the bus. EventBridge rules match this value. */
 export const EVENT_SOURCE = 'deployment-api-keys';

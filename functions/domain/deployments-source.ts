@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
+import { DEPLOYMENT_ID, isDeploymentId } from './credentials.ts';
 import type { EpochMillis } from './expiry.ts';
-import { DEPLOYMENT_ID, isDeploymentId } from './identifiers.ts';
 import { isPlainText, plainTextRule } from './text.ts';
 
 type Scalar = string | number | boolean;

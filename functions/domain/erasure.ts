@@ -1,8 +1,5 @@
+import { hashOf } from './credentials.ts';
 import type { ServiceEvent } from './events.ts';
-import { hashOf } from './secrets.ts';
-
-/** Replaces the `sub` of an erased person in all items. */
-export const ERASED = 'erased';
 
 /**
  * The data of the event about an erasure. The event contains a hash instead of the `sub`, so that the event itself does

@@ -1,5 +1,5 @@
+import { newUlid } from './credentials.ts';
 import { type EpochMillis, type EpochSeconds, expiryAfter } from './expiry.ts';
-import { newUlid } from './mint.ts';
 import type { Actor } from './records.ts';
 
 /** How long the service keeps an event, in seconds: 90 days. */

@@ -1,5 +1,5 @@
-import { ERASED } from './erasure.ts';
 import type { EpochMillis } from './expiry.ts';
+import { ERASED } from './people.ts';
 import type { AccessRecord, ApiKey, HeldKey, MalformedKey } from './records.ts';
 import { activeSecrets, isWanted } from './rotation.ts';
 

@@ -1,6 +1,6 @@
+import { hasExpired } from './check.ts';
 import { ServiceError } from './errors.ts';
 import type { EpochMillis } from './expiry.ts';
-import { hasExpired } from './key-status.ts';
 import type { ApiKey } from './records.ts';
 
 const DAY = 24 * 60 * 60 * 1000;

@@ -1,6 +1,6 @@
 import { notFound, ServiceError } from './errors.ts';
 import type { EpochMillis, EpochSeconds } from './expiry.ts';
-import type { Deployment, SignIn } from './records.ts';
+import type { Actor, Deployment, SignIn } from './records.ts';
 
 /** Settings that say how to recognise administrators, and which claim holds a person's groups. */
 export interface PeopleConfig {
@@ -24,6 +24,9 @@ export interface Person {
   /** The person's sign-in; undefined for an IAM principal, because IAM ends the access of principals. */
   signIn: SignIn | undefined;
 }
+
+/** Replaces the `sub` of an erased person in all items. */
+export const ERASED = 'erased';
 
 /** The maximum length of a `sub`, in characters (OpenID Connect Core §2). */
 export const MAX_SUB_LENGTH = 255;
@@ -95,15 +98,12 @@ export function latestEnd({ at }: SignIn): EpochMillis {
  */
 export const OF_PEOPLE = { id: '', generation: '' };
 
-/**
- * Captures the partition, account, kind and name in the ARN of a role or user. The path before the name can be empty.
- */
-const PRINCIPAL = /^arn:(aws[a-z-]*):iam::(\d{12}):(role|user)\/(?:[\w+=,.@-]+\/)*([\w+=,.@-]{1,64})$/;
-/**
- * Captures the partition, the account and the role's name in the ARN of an assumed role. Such an ARN omits the role's
- * path.
- */
-const SESSION = /^arn:(aws[a-z-]*):sts::(\d{12}):assumed-role\/([\w+=,.@-]+)\/[\w+=,.@-]+$/;
+/** The ARN of a role or user. The path before the name can be empty. */
+const PRINCIPAL =
+  /^arn:(?<partition>aws[a-z-]*):iam::(?<account>\d{12}):(?<kind>role|user)\/(?:[\w+=,.@-]+\/)*(?<name>[\w+=,.@-]{1,64})$/;
+/** The ARN of an assumed role. Such an ARN omits the role's path. */
+const SESSION =
+  /^arn:(?<partition>aws[a-z-]*):sts::(?<account>\d{12}):assumed-role\/(?<name>[\w+=,.@-]+)\/[\w+=,.@-]+$/;
 
 /**
  * Reports whether text is the ARN of a single IAM role or user, without wildcards, and can therefore take the place of
@@ -119,10 +119,49 @@ export const isPrincipalArn = (text: string): boolean => PRINCIPAL.test(text) &&
  * @returns the listed ARN; undefined for any other caller, such as the root user or a federated user
  */
 export function listedPrincipal(caller: string, listed: readonly string[]): string | undefined {
-  const [, ...session] = SESSION.exec(caller) ?? [];
+  const session = SESSION.exec(caller)?.groups;
   return listed.find((arn) => {
-    const [, partition, account, kind, name] = PRINCIPAL.exec(arn) ?? [];
+    const { partition, account, kind, name } = PRINCIPAL.exec(arn)?.groups ?? {};
     if (kind === 'user') return arn === caller;
-    return kind === 'role' && [partition, account, name].every((part, at) => part === session[at]);
+    return (
+      kind === 'role' &&
+      partition === session?.partition &&
+      account === session?.account &&
+      name === session?.name
+    );
   });
+}
+
+/** Parts of the service that act without a caller: the jobs, the operator's commands, and an exchange that retires an old secret. */
+const JOBS = [
+  'end-access',
+  'end-tokens',
+  'erase-person',
+  'exchange',
+  'purge',
+  'restore',
+  'source',
+  'sweep',
+] as const;
+
+/** Returns the actor for an action that one of the service's jobs performs without a caller. */
+export function systemActor(job: (typeof JOBS)[number]): Actor {
+  return { principal: job, type: 'system', address: '', requestId: '' };
+}
+
+/**
+ * Returns the actor of an event, with the actor's type filled in. Events written by earlier versions have no type. In
+ * such events, only a job has an empty address, and only the reporter of a leak is anonymous.
+ */
+export function typedActor(actor: Omit<Actor, 'type'> & { type?: Actor['type'] }, eventType: string): Actor {
+  return { ...actor, type: actor.type ?? untypedActorType(actor, eventType) };
+}
+
+function untypedActorType(
+  { principal, address }: Pick<Actor, 'principal' | 'address'>,
+  eventType: string,
+): Actor['type'] {
+  if (address === '' && (JOBS as readonly string[]).includes(principal)) return 'system';
+  if (principal === 'anonymous' && eventType.endsWith('.leaked')) return 'anonymous';
+  return isPrincipalArn(principal) ? 'iam' : 'person';
 }

@@ -1,7 +1,6 @@
+import { isUlid, newUlid, parseKeyId, timeOfUlid } from './credentials.ts';
 import type { ServiceEvent } from './events.ts';
 import type { EpochMillis } from './expiry.ts';
-import { isUlid, parseKeyId } from './identifiers.ts';
-import { newUlid, timeOfUlid } from './mint.ts';
 import type { AccessRecord, ApiKey, Deployment, PersonId, SecretHash } from './records.ts';
 import { activeSecrets, disabled, isRetireAfter, isWanted } from './rotation.ts';
 

@@ -86,7 +86,7 @@ const routePattern = new RegExp(
   `^((${METHOD})(/|(/(${LITERAL}|:${PARAMETER}))+(/:${PARAMETER}\\.\\.\\.)?|/:${PARAMETER}\\.\\.\\.)|${DEFAULT_ROUTE})$`,
 );
 const literalPattern = new RegExp(`^${LITERAL}$`);
-const parameterPattern = new RegExp(`^\\{(${PARAMETER})(\\+?)\\}$`);
+const parameterPattern = new RegExp(`^\\{(?<name>${PARAMETER})(?<greedy>\\+?)\\}$`);
 const parameterNamePattern = new RegExp(`^${PARAMETER}$`);
 
 /** Required scopes by route. */
@@ -149,8 +149,8 @@ function writtenPath(template: string): string | undefined {
   if (template === '/') return template;
   const [root, ...segments] = template.split('/');
   const written = segments.map((segment) => {
-    const [, name, isGreedy] = parameterPattern.exec(segment) ?? [];
-    if (name) return isGreedy ? `:${name}...` : `:${name}`;
+    const { name, greedy } = parameterPattern.exec(segment)?.groups ?? {};
+    if (name) return greedy ? `:${name}...` : `:${name}`;
     return literalPattern.test(segment) ? segment : undefined;
   });
   return root === '' && !written.includes(undefined) ? `/${written.join('/')}` : undefined;

@@ -1,5 +1,5 @@
+import { hashOf } from './credentials.ts';
 import type { EpochMillis, EpochSeconds } from './expiry.ts';
-import { hashOf } from './secrets.ts';
 
 /** The maximum length of a subject token, in characters. */
 export const MAX_SUBJECT_TOKEN = 16 * 1024;

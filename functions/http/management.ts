@@ -4,11 +4,10 @@ import type {
   APIGatewayProxyEventV2WithIAMAuthorizer,
   APIGatewayProxyEventV2WithJWTAuthorizer,
 } from 'aws-lambda';
+import { hashOf, isDeploymentId } from '../domain/credentials.ts';
 import { invalidFields, ServiceError } from '../domain/errors.ts';
-import { isDeploymentId } from '../domain/identifiers.ts';
 import type { PeopleConfig, Person } from '../domain/people.ts';
 import type { Actor, SignIn } from '../domain/records.ts';
-import { hashOf } from '../domain/secrets.ts';
 import { type Answer, answers, asProblem, invocation } from './answer.ts';
 import { jsonBody } from './body.ts';
 import { issuerOf } from './issuer.ts';

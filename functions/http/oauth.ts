@@ -2,8 +2,8 @@ import type { Logger } from '@aws-lambda-powertools/logger';
 import middy, { type MiddlewareObj } from '@middy/core';
 import type { APIGatewayProxyEventV2 } from 'aws-lambda';
 import type { ClientRejection } from '../domain/client-rejection.ts';
+import { parseKeyId } from '../domain/credentials.ts';
 import { ServiceError } from '../domain/errors.ts';
-import { parseKeyId } from '../domain/identifiers.ts';
 import type { CallSource } from '../domain/last-use.ts';
 import { type Answer, answers, asOAuthError, invocation } from './answer.ts';
 import { bodyText, mediaType } from './body.ts';
@@ -252,7 +252,8 @@ function basicCredentials(authorization: string): ClientCredentials {
   const malformed = () => invalidRequest('The Authorization header is not valid Basic authentication.');
   const [, encoded] = /^Basic +([A-Za-z0-9+/]+={0,2})$/i.exec(authorization) ?? [];
   if (encoded === undefined || encoded.length % 4 !== 0) throw malformed();
-  const [, clientId, clientSecret] = /^([^:]*):(.*)$/s.exec(Buffer.from(encoded, 'base64').toString()) ?? [];
+  const { clientId, clientSecret } =
+    /^(?<clientId>[^:]*):(?<clientSecret>.*)$/s.exec(Buffer.from(encoded, 'base64').toString())?.groups ?? {};
   if (clientId === undefined || clientSecret === undefined) throw malformed();
   try {
     return { clientId: formDecode(clientId), clientSecret: formDecode(clientSecret) };

@@ -67,7 +67,8 @@ type Claims = Record<string, unknown>;
 
 /** Returns the header and the payload of the bearer JWT, or an empty array if the bearer token is not a JWT. */
 function partsOf(authorization = ''): [Claims?, Claims?] {
-  const [, header, payload] = /^Bearer +([\w-]+)\.([\w-]+)\.[\w-]+$/i.exec(authorization) ?? [];
+  const { header, payload } =
+    /^Bearer +(?<header>[\w-]+)\.(?<payload>[\w-]+)\.[\w-]+$/i.exec(authorization)?.groups ?? {};
   if (!header || !payload) return [];
   try {
     const [one, two] = [header, payload].map((part) => JSON.parse(Buffer.from(part, 'base64url').toString()));

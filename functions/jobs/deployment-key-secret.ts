@@ -4,7 +4,7 @@ import type {
   CloudFormationCustomResourceUpdateEvent,
 } from 'aws-lambda';
 import * as z from 'zod/mini';
-import { isDeploymentId, parseKeyId } from '../domain/identifiers.ts';
+import { isDeploymentId, parseKeyId } from '../domain/credentials.ts';
 
 /** A call to the service's API under /platform. */
 export interface PlatformCall {

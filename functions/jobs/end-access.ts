@@ -1,11 +1,10 @@
 import type { SQSRecord } from 'aws-lambda';
-import { systemActor } from '../domain/actors.ts';
+import { formatKeyId } from '../domain/credentials.ts';
 import { causeOf } from '../domain/errors.ts';
 import { newEvent } from '../domain/events.ts';
 import type { Clock } from '../domain/expiry.ts';
 import { mustBeDisabled, reasonsToHold } from '../domain/held-keys.ts';
-import { formatKeyId } from '../domain/identifiers.ts';
-import { OF_PEOPLE } from '../domain/people.ts';
+import { OF_PEOPLE, systemActor } from '../domain/people.ts';
 import type { AccessJob, AccessRecord, ApiKey, MalformedKey, PersonId } from '../domain/records.ts';
 import { disabled } from '../domain/rotation.ts';
 import { allDeployments, type ListedDeployment } from '../table/deployments.ts';

@@ -1,9 +1,9 @@
 import type { DynamoDBBatchResponse, DynamoDBRecord, SQSBatchResponse, SQSRecord } from 'aws-lambda';
-import { systemActor } from '../domain/actors.ts';
+import { isDeploymentId, isUlid } from '../domain/credentials.ts';
 import { causeOf } from '../domain/errors.ts';
 import { newEvent } from '../domain/events.ts';
 import type { Clock, EpochMillis } from '../domain/expiry.ts';
-import { isDeploymentId, isUlid } from '../domain/identifiers.ts';
+import { systemActor } from '../domain/people.ts';
 import type { PurgeOutcome } from '../domain/purge-outcome.ts';
 import {
   beginPurge,
@@ -14,10 +14,10 @@ import {
   itemsOfGeneration,
   leaveMarker,
   readPresent,
+  removalOf,
   tokensOfKey,
   unfinishedPurges,
 } from '../table/purge.ts';
-import { removalOf } from '../table/removal-record.ts';
 import type { Table } from '../table/table.ts';
 
 /**

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { newUlid } from '../domain/credentials.ts';
 import {
   BY_COMPARISON,
   deploymentOf,
@@ -8,7 +9,6 @@ import {
   type SourcedDeployment,
 } from '../domain/deployments-source.ts';
 import type { Clock } from '../domain/expiry.ts';
-import { newUlid } from '../domain/mint.ts';
 import { type FollowOutcome, followSource, isAsWanted, isOfSource } from '../operations/follow-source.ts';
 import { readDeletions } from '../table/deletion-count.ts';
 import {

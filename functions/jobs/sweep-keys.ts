@@ -1,9 +1,9 @@
-import { systemActor } from '../domain/actors.ts';
+import { noticeOf } from '../domain/check.ts';
+import { formatKeyId } from '../domain/credentials.ts';
 import { type EventType, newEvent, type ServiceEvent } from '../domain/events.ts';
 import type { Clock, EpochMillis } from '../domain/expiry.ts';
-import { formatKeyId } from '../domain/identifiers.ts';
-import { noticeOf } from '../domain/key-status.ts';
 import { outdatedDays } from '../domain/last-use.ts';
+import { systemActor } from '../domain/people.ts';
 import type { ApiKey } from '../domain/records.ts';
 import { type TrustedIssuer, unboundRules } from '../domain/trust.ts';
 import { allDeployments, type ListedDeployment } from '../table/deployments.ts';

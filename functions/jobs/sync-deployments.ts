@@ -1,4 +1,5 @@
 import type { DynamoDBBatchResponse, DynamoDBRecord } from 'aws-lambda';
+import { isDeploymentId } from '../domain/credentials.ts';
 import {
   BY_COMPARISON,
   type DeploymentsSource,
@@ -12,7 +13,6 @@ import {
 } from '../domain/deployments-source.ts';
 import { causeOf } from '../domain/errors.ts';
 import type { Clock } from '../domain/expiry.ts';
-import { isDeploymentId } from '../domain/identifiers.ts';
 import { type FollowOutcome, followSource } from '../operations/follow-source.ts';
 import { deletionLimit } from '../operations/limit-deletions.ts';
 import { readDamagedDeployment } from '../table/deployments.ts';

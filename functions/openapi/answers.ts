@@ -1,10 +1,9 @@
 import * as z from 'zod';
 import { EVENT_SOURCE } from '../domain/cloud-event.ts';
-import { DEPLOYMENT_ID, formatCredential, formatKeyId, ULID } from '../domain/identifiers.ts';
+import { DEPLOYMENT_ID, formatCredential, formatKeyId, TOKEN_ID, ULID } from '../domain/credentials.ts';
 import { SHOWN_DAYS } from '../domain/last-use.ts';
 import { MAX_NETWORKS } from '../domain/networks.ts';
 import { MAX_SCOPE_LENGTH, MAX_SCOPES, SCOPE } from '../domain/scopes.ts';
-import { TOKEN_ID } from '../domain/secrets.ts';
 
 /** The schemas of responses. The schemas of requests are in functions/http, where they also validate the requests. */
 

@@ -1,9 +1,8 @@
+import { isIdle, keyRejection } from '../domain/check.ts';
+import { HASH_OF_NOTHING, hashOf, parseCredential, parseKeyId, sameHash } from '../domain/credentials.ts';
 import type { Clock } from '../domain/expiry.ts';
-import { parseCredential, parseKeyId } from '../domain/identifiers.ts';
-import { isIdle, keyRejection } from '../domain/key-status.ts';
 import type { ApiKey, Deployment, SecretHash } from '../domain/records.ts';
 import { activeSecrets } from '../domain/rotation.ts';
-import { HASH_OF_NOTHING, hashOf, sameHash } from '../domain/secrets.ts';
 import { invalidClient, type OAuthRequest } from '../http/oauth.ts';
 import type { Table } from '../table/table.ts';
 import { readKey } from '../table/tokens.ts';

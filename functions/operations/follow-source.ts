@@ -1,7 +1,7 @@
-import { systemActor } from '../domain/actors.ts';
 import type { SourcedDeployment } from '../domain/deployments-source.ts';
 import { newEvent } from '../domain/events.ts';
 import type { Clock } from '../domain/expiry.ts';
+import { systemActor } from '../domain/people.ts';
 import type { Deployment, Generation } from '../domain/records.ts';
 import {
   deleteDeployment,

@@ -1,3 +1,4 @@
+import { hashOf } from '../domain/credentials.ts';
 import { conflict, ServiceError } from '../domain/errors.ts';
 import {
   type Clock,
@@ -7,7 +8,6 @@ import {
   isUnexpired,
 } from '../domain/expiry.ts';
 import type { Deployment, IdempotencyRecord } from '../domain/records.ts';
-import { hashOf } from '../domain/secrets.ts';
 import type { Answer } from '../http/answer.ts';
 import type { ManagementRequest } from '../http/management.ts';
 import { readIdempotencyRecord } from '../table/idempotency.ts';

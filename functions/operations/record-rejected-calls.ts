@@ -1,8 +1,8 @@
-import { systemActor } from '../domain/actors.ts';
+import { timeOfUlid } from '../domain/credentials.ts';
 import type { ServiceError } from '../domain/errors.ts';
 import { newEvent, type ServiceEvent } from '../domain/events.ts';
 import type { Clock, EpochSeconds } from '../domain/expiry.ts';
-import { timeOfUlid } from '../domain/mint.ts';
+import { systemActor } from '../domain/people.ts';
 import type { RejectedCalls } from '../domain/records.ts';
 import type { ManagementRequest } from '../http/management.ts';
 import { readDeployment } from '../table/deployments.ts';

@@ -6,10 +6,10 @@ import {
   parseToken,
   scopeOf,
 } from '../domain/check.ts';
+import { hashOf } from '../domain/credentials.ts';
 import { type Clock, toSeconds } from '../domain/expiry.ts';
 import type { LastUse, UseOrigin } from '../domain/last-use.ts';
 import type { Deployment } from '../domain/records.ts';
-import { hashOf } from '../domain/secrets.ts';
 import type { OAuthRoute } from '../http/oauth.ts';
 import { parseParameters, presentedParameters } from '../http/parameters.ts';
 import { authenticate } from '../operations/authenticate-client.ts';

@@ -1,5 +1,5 @@
-import { systemActor } from '../domain/actors.ts';
 import { type CheckRules, scopeOf } from '../domain/check.ts';
+import { formatKeyId, hashOf, mintCredential } from '../domain/credentials.ts';
 import { ServiceError, unavailable } from '../domain/errors.ts';
 import { type EventType, newEvent, type ServiceEvent } from '../domain/events.ts';
 import {
@@ -9,13 +9,11 @@ import {
   expiryOfIssue,
   toSeconds,
 } from '../domain/expiry.ts';
-import { formatKeyId } from '../domain/identifiers.ts';
 import { type Issue, isUseDue, originOf, recordedBefore, type UseOrigin } from '../domain/last-use.ts';
-import { mintCredential } from '../domain/mint.ts';
+import { systemActor } from '../domain/people.ts';
 import type { ApiKey, SecretHash, Token } from '../domain/records.ts';
 import { activeSecrets, afterUse, isFirstUse, retiringSince } from '../domain/rotation.ts';
 import { effectiveScopes, narrowScopes } from '../domain/scopes.ts';
-import { hashOf } from '../domain/secrets.ts';
 import type { UsedSubject } from '../domain/subject-token.ts';
 import type { Answer } from '../http/answer.ts';
 import { type OAuthRequest, type OAuthRoute, TOKEN_EXCHANGE } from '../http/oauth.ts';

@@ -1,10 +1,9 @@
 import { type Access, type CheckRules, evaluateAccessToken, scopeOf } from '../domain/check.ts';
+import { formatKeyId, parseKeyId, TOKEN_ID, tokenIdOf } from '../domain/credentials.ts';
 import { notFound } from '../domain/errors.ts';
 import { newEvent } from '../domain/events.ts';
 import { type Clock, type EpochMillis, isoTime } from '../domain/expiry.ts';
-import { formatKeyId, parseKeyId } from '../domain/identifiers.ts';
 import type { ApiKey, CheckedKey, Generation, MalformedKey, Token } from '../domain/records.ts';
-import { TOKEN_ID, tokenIdOf } from '../domain/secrets.ts';
 import type { Answer } from '../http/answer.ts';
 import { fromCursor, toCursor } from '../http/cursor.ts';
 import type { ManagementRequest, ManagementRoute } from '../http/management.ts';

@@ -1,10 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { z } from 'zod/mini';
+import { newUlid } from '../domain/credentials.ts';
 import type { DeploymentsSource } from '../domain/deployments-source.ts';
 import { conflict, notFound } from '../domain/errors.ts';
 import { newEvent } from '../domain/events.ts';
 import type { Clock } from '../domain/expiry.ts';
-import { newUlid } from '../domain/mint.ts';
 import { maySee, type Person, requireAdministratorOf, visibleTo } from '../domain/people.ts';
 import type { Deployment } from '../domain/records.ts';
 import type { Answer } from '../http/answer.ts';

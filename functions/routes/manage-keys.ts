@@ -1,20 +1,18 @@
 import type { z } from 'zod/mini';
+import { hasExpired, isIdle, statusOf } from '../domain/check.ts';
+import { formatKeyId, hashOf, mintCredential, newUlid, parseKeyId } from '../domain/credentials.ts';
 import { accessEnded, conflict, notFound } from '../domain/errors.ts';
 import { type EventType, newEvent } from '../domain/events.ts';
 import type { Clock, EpochMillis } from '../domain/expiry.ts';
-import { formatKeyId, parseKeyId } from '../domain/identifiers.ts';
 import {
   expiryAfterRotation,
   expiryWithinPolicy,
   type KeyPolicy,
   newKeyWithinPolicy,
 } from '../domain/key-policy.ts';
-import { hasExpired, isIdle, statusOf } from '../domain/key-status.ts';
-import { mintCredential, newUlid } from '../domain/mint.ts';
 import { visibleTo } from '../domain/people.ts';
 import type { ApiKey, Deployment, Generation, MalformedKey } from '../domain/records.ts';
 import { disabled, isWanted, type RetireOld, rotated } from '../domain/rotation.ts';
-import { hashOf } from '../domain/secrets.ts';
 import type { Answer } from '../http/answer.ts';
 import { fromCursor, toCursor } from '../http/cursor.ts';
 import type { ManagementRequest, ManagementRoute } from '../http/management.ts';
@@ -26,8 +24,7 @@ import {
   parseInput,
   rotationInput,
 } from '../http/schemas.ts';
-import type { TrustDependencies } from '../operations/examine-subject.ts';
-import { explainSubject } from '../operations/explain-subject.ts';
+import { explainSubject, type TrustDependencies } from '../operations/examine-subject.ts';
 import { idempotentCall } from '../operations/idempotency.ts';
 import { type KeyRules, shownKey } from '../operations/present-key.ts';
 import { readDeployment, readVisibleDeployment } from '../table/deployments.ts';

@@ -1,8 +1,8 @@
 import { cloudEventOf } from '../domain/cloud-event.ts';
+import { newUlid } from '../domain/credentials.ts';
 import { accessEnded, conflict } from '../domain/errors.ts';
 import { newEvent } from '../domain/events.ts';
 import type { Clock, EpochMillis } from '../domain/expiry.ts';
-import { newUlid } from '../domain/mint.ts';
 import { OF_PEOPLE, requireAdministrator } from '../domain/people.ts';
 import type { AccessJob, AccessRecord, HeldKey, PersonId } from '../domain/records.ts';
 import type { Answer } from '../http/answer.ts';

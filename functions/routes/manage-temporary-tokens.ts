@@ -1,4 +1,5 @@
 import { scopeOf } from '../domain/check.ts';
+import { hashOf, isUlid, mintCredential, newUlid } from '../domain/credentials.ts';
 import { accessEnded, notFound } from '../domain/errors.ts';
 import { newEvent } from '../domain/events.ts';
 import {
@@ -8,12 +9,9 @@ import {
   isoTime,
   toSeconds,
 } from '../domain/expiry.ts';
-import { isUlid } from '../domain/identifiers.ts';
-import { mintCredential, newUlid } from '../domain/mint.ts';
 import { type Person, visibleTo } from '../domain/people.ts';
 import type { Deployment, Generation, TemporaryToken } from '../domain/records.ts';
 import { effectiveScopes } from '../domain/scopes.ts';
-import { hashOf } from '../domain/secrets.ts';
 import { fromCursor, toCursor } from '../http/cursor.ts';
 import type { ManagementRequest, ManagementRoute } from '../http/management.ts';
 import { newTemporaryTokenInput, pageInput, parseInput } from '../http/schemas.ts';

@@ -1,11 +1,17 @@
 import { type CheckRules, evaluate, parseToken } from '../domain/check.ts';
+import {
+  type Credential,
+  findCredentials,
+  formatKeyId,
+  hashOf,
+  parseCredential,
+  sameHash,
+} from '../domain/credentials.ts';
 import { invalidFields, ServiceError, unavailable } from '../domain/errors.ts';
 import { type EventType, newEvent, type ServiceEvent } from '../domain/events.ts';
 import type { Clock } from '../domain/expiry.ts';
-import { type Credential, formatKeyId, parseCredential } from '../domain/identifiers.ts';
 import type { Actor } from '../domain/records.ts';
 import { activeSecrets } from '../domain/rotation.ts';
-import { findCredentials, hashOf, sameHash } from '../domain/secrets.ts';
 import { disableMalformedKey, editApiKey, readLeakedKey } from '../table/keys.ts';
 import type { Table } from '../table/table.ts';
 import { deleteLeakedToken, readToken } from '../table/tokens.ts';

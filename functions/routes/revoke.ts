@@ -1,7 +1,6 @@
 import { parseToken } from '../domain/check.ts';
+import { type Credential, formatKeyId, hashOf } from '../domain/credentials.ts';
 import type { Clock } from '../domain/expiry.ts';
-import { type Credential, formatKeyId } from '../domain/identifiers.ts';
-import { hashOf } from '../domain/secrets.ts';
 import { invalidClient, type OAuthRequest, type OAuthRoute } from '../http/oauth.ts';
 import { parseParameters, presentedParameters } from '../http/parameters.ts';
 import { authenticate } from '../operations/authenticate-client.ts';

@@ -10,9 +10,8 @@ import {
 } from '../domain/check.ts';
 import { ServiceError } from '../domain/errors.ts';
 import type { Clock } from '../domain/expiry.ts';
-import { type AuthorizerContext, bearerToken, contextOf } from '../http/bearer.ts';
 import { parseRequirement, type Requirement } from '../http/requirement.ts';
-import type { CheckReport } from './authorize.ts';
+import { type AuthorizerContext, bearerToken, type CheckReport, contextOf } from './authorize.ts';
 
 interface Dependencies {
   store: CheckStore;

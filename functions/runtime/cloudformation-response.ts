@@ -1,4 +1,4 @@
-import { redacting } from './log-line.ts';
+import { redacting } from './report.ts';
 
 const ATTEMPTS = 3;
 

@@ -1,5 +1,5 @@
 import { Logger } from '@aws-lambda-powertools/logger';
-import { redacting } from './log-line.ts';
+import { redacting } from './report.ts';
 
 /** Returns a function's logger. It writes one JSON object per line, and redacts every string and property name. */
 export function newLogger(service: string): Logger {

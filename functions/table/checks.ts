@@ -1,18 +1,31 @@
-import type { CheckStore } from '../domain/check.ts';
-import { type EpochMillis, type EpochSeconds, isUnexpired } from '../domain/expiry.ts';
+import type { CheckRules, CheckStore } from '../domain/check.ts';
+import { formatCredential, hashOf, RANDOM_LENGTH } from '../domain/credentials.ts';
+import { type Clock, type EpochMillis, type EpochSeconds, isUnexpired } from '../domain/expiry.ts';
 import { dayOf, type UseOrigin } from '../domain/last-use.ts';
 import type { ApiKey, PersonId } from '../domain/records.ts';
+import type { Port } from './port.ts';
 import {
   ADD_DAY,
   apiKeyKey,
-  CHECKED_ATTRIBUTES,
+  type CheckedKeys,
   checkedKeys,
   fromChecked,
   fromEnd,
+  type Item,
   LAST_USE,
   personKey,
 } from './schema.ts';
-import { deadlineOf, readTogether, type Table, updateItem } from './table.ts';
+import { deadlineOf, INIT_LIMIT, readTogether, type Table, updateItem } from './table.ts';
+
+/**
+ * The attributes that a check reads. They do not include the hashes of secrets. Names with `#` stand for attributes
+ * whose names are reserved words.
+ */
+export const CHECKED_ATTRIBUTES = {
+  ProjectionExpression:
+    'pk,sk,generation,epoch,enabled,validUntil,scopes,#scope,#sub,signedInAt,issuedAt,expiresAt,lastUsedAt,networks',
+  ExpressionAttributeNames: { '#scope': 'scope', '#sub': 'sub' },
+};
 
 /**
  * Returns the store that a check reads from and writes to.
@@ -94,4 +107,51 @@ function lastUse(now: EpochMillis, { address, client }: UseOrigin) {
 /** Returns the values of `LAST_USE` and `ADD_DAY`. @param now epoch milliseconds */
 export function keyUse(now: EpochMillis, from: UseOrigin) {
   return { ...lastUse(now, from), ':day': new Set([dayOf(now)]) };
+}
+
+/** What a check needs, with a report that writes nothing. */
+interface Rehearsal {
+  store: CheckStore;
+  clock: Clock;
+  rules: CheckRules;
+  report: { denied: () => void; failed: () => void };
+}
+
+/**
+ * Makes three calls with a token that does not exist, and keeps only the connection to the table. The first call of a
+ * client then runs almost no code for the first time. The first rehearsed call opens the connection, and the third
+ * reuses it. The second reads items that were never stored, so that the code for an allowed call also runs.
+ * @param call makes a call of the function with the given Authorization header
+ * @returns a promise that resolves after at most 500 ms
+ * @throws any error of `call`, such as ServiceError 503 if the table did not respond
+ */
+export async function rehearseCheck(
+  table: Table,
+  { issuer, rules }: { issuer: string; rules: CheckRules },
+  call: (rehearsal: Rehearsal, authorization: string) => Promise<unknown>,
+): Promise<void> {
+  const credential = { kind: 'token', deploymentId: '0', ulid: '0'.repeat(26) } as const;
+  const token = formatCredential(credential, '0'.repeat(RANDOM_LENGTH));
+  const retryPolicy = { attempts: 1, attemptTimeout: INIT_LIMIT / 2 };
+  const limited: Table = { ...table, retryPolicy, onMalformed: () => {} };
+  const output = {
+    Responses: { [table.tableName]: inventedItems(checkedKeys(credential, hashOf(token)), rules) },
+  };
+  const invented: Table = { ...limited, port: (async () => ({ kind: 'done', output })) as Port };
+  const report = { denied: () => {}, failed: () => {} };
+  for (const one of [limited, invented, limited]) {
+    await call({ store: checkStore(one, issuer), clock: Date.now, rules, report }, `Bearer ${token}`);
+  }
+}
+
+/** Returns the items of a token that is valid now and was just used, so that its check writes nothing. */
+function inventedItems(keys: CheckedKeys, { tokenLifetime, scopes }: CheckRules): Item[] {
+  const now = Date.now();
+  const generation = '0'.repeat(26);
+  const issuedAt = Math.floor(now / 1000);
+  return [
+    { ...keys.deployment, generation },
+    { ...keys.key, generation, epoch: 0, enabled: true, scopes, lastUsedAt: now },
+    { ...keys.presented, generation, epoch: 0, issuedAt, expiresAt: issuedAt + tokenLifetime },
+  ];
 }

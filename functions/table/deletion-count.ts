@@ -1,6 +1,6 @@
+import { newUlid } from '../domain/credentials.ts';
 import type { Deletions } from '../domain/deletion-limit.ts';
 import type { EpochMillis } from '../domain/expiry.ts';
-import { newUlid } from '../domain/mint.ts';
 import { registrationsPage } from './registrations.ts';
 import { deletionsKey, fromDeletions, parse, toDeletions } from './schema.ts';
 import { deleteItem, putItem, readItem, type Table, type Write } from './table.ts';

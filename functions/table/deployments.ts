@@ -1,7 +1,7 @@
 import type { ServiceEvent } from '../domain/events.ts';
 import { type Person, visibleTo } from '../domain/people.ts';
 import type { Deployment, Generation } from '../domain/records.ts';
-import * as PARTITION from './partition-keys.ts';
+import { DIRECTORY_PARTITION, groupPartition } from './item-keys.ts';
 import {
   deploymentKey,
   directoryKey,
@@ -105,7 +105,7 @@ export async function listDeployments(
     isWanted?: ((one: ListedDeployment) => boolean) | undefined;
   },
 ): Promise<{ items: ListedDeployment[]; next: string | undefined }> {
-  const { items, next } = await listPage(table, inPartition(PARTITION.directory, prefix), {
+  const { items, next } = await listPage(table, inPartition(DIRECTORY_PARTITION, prefix), {
     start: after === undefined ? undefined : directoryKey(after),
     limit,
     // For a selective listing, read more than one page at a time. Otherwise, a person who can see only a few
@@ -147,7 +147,7 @@ export async function listOfGroups(
   const pages = await Promise.all(
     [...new Set(groups)].map(async (group) => {
       const page = await queryPage(table, {
-        ...inPartition(PARTITION.group(group), prefix),
+        ...inPartition(groupPartition(group), prefix),
         ConsistentRead: false,
         // Read one more entry than the page needs, to find out whether there is a next page.
         Limit: limit + 1,

@@ -1,9 +1,8 @@
 import type { ServiceEvent } from '../domain/events.ts';
 import type { TemporaryToken, Token } from '../domain/records.ts';
-import * as PARTITION from './partition-keys.ts';
+import { deploymentPartition, TEMPORARY_TOKEN_PREFIX, TOKEN_PREFIX } from './item-keys.ts';
 import { deleteItems } from './purge.ts';
 import { fromTemporaryToken, fromToken, type Item, parse, tokenKey } from './schema.ts';
-import * as SORT from './sort-keys.ts';
 import { inPartition, queryPages, type Table, transact } from './table.ts';
 
 /**
@@ -11,7 +10,7 @@ import { inPartition, queryPages, type Table, transact } from './table.ts';
  * malformed tokens, which no check accepts. The reads are strongly consistent.
  */
 export function allTokens(table: Table, deploymentId: string): AsyncGenerator<Token> {
-  return allBelow(table, deploymentId, SORT.token, fromToken);
+  return allBelow(table, deploymentId, TOKEN_PREFIX, fromToken);
 }
 
 /**
@@ -19,7 +18,7 @@ export function allTokens(table: Table, deploymentId: string): AsyncGenerator<To
  * check accepts. The reads are strongly consistent.
  */
 export function allTemporaryTokens(table: Table, deploymentId: string): AsyncGenerator<TemporaryToken> {
-  return allBelow(table, deploymentId, SORT.temporaryToken, fromTemporaryToken);
+  return allBelow(table, deploymentId, TEMPORARY_TOKEN_PREFIX, fromTemporaryToken);
 }
 
 async function* allBelow<T>(
@@ -28,7 +27,7 @@ async function* allBelow<T>(
   prefix: string,
   from: (item: Item | undefined) => T | undefined,
 ): AsyncGenerator<T> {
-  for await (const { items } of queryPages(table, inPartition(PARTITION.deployment(deploymentId), prefix))) {
+  for await (const { items } of queryPages(table, inPartition(deploymentPartition(deploymentId), prefix))) {
     for (const item of items) {
       const record = parse(table, item, from);
       if (record) yield record;

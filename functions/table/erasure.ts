@@ -1,11 +1,19 @@
-import { typedActor } from '../domain/actors.ts';
-import { ERASED } from '../domain/erasure.ts';
 import type { ServiceEvent } from '../domain/events.ts';
+import { ERASED, typedActor } from '../domain/people.ts';
 import type { Actor } from '../domain/records.ts';
-import * as PARTITION from './partition-keys.ts';
+import {
+  deploymentPartition,
+  eventsPartition,
+  IDEMPOTENCY_PREFIX,
+  KEY_PREFIX,
+  PEOPLE_PARTITION,
+  personPartition,
+  REJECTED_CALLS_PARTITION,
+  RESTORES_PARTITION,
+  TEMPORARY_TOKEN_PREFIX,
+} from './item-keys.ts';
 import { deleteItems } from './purge.ts';
 import type { Item, ItemKey } from './schema.ts';
-import * as SORT from './sort-keys.ts';
 import { deleteItem, inPartition, isUpdated, queryPages, scanPage, type Table, transact } from './table.ts';
 
 /** The kinds of items that can name a person. */
@@ -88,13 +96,13 @@ export async function erasePeople(
 async function erase(table: Table, item: Item, how: Erasure['how']): Promise<boolean> {
   const Key: ItemKey = { pk: String(item.pk), sk: String(item.sk) };
   if (how === 'delete') return deleteItem(table, { Key });
-  if (Key.pk.startsWith(PARTITION.person(''))) await deleteHeldKeys(table, Key.pk);
+  if (Key.pk.startsWith(personPartition(''))) await deleteHeldKeys(table, Key.pk);
   return isUpdated(table, { Key, ...updateOf(how) });
 }
 
 /** Deletes the list of keys that the job about a person's ended access has found. */
 async function deleteHeldKeys(table: Table, pk: string): Promise<void> {
-  for await (const { items } of queryPages(table, inPartition(pk, SORT.key))) {
+  for await (const { items } of queryPages(table, inPartition(pk, KEY_PREFIX))) {
     await deleteItems(
       table,
       items.map(({ sk }) => ({ pk, sk: String(sk) })),
@@ -135,20 +143,22 @@ function updateOf(replacements: Replacement[]) {
 function erasureOf(item: Item, isErased: IsErased): Erasure | undefined {
   const pk = String(item.pk);
   const sk = String(item.sk);
-  if (pk.startsWith(PARTITION.deployment(''))) {
-    if (sk.startsWith(SORT.key)) return replaced('keys', inKey(item, isErased));
-    if (sk.startsWith(SORT.idempotency)) return replaced('stored responses', inAnswer(item, isErased));
-    return sk.startsWith(SORT.temporaryToken) ? deleted('temporary tokens', isErased(item.sub)) : undefined;
+  if (pk.startsWith(deploymentPartition(''))) {
+    if (sk.startsWith(KEY_PREFIX)) return replaced('keys', inKey(item, isErased));
+    if (sk.startsWith(IDEMPOTENCY_PREFIX)) return replaced('stored responses', inAnswer(item, isErased));
+    return sk.startsWith(TEMPORARY_TOKEN_PREFIX)
+      ? deleted('temporary tokens', isErased(item.sub))
+      : undefined;
   }
-  if (pk.startsWith(PARTITION.events(''))) return replaced('events', inEvent(item, isErased));
-  if (pk === PARTITION.rejectedCalls) {
+  if (pk.startsWith(eventsPartition(''))) return replaced('events', inEvent(item, isErased));
+  if (pk === REJECTED_CALLS_PARTITION) {
     return deleted('counts of rejected calls', item.principalType !== 'system' && isErased(item.principal));
   }
-  if (pk === PARTITION.people || pk.startsWith(PARTITION.person(''))) {
+  if (pk === PEOPLE_PARTITION || pk.startsWith(personPartition(''))) {
     return replaced('records of ended access', isErased(item.sub) ? [erased(['sub'], item.sub)] : []);
   }
   // Do not change the options of an unfinished restore, because the restore continues only with the same options.
-  const isFinished = pk === PARTITION.restores && item.finishedAt !== undefined;
+  const isFinished = pk === RESTORES_PARTITION && item.finishedAt !== undefined;
   return isFinished ? replaced('restores', inOptions(item, isErased)) : undefined;
 }
 

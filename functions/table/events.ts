@@ -1,7 +1,7 @@
+import { timeOfUlid, ulidPrefix } from '../domain/credentials.ts';
 import { EVENT_LIFETIME, type ServiceEvent } from '../domain/events.ts';
 import { type EpochMillis, isUnexpired } from '../domain/expiry.ts';
-import { timeOfUlid, ulidPrefix } from '../domain/mint.ts';
-import * as PARTITION from './partition-keys.ts';
+import { eventsPartition } from './item-keys.ts';
 import { eventKey, fromEvent, parse, toEvent } from './schema.ts';
 import { listPage, putItem, type Table } from './table.ts';
 
@@ -55,7 +55,7 @@ export async function listEvents(
   const newestFirst = {
     KeyConditionExpression: 'pk = :pk AND sk >= :first',
     ...filtered,
-    ExpressionAttributeValues: { ':pk': PARTITION.events(deploymentId), ':first': first, ...values },
+    ExpressionAttributeValues: { ':pk': eventsPartition(deploymentId), ':first': first, ...values },
     ScanIndexForward: false,
   };
   const { items, next } = await listPage(table, newestFirst, {

@@ -10,7 +10,7 @@ import type {
   SignIn,
 } from '../domain/records.ts';
 import { isRepeated, recordWrites } from './idempotency.ts';
-import * as PARTITION from './partition-keys.ts';
+import { deploymentPartition, KEY_PREFIX } from './item-keys.ts';
 import { accessCheck, isRejectedPerson } from './people.ts';
 import {
   apiKeyKey,
@@ -27,7 +27,6 @@ import {
   parse,
   toApiKey,
 } from './schema.ts';
-import * as SORT from './sort-keys.ts';
 import {
   inPartition,
   isUpdated,
@@ -121,13 +120,13 @@ export async function listApiKeys(
     limit,
   }: { order?: 'oldest' | 'newest'; after: string | undefined; limit: number },
 ): Promise<{ items: (ApiKey | MalformedKey)[]; next: string | undefined }> {
-  const keys = { ...inPartition(PARTITION.deployment(id), SORT.key), ScanIndexForward: order === 'oldest' };
+  const keys = { ...inPartition(deploymentPartition(id), KEY_PREFIX), ScanIndexForward: order === 'oldest' };
   const { items, next } = await listPage(table, keys, {
     start: after === undefined ? undefined : apiKeyKey(id, after),
     limit,
     entryOf: (item) => ofGeneration(generation, table, item),
   });
-  return { items, next: next?.sk.slice(SORT.key.length) };
+  return { items, next: next?.sk.slice(KEY_PREFIX.length) };
 }
 
 /** Lists all keys of one generation of a Deployment, including malformed keys. */

@@ -1,9 +1,9 @@
-import { ERASED } from '../domain/erasure.ts';
+import { accessEnded } from '../domain/errors.ts';
 import type { ServiceEvent } from '../domain/events.ts';
 import type { EpochMillis } from '../domain/expiry.ts';
-import { latestEnd } from '../domain/people.ts';
+import { ERASED, latestEnd, precedesEnd } from '../domain/people.ts';
 import type { AccessJob, AccessRecord, HeldKey, PersonId, SignIn } from '../domain/records.ts';
-import * as PARTITION from './partition-keys.ts';
+import { KEY_PREFIX, PEOPLE_PARTITION, personPartition } from './item-keys.ts';
 import {
   accessJobKey,
   fromAccessRecord,
@@ -18,7 +18,6 @@ import {
   toAccessRecord,
   toHeldKey,
 } from './schema.ts';
-import * as SORT from './sort-keys.ts';
 import {
   deleteItem,
   inPartition,
@@ -174,8 +173,8 @@ export async function listPeople(
   { after, limit }: { after: string | undefined; limit: number },
 ): Promise<{ items: AccessRecord[]; next: string | undefined }> {
   const { sk } = personKey({ issuer: '', sub: '' });
-  const { items: keys, next } = await listPage(table, inPartition(PARTITION.people, PARTITION.person('')), {
-    start: after === undefined ? undefined : { pk: PARTITION.people, sk: after },
+  const { items: keys, next } = await listPage(table, inPartition(PEOPLE_PARTITION, personPartition('')), {
+    start: after === undefined ? undefined : { pk: PEOPLE_PARTITION, sk: after },
     limit,
     entryOf: (entry): ItemKey => ({ pk: String(entry.sk), sk }),
   });
@@ -189,7 +188,7 @@ export async function listPeople(
  */
 export async function* allPeople(table: Table): AsyncGenerator<{ person: PersonId; key: ItemKey }> {
   const { sk } = personKey({ issuer: '', sub: '' });
-  for await (const { items } of queryPages(table, inPartition(PARTITION.people, PARTITION.person('')))) {
+  for await (const { items } of queryPages(table, inPartition(PEOPLE_PARTITION, personPartition('')))) {
     for (const item of items) {
       const person = parse(table, item, fromPersonId);
       if (person) yield { person, key: { pk: String(item.sk), sk } };
@@ -221,7 +220,7 @@ export async function restorePerson(table: Table, key: ItemKey, record: AccessRe
 
 /** Returns the markers of unfinished jobs, each with its person and the ID of the job. */
 export async function* markedJobs(table: Table): AsyncGenerator<PersonId & { jobId: string }> {
-  for await (const { items } of queryPages(table, inPartition(PARTITION.people, 'JOB#'))) {
+  for await (const { items } of queryPages(table, inPartition(PEOPLE_PARTITION, 'JOB#'))) {
     for (const item of items) {
       const mark = parse(table, item, fromJobMark);
       if (mark) yield mark;
@@ -300,7 +299,7 @@ export async function listHeldKeys(
   person: PersonId,
   { jobId, after, limit }: { jobId: string; after: string | undefined; limit: number },
 ): Promise<{ items: HeldKey[]; next: string | undefined }> {
-  const { items, next } = await listPage(table, inPartition(personKey(person).pk, SORT.key), {
+  const { items, next } = await listPage(table, inPartition(personKey(person).pk, KEY_PREFIX), {
     start: after === undefined ? undefined : heldKeyKey(person, after),
     limit,
     entryOf: (item) => {
@@ -308,7 +307,7 @@ export async function listHeldKeys(
       return key?.jobId === jobId ? key : undefined;
     },
   });
-  return { items, next: next?.sk.slice(SORT.key.length) };
+  return { items, next: next?.sk.slice(KEY_PREFIX.length) };
 }
 
 /** Counts the keys that a job has found, and those of them that it has disabled. */
@@ -318,7 +317,7 @@ export async function countHeldKeys(
   jobId: string,
 ): Promise<Pick<AccessJob, 'found' | 'disabled'>> {
   const count = { found: 0, disabled: 0 };
-  for await (const { items } of queryPages(table, inPartition(personKey(person).pk, SORT.key))) {
+  for await (const { items } of queryPages(table, inPartition(personKey(person).pk, KEY_PREFIX))) {
     for (const item of items) {
       const key = parse(table, item, fromHeldKey);
       if (key?.jobId !== jobId) continue;
@@ -327,4 +326,18 @@ export async function countHeldKeys(
     }
   }
   return count;
+}
+
+/**
+ * Returns a function that rejects a person's call if their access was ended after they signed in, or if they are
+ * blocked. Each check costs one strongly consistent read. If the person's record is malformed, the function rejects
+ * every sign-in.
+ * @throws ServiceError 401 from the returned function
+ */
+export function accessRequirement(table: Table): (signIn: SignIn) => Promise<void> {
+  return async (signIn) => {
+    const { record, isThere } = await readAccessRecord(table, signIn);
+    const isRejected = record ? record.blocked || precedesEnd(record.endedAt, signIn.at) : isThere;
+    if (isRejected) throw accessEnded();
+  };
 }

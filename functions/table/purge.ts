@@ -1,6 +1,8 @@
+import type { DynamoDBRecord } from 'aws-lambda';
+import { isDeploymentId, isUlid } from '../domain/credentials.ts';
 import type { ServiceEvent } from '../domain/events.ts';
 import type { EpochMillis } from '../domain/expiry.ts';
-import * as PARTITION from './partition-keys.ts';
+import { DEPLOYMENT_SORT_KEY, deploymentPartition, KEY_PREFIX, PURGES_PARTITION } from './item-keys.ts';
 import {
   apiKeyKey,
   deploymentKey,
@@ -17,7 +19,6 @@ import {
   purgeMarkerKey,
   tokensOf,
 } from './schema.ts';
-import * as SORT from './sort-keys.ts';
 import {
   deleteBatch,
   deleteItem,
@@ -84,9 +85,11 @@ export async function* itemsOfGeneration(
   { deploymentId, generation }: DeploymentGeneration,
   after?: string,
 ): AsyncGenerator<PurgePage> {
-  const pk = PARTITION.deployment(deploymentId);
+  const pk = deploymentPartition(deploymentId);
   for await (const { items, next } of oneAhead(pages(table, { pk, prefix: '', after }))) {
-    const removable = items.filter((item) => item.sk !== SORT.deployment && isOfGeneration(item, generation));
+    const removable = items.filter(
+      (item) => item.sk !== DEPLOYMENT_SORT_KEY && isOfGeneration(item, generation),
+    );
     yield { keys: removable.map(({ sk }) => ({ pk, sk: sk as string })), next: next?.sk };
   }
 }
@@ -100,7 +103,7 @@ export async function* tokensOfKey(
   { deploymentId, ulid }: { deploymentId: string; ulid: string },
   after?: string,
 ): AsyncGenerator<PurgePage> {
-  const pk = PARTITION.deployment(deploymentId);
+  const pk = deploymentPartition(deploymentId);
   for await (const { items, next } of oneAhead(pages(table, { pk, prefix: tokensOf(ulid), after }))) {
     yield { keys: items.map(({ sk }) => ({ pk, sk: sk as string })), next: next?.sk };
   }
@@ -233,7 +236,7 @@ export async function* unfinishedPurges(
   const old = {
     KeyConditionExpression: 'pk = :purges',
     FilterExpression: 'NOT createdAt BETWEEN :from AND :to',
-    ExpressionAttributeValues: { ':purges': PARTITION.purges, ':from': now - age, ':to': now + age },
+    ExpressionAttributeValues: { ':purges': PURGES_PARTITION, ':from': now - age, ':to': now + age },
   };
   for await (const { items } of queryPages(table, old)) {
     for (const item of items) {
@@ -242,4 +245,33 @@ export async function* unfinishedPurges(
       if (target) yield { ...target, createdAt };
     }
   }
+}
+
+/** A deleted Deployment or key. */
+export interface Removal {
+  deploymentId: string;
+  generation: string;
+  /** ULID of the deleted key; undefined for a deleted Deployment. */
+  keyUlid: string | undefined;
+}
+
+/**
+ * Returns the Deployment or key that a REMOVE record of the stream describes.
+ * @throws Error for any other record, and for a malformed record, which then goes to the dead-letter queue; the message
+ *   does not contain any part of the record
+ */
+export function removalOf({ eventName, dynamodb }: DynamoDBRecord): Removal {
+  const pk = dynamodb?.Keys?.pk?.S ?? '';
+  const sk = dynamodb?.Keys?.sk?.S ?? '';
+  const generation = dynamodb?.OldImage?.generation?.S ?? '';
+  const deploymentId = pk.slice(deploymentPartition('').length);
+  const keyUlid = sk === DEPLOYMENT_SORT_KEY ? undefined : sk.slice(KEY_PREFIX.length);
+
+  const isRemoval = eventName === 'REMOVE';
+  const isOfDeployment = pk === deploymentPartition(deploymentId) && isDeploymentId(deploymentId);
+  const isKey = keyUlid !== undefined && sk.startsWith(KEY_PREFIX) && isUlid(keyUlid);
+  if (!isRemoval || !isOfDeployment || !isUlid(generation) || !(keyUlid === undefined || isKey)) {
+    throw new Error('not a record of a removed Deployment or key');
+  }
+  return { deploymentId, generation, keyUlid };
 }

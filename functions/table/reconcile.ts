@@ -1,8 +1,13 @@
+import { isDeploymentId } from '../domain/credentials.ts';
 import type { EpochMillis } from '../domain/expiry.ts';
-import { isDeploymentId } from '../domain/identifiers.ts';
 import type { Deployment, Generation } from '../domain/records.ts';
 import { entryWrites, unchangedSince } from './deployments.ts';
-import * as PARTITION from './partition-keys.ts';
+import {
+  DEPLOYMENT_SORT_KEY,
+  DIRECTORY_PARTITION,
+  deploymentPartition,
+  groupPartition,
+} from './item-keys.ts';
 import { type DeploymentGeneration, type Present, presentGeneration } from './purge.ts';
 import {
   deploymentKey,
@@ -13,14 +18,13 @@ import {
   groupEntryKeys,
   type Item,
   type ItemKey,
+  is,
   isGeneration,
   NO_GENERATION,
   parse,
   passKey,
   purgeMarkerKey,
 } from './schema.ts';
-import * as is from './shapes.ts';
-import * as SORT from './sort-keys.ts';
 import { type Projection, putItem, readItem, readTogether, scanPage, type Table, transact } from './table.ts';
 
 /**
@@ -87,12 +91,12 @@ export async function scanGenerations(
 
 function scannedItem({ pk, sk, generation, groups }: Item): ScannedItem[] {
   const key = { pk: String(pk), sk: String(sk) };
-  const prefix = PARTITION.deployment('');
-  const isOfGroup = key.pk.startsWith(PARTITION.group(''));
-  const isEntry = key.pk === PARTITION.directory || isOfGroup;
+  const prefix = deploymentPartition('');
+  const isOfGroup = key.pk.startsWith(groupPartition(''));
+  const isEntry = key.pk === DIRECTORY_PARTITION || isOfGroup;
   if (!isEntry && !key.pk.startsWith(prefix)) return [];
   const id = isEntry ? key.sk : key.pk.slice(prefix.length);
-  const isDeployment = !isEntry && key.sk === SORT.deployment;
+  const isDeployment = !isEntry && key.sk === DEPLOYMENT_SORT_KEY;
   return [
     {
       key,

@@ -1,6 +1,6 @@
 import { type EpochMillis, expiryAfter } from '../domain/expiry.ts';
 import type { Deployment } from '../domain/records.ts';
-import * as PARTITION from './partition-keys.ts';
+import { SOURCES_PARTITION } from './item-keys.ts';
 import {
   deploymentKey,
   fromDeployment,
@@ -67,7 +67,7 @@ export async function registrationsPage(
   { after, limit }: { after: Item | undefined; limit: number },
 ): Promise<{ registrations: Registration[]; malformed: number; next: Item | undefined }> {
   const { Items = [], LastEvaluatedKey } = await queryPage(table, {
-    ...inPartition(PARTITION.sources, ''),
+    ...inPartition(SOURCES_PARTITION, ''),
     Limit: limit,
     ExclusiveStartKey: after,
   });

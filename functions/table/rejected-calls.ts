@@ -1,8 +1,8 @@
+import { hashOf } from '../domain/credentials.ts';
 import type { ServiceEvent } from '../domain/events.ts';
 import { type EpochMillis, type EpochSeconds, expiryAfter } from '../domain/expiry.ts';
 import type { RejectedCall, RejectedCalls } from '../domain/records.ts';
-import { hashOf } from '../domain/secrets.ts';
-import * as PARTITION from './partition-keys.ts';
+import { REJECTED_CALLS_PARTITION } from './item-keys.ts';
 import { fromRejectedCalls, parse, rejectedCallsAttributes, rejectedCallsKey, toEvent } from './schema.ts';
 import {
   inPartition,
@@ -86,7 +86,7 @@ export async function countRejectedCall(
  */
 export async function* endedRejectedCalls(table: Table, now: EpochMillis): AsyncGenerator<RejectedCalls> {
   const current = hourOf(now);
-  for await (const { items } of queryPages(table, inPartition(PARTITION.rejectedCalls, ''))) {
+  for await (const { items } of queryPages(table, inPartition(REJECTED_CALLS_PARTITION, ''))) {
     for (const item of items) {
       const calls = parse(table, item, fromRejectedCalls);
       if (calls && calls.hour < current) yield calls;

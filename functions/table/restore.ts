@@ -1,7 +1,13 @@
 import type { ServiceEvent } from '../domain/events.ts';
 import type { ApiKey, Deployment, Generation } from '../domain/records.ts';
 import { entryWrites } from './deployments.ts';
-import * as PARTITION from './partition-keys.ts';
+import {
+  DEPLOYMENT_SORT_KEY,
+  deploymentPartition,
+  eventsPartition,
+  KEY_PREFIX,
+  TEMPORARY_TOKEN_PREFIX,
+} from './item-keys.ts';
 import { deleteItems } from './purge.ts';
 import {
   apiKeyKey,
@@ -20,7 +26,6 @@ import {
   toApiKey,
   toDeployment,
 } from './schema.ts';
-import * as SORT from './sort-keys.ts';
 import {
   inPartition,
   outputOf,
@@ -89,12 +94,12 @@ export async function* scanDeploymentIds(table: Table): AsyncGenerator<string> {
   do {
     const page = await scanPage(table, {
       FilterExpression: 'sk = :deployment',
-      ExpressionAttributeValues: { ':deployment': SORT.deployment },
+      ExpressionAttributeValues: { ':deployment': DEPLOYMENT_SORT_KEY },
       ProjectionExpression: 'pk',
       ConsistentRead: true,
       ExclusiveStartKey: start,
     });
-    for (const { pk } of page.Items ?? []) yield String(pk).slice(PARTITION.deployment('').length);
+    for (const { pk } of page.Items ?? []) yield String(pk).slice(deploymentPartition('').length);
     start = page.LastEvaluatedKey;
   } while (start);
 }
@@ -111,7 +116,7 @@ export async function readRestored(
 /** Reads all keys of a generation of a Deployment. The read is strongly consistent. */
 export async function allApiKeys(table: Table, { id, generation }: Generation): Promise<Map<string, ApiKey>> {
   const keys = new Map<string, ApiKey>();
-  for await (const item of itemsBelow(table, PARTITION.deployment(id), SORT.key)) {
+  for await (const item of itemsBelow(table, deploymentPartition(id), KEY_PREFIX)) {
     const key = parse(table, item, fromApiKey);
     if (key?.generation === generation) keys.set(key.ulid, key);
   }
@@ -129,7 +134,7 @@ export interface History {
 /** Reads all events of a Deployment. The read is strongly consistent. */
 export async function allEvents(table: Table, deploymentId: string): Promise<History> {
   const history: History = { events: [], malformed: [] };
-  for await (const item of itemsBelow(table, PARTITION.events(deploymentId), '')) {
+  for await (const item of itemsBelow(table, eventsPartition(deploymentId), '')) {
     const event = parse(table, item, fromEvent);
     if (event) history.events.push(event);
     else history.malformed.push(String(item.sk));
@@ -171,7 +176,11 @@ export async function dropApiKeys(table: Table, deploymentId: string, ulids: str
 /** Returns the item keys of a Deployment's temporary tokens, from every generation. */
 export async function temporaryTokenKeys(table: Table, deploymentId: string): Promise<ItemKey[]> {
   const keys: ItemKey[] = [];
-  for await (const { pk, sk } of itemsBelow(table, PARTITION.deployment(deploymentId), SORT.temporaryToken)) {
+  for await (const { pk, sk } of itemsBelow(
+    table,
+    deploymentPartition(deploymentId),
+    TEMPORARY_TOKEN_PREFIX,
+  )) {
     keys.push({ pk: String(pk), sk: String(sk) });
   }
   return keys;

@@ -4,14 +4,13 @@
  * as absent, so that it gives no one access.
  */
 
-import { typedActor } from '../domain/actors.ts';
 import type { CheckedTemporaryToken, TokenRecords } from '../domain/check.ts';
+import { type Credential, hashOf, isDeploymentId, isUlid } from '../domain/credentials.ts';
 import type { Deletions } from '../domain/deletion-limit.ts';
 import type { ServiceEvent } from '../domain/events.ts';
 import type { EpochMillis, EpochSeconds } from '../domain/expiry.ts';
-import { type Credential, isDeploymentId, isUlid } from '../domain/identifiers.ts';
 import type { LastUse, UseOrigin } from '../domain/last-use.ts';
-import { OF_PEOPLE } from '../domain/people.ts';
+import { OF_PEOPLE, typedActor } from '../domain/people.ts';
 import type {
   AccessJob,
   AccessRecord,
@@ -30,11 +29,27 @@ import type {
   TemporaryToken,
   Token,
 } from '../domain/records.ts';
-import { hashOf } from '../domain/secrets.ts';
 import type { TrustRule } from '../domain/trust.ts';
-import * as PARTITION from './partition-keys.ts';
-import * as is from './shapes.ts';
-import * as SORT from './sort-keys.ts';
+import {
+  DELETIONS_PARTITION,
+  DEPLOYMENT_SORT_KEY,
+  DIRECTORY_PARTITION,
+  deploymentPartition,
+  eventsPartition,
+  groupPartition,
+  IDEMPOTENCY_PREFIX,
+  KEY_PREFIX,
+  PASSES_PARTITION,
+  PEOPLE_PARTITION,
+  PURGES_PARTITION,
+  personPartition,
+  REJECTED_CALLS_PARTITION,
+  RESTORES_PARTITION,
+  SOURCES_PARTITION,
+  subjectPartition,
+  TEMPORARY_TOKEN_PREFIX,
+  TOKEN_PREFIX,
+} from './item-keys.ts';
 
 /** An item with plain values. */
 export type Item = Record<string, unknown>;
@@ -43,82 +58,101 @@ export interface ItemKey {
   sk: string;
 }
 
-// All partition keys and sort keys in the table.
-export const deploymentKey = (id: string): ItemKey => ({ pk: PARTITION.deployment(id), sk: SORT.deployment });
-export const directoryKey = (id: string): ItemKey => ({ pk: PARTITION.directory, sk: id });
-export const groupEntryKey = (group: string, id: string): ItemKey => ({ pk: PARTITION.group(group), sk: id });
+/** Checks of an attribute's type. */
+export const is = {
+  text: (value: unknown): value is string => typeof value === 'string',
+  flag: (value: unknown): value is boolean => typeof value === 'boolean',
+  /**
+   * Reports whether a value is a count, an epoch, or a time in epoch milliseconds: a whole number that is not negative
+   * and within the range of a Date.
+   */
+  whole: (value: unknown): value is number =>
+    Number.isInteger(value) && (value as number) >= 0 && (value as number) <= 8.64e15,
+  /** Reports whether a value is a time in epoch seconds. */
+  seconds: (value: unknown): value is EpochSeconds => is.whole(value) && value <= 8.64e12,
+  texts: (value: unknown): value is string[] => Array.isArray(value) && value.every(is.text),
+  ulid: (value: unknown): value is string => is.text(value) && isUlid(value),
+};
+
+// All primary keys in the table.
+export const deploymentKey = (id: string): ItemKey => ({
+  pk: deploymentPartition(id),
+  sk: DEPLOYMENT_SORT_KEY,
+});
+export const directoryKey = (id: string): ItemKey => ({ pk: DIRECTORY_PARTITION, sk: id });
+export const groupEntryKey = (group: string, id: string): ItemKey => ({ pk: groupPartition(group), sk: id });
 export const apiKeyKey = (deploymentId: string, ulid: string): ItemKey => ({
-  pk: PARTITION.deployment(deploymentId),
-  sk: SORT.key + ulid,
+  pk: deploymentPartition(deploymentId),
+  sk: KEY_PREFIX + ulid,
 });
 /** Prefix of the sort keys for all of one key's tokens. */
-export const tokensOf = (ulid: string) => `${SORT.token}${ulid}#`;
+export const tokensOf = (ulid: string) => `${TOKEN_PREFIX}${ulid}#`;
 export const tokenKey = (deploymentId: string, ulid: string, hash: string): ItemKey => ({
-  pk: PARTITION.deployment(deploymentId),
+  pk: deploymentPartition(deploymentId),
   sk: tokensOf(ulid) + hash,
 });
 /** Prefix of a temporary token's sort key. */
-export const temporaryTokensOf = (ulid: string) => `${SORT.temporaryToken}${ulid}#`;
+export const temporaryTokensOf = (ulid: string) => `${TEMPORARY_TOKEN_PREFIX}${ulid}#`;
 export const temporaryTokenKey = (deploymentId: string, ulid: string, hash: string): ItemKey => ({
-  pk: PARTITION.deployment(deploymentId),
+  pk: deploymentPartition(deploymentId),
   sk: temporaryTokensOf(ulid) + hash,
 });
 export const ulidOfTemporaryToken = ({ sk }: ItemKey): string => sk.split('#')[1] ?? '';
 export const idempotencyKey = (deploymentId: string, generation: string, hash: string): ItemKey => ({
-  pk: PARTITION.deployment(deploymentId),
-  sk: `${SORT.idempotency}${generation}#${hash}`,
+  pk: deploymentPartition(deploymentId),
+  sk: `${IDEMPOTENCY_PREFIX}${generation}#${hash}`,
 });
 /**
  * Key of a used subject token. The item does not belong to a Deployment, so that the token is accepted only once in the
  * whole stack, and no purge removes the item.
  */
-export const subjectKey = (hash: string): ItemKey => ({ pk: PARTITION.subject(hash), sk: 'SUBJECT' });
+export const subjectKey = (hash: string): ItemKey => ({ pk: subjectPartition(hash), sk: 'SUBJECT' });
 /**
  * Key of the item in which the previous release remembers a used subject token. Delete this function together with the
  * second record in `putTokenOfSubject`.
  */
 export const previousSubjectKey = (deploymentId: string, hash: string): ItemKey => ({
-  pk: PARTITION.deployment(deploymentId),
-  sk: PARTITION.subject(hash),
+  pk: deploymentPartition(deploymentId),
+  sk: subjectPartition(hash),
 });
 /** Key of the person's record. Neither the issuer nor the `sub` can contain NUL. */
 export const personKey = ({ issuer, sub }: PersonId): ItemKey => ({
-  pk: PARTITION.person(hashOf(`${issuer}\0${sub}`)),
+  pk: personPartition(hashOf(`${issuer}\0${sub}`)),
   sk: 'PERSON',
 });
 /** Key of the item for an API key that the job has found, in the partition of the API key's holder. */
 export const heldKeyKey = (person: PersonId, keyId: string): ItemKey => ({
   pk: personKey(person).pk,
-  sk: SORT.key + keyId,
+  sk: KEY_PREFIX + keyId,
 });
 /** Key of the person's entry in the list of people. */
 export const peopleEntryKey = (person: PersonId): ItemKey => ({
-  pk: PARTITION.people,
+  pk: PEOPLE_PARTITION,
   sk: personKey(person).pk,
 });
 /** Key of the item that marks a person's job as unfinished. */
 export const accessJobKey = (person: PersonId): ItemKey => ({
-  pk: PARTITION.people,
+  pk: PEOPLE_PARTITION,
   sk: `JOB#${personKey(person).pk}`,
 });
 export const purgeMarkerKey = (deploymentId: string, generation: string): ItemKey => ({
-  pk: PARTITION.purges,
+  pk: PURGES_PARTITION,
   sk: `${deploymentId}#${generation}`,
 });
-export const registrationKey = (id: string): ItemKey => ({ pk: PARTITION.sources, sk: id });
-export const passKey = (name: string): ItemKey => ({ pk: PARTITION.passes, sk: name });
+export const registrationKey = (id: string): ItemKey => ({ pk: SOURCES_PARTITION, sk: id });
+export const passKey = (name: string): ItemKey => ({ pk: PASSES_PARTITION, sk: name });
 /**
  * Key of the item that counts the deletions of a followed table. The item is not in the partition `SOURCES`, where each
  * sort key is a Deployment's ID.
  */
-export const deletionsKey = (): ItemKey => ({ pk: PARTITION.deletions, sk: 'DELETIONS' });
+export const deletionsKey = (): ItemKey => ({ pk: DELETIONS_PARTITION, sk: 'DELETIONS' });
 
 /**
  * Key of the item that counts a caller's rejected calls in one hour.
  * @param hour hour in UTC, such as `2030-01-01T12`
  */
 export const rejectedCallsKey = (callerHash: string, hour: string): ItemKey => ({
-  pk: PARTITION.rejectedCalls,
+  pk: REJECTED_CALLS_PARTITION,
   sk: `${callerHash}#${hour}`,
 });
 /**
@@ -131,7 +165,7 @@ export const rejectedCallsAttributes = (deploymentId: string) => ({
 });
 
 /** The progress of a restore, stored in the target table. */
-export const restoreKey = (restoreId: string): ItemKey => ({ pk: PARTITION.restores, sk: restoreId });
+export const restoreKey = (restoreId: string): ItemKey => ({ pk: RESTORES_PARTITION, sk: restoreId });
 
 /**
  * The attribute of a key that records when one of the key's secrets was last used. It is separate from `secrets`
@@ -292,16 +326,6 @@ export function checkedKeys({ kind, deploymentId, ulid }: Credential, hash: stri
     : { deployment, key: apiKeyKey(deploymentId, ulid), presented: tokenKey(deploymentId, ulid, hash) };
 }
 
-/**
- * The attributes that a check reads. They do not include the hashes of secrets. Names with `#` stand for attributes
- * whose names are reserved words.
- */
-export const CHECKED_ATTRIBUTES = {
-  ProjectionExpression:
-    'pk,sk,generation,epoch,enabled,validUntil,scopes,#scope,#sub,signedInAt,issuedAt,expiresAt,lastUsedAt,networks',
-  ExpressionAttributeNames: { '#scope': 'scope', '#sub': 'sub' },
-};
-
 /** The part of an update expression that records a use. */
 export const LAST_USE = 'lastUsedAt=:at,lastUsedAddress=:ip,lastUsedClient=:agent';
 /** The part of an update expression that records on which day a key was used. It follows `SET`. */
@@ -353,7 +377,7 @@ export function toGroupEntries(deployment: Deployment): Item[] {
 
 export function fromDeployment(item: Item | undefined): Deployment | undefined {
   return parsed(item, (it) => ({
-    id: idOf(it, PARTITION.deployment('')),
+    id: idOf(it, deploymentPartition('')),
     name: required(it.name, is.text),
     groups: required(it.groups, is.texts),
     generation: required(it.generation, is.ulid),
@@ -386,8 +410,8 @@ export function toApiKey({ deploymentId, ulid, ...attributes }: ApiKey): Item {
 export function fromApiKey(item: Item | undefined): ApiKey | undefined {
   const key = parsed(item, (it) => ({
     ...checkedKey(it),
-    deploymentId: idOf(it, PARTITION.deployment('')),
-    ulid: required(required(it.sk, is.text).slice(SORT.key.length), is.ulid),
+    deploymentId: idOf(it, deploymentPartition('')),
+    ulid: required(required(it.sk, is.text).slice(KEY_PREFIX.length), is.ulid),
     name: required(it.name, is.text),
     description: optional(it.description, is.text),
     secrets: secretsOf(it),
@@ -413,7 +437,7 @@ export function fromApiKey(item: Item | undefined): ApiKey | undefined {
 
 /** Returns the readable attributes of a malformed key. Omits malformed attributes. */
 export function fromMalformedKey(item: Item): MalformedKey | undefined {
-  const isInPlace = isUlid(String(item.sk).slice(SORT.key.length));
+  const isInPlace = isUlid(String(item.sk).slice(KEY_PREFIX.length));
   if (!isInPlace) return undefined;
   const readable = <T>(value: unknown, has: (value: unknown) => value is T) =>
     has(value) ? value : undefined;
@@ -421,8 +445,8 @@ export function fromMalformedKey(item: Item): MalformedKey | undefined {
   const isSomeSecrets = (value: unknown): value is SecretHash[] => isSecrets(value) && value.length > 0;
   return {
     malformed: true,
-    deploymentId: String(item.pk).slice(PARTITION.deployment('').length),
-    ulid: String(item.sk).slice(SORT.key.length),
+    deploymentId: String(item.pk).slice(deploymentPartition('').length),
+    ulid: String(item.sk).slice(KEY_PREFIX.length),
     name: readable(item.name, is.text),
     description: readable(item.description, is.text),
     scopes: readable(item.scopes, is.texts),
@@ -476,7 +500,7 @@ export function fromToken(item: Item | undefined): Token | undefined {
     checked &&
     parsed(item, (it) => ({
       ...checked,
-      deploymentId: idOf(it, PARTITION.deployment('')),
+      deploymentId: idOf(it, deploymentPartition('')),
       ulid: required(ulid, is.ulid),
       hash: required(hash, isHash),
     }))
@@ -528,7 +552,7 @@ export function fromTemporaryToken(item: Item | undefined): TemporaryToken | und
     checked &&
     parsed(item, (it) => ({
       ...checked,
-      deploymentId: idOf(it, PARTITION.deployment('')),
+      deploymentId: idOf(it, deploymentPartition('')),
       ulid: required(ulid, is.ulid),
       hash: required(hash, is.text),
       name: optional(it.name, is.text),
@@ -633,7 +657,7 @@ export function fromHeldKey(item: Item | undefined): HeldKey | undefined {
 }
 
 export const eventKey = (deploymentId: string, id: string): ItemKey => ({
-  pk: PARTITION.events(deploymentId),
+  pk: eventsPartition(deploymentId),
   sk: id,
 });
 
@@ -647,7 +671,7 @@ export function fromEvent(item: Item | undefined): ServiceEvent | undefined {
     // Accepts any text, because a different version might have written a type that this version does not know, and no
     // code depends on the type.
     type: required(it.type, is.text) as ServiceEvent['type'],
-    deploymentId: it.pk === PARTITION.events(OF_PEOPLE.id) ? OF_PEOPLE.id : idOf(it, PARTITION.events('')),
+    deploymentId: it.pk === eventsPartition(OF_PEOPLE.id) ? OF_PEOPLE.id : idOf(it, eventsPartition('')),
     generation: required(it.generation, is.text),
     actor: typedActor(required(it.actor, isActor), required(it.type, is.text)),
     createdAt: required(it.createdAt, is.whole),

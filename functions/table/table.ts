@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { unavailable } from '../domain/errors.ts';
 import type { ServiceEvent } from '../domain/events.ts';
 import type { ConditionFailed, Done, Operation, Operations, Outcome, Port } from './port.ts';
-import { type Item, type ItemKey, type OnMalformed, toEvent } from './schema.ts';
+import { deploymentKey, type Item, type ItemKey, type OnMalformed, toEvent } from './schema.ts';
 
 /** How often and how long a call to DynamoDB is attempted. */
 export interface RetryPolicy {
@@ -38,6 +38,16 @@ export interface Table {
    * @default a deadline for each call, from the retry policy
    */
   deadline?: number;
+}
+
+/** Returns the function's table. The function creates it once, and reuses its connection across invocations. */
+export function openTable(
+  { tableName }: { tableName: string },
+  port: Port,
+  retryPolicy: RetryPolicy,
+  onMalformed: OnMalformed,
+): Table {
+  return { port, tableName, retryPolicy, onMalformed };
 }
 
 /** Returns the deadline of a call that begins now, in milliseconds of `performance.now()`. */
@@ -377,4 +387,17 @@ export function withCondition<U extends ExpressionPart, C extends ExpressionPart
       ...condition.ExpressionAttributeValues,
     },
   };
+}
+
+/** How long the init phase waits for the table, in milliseconds. */
+export const INIT_LIMIT = 500;
+
+/**
+ * Opens the connection to the table, and keeps only that connection. A function calls this during the init phase, in
+ * which Lambda gives it more CPU than for its first call. Reads the item of a Deployment with an empty ID. Such a
+ * Deployment cannot exist.
+ * @returns a promise that resolves after at most 500 ms, whether or not there was a response
+ */
+export async function openConnection({ port, tableName }: Table): Promise<void> {
+  await port('BatchGetItem', { RequestItems: { [tableName]: { Keys: [deploymentKey('')] } } }, INIT_LIMIT);
 }

@@ -2,7 +2,7 @@ import type { ServiceEvent } from '../domain/events.ts';
 import { type EpochMillis, isUnexpired } from '../domain/expiry.ts';
 import type { Deployment, Generation, IdempotencyRecord, SignIn, TemporaryToken } from '../domain/records.ts';
 import { isRepeated, recordWrites } from './idempotency.ts';
-import * as PARTITION from './partition-keys.ts';
+import { deploymentPartition, TEMPORARY_TOKEN_PREFIX } from './item-keys.ts';
 import { accessCheck, isRejectedPerson } from './people.ts';
 import {
   deploymentKey,
@@ -14,7 +14,6 @@ import {
   toTemporaryToken,
   ulidOfTemporaryToken,
 } from './schema.ts';
-import * as SORT from './sort-keys.ts';
 import { inPartition, listPage, queryPages, type Table, transact } from './table.ts';
 
 interface Listing {
@@ -39,17 +38,22 @@ export async function listTemporaryTokens(
   { id, generation }: Deployment,
   { isWanted, limit, after, now }: Listing & { isWanted?: (one: TemporaryToken) => boolean; limit: number },
 ): Promise<{ items: TemporaryToken[]; next: string | undefined }> {
-  const { items, next } = await listPage(table, inPartition(PARTITION.deployment(id), SORT.temporaryToken), {
-    // `~` sorts after every character of a hash, so this position is after all sort keys with that ULID.
-    start: after === undefined ? undefined : temporaryTokenKey(id, after, '~'),
-    limit,
-    maxQueries: MAX_QUERIES,
-    entryOf: (item) => {
-      const temporaryToken = parse(table, item, fromTemporaryToken);
-      const isValid = temporaryToken?.generation === generation && isUnexpired(temporaryToken.expiresAt, now);
-      return isValid && (isWanted?.(temporaryToken) ?? true) ? temporaryToken : undefined;
+  const { items, next } = await listPage(
+    table,
+    inPartition(deploymentPartition(id), TEMPORARY_TOKEN_PREFIX),
+    {
+      // `~` sorts after every character of a hash, so this position is after all sort keys with that ULID.
+      start: after === undefined ? undefined : temporaryTokenKey(id, after, '~'),
+      limit,
+      maxQueries: MAX_QUERIES,
+      entryOf: (item) => {
+        const temporaryToken = parse(table, item, fromTemporaryToken);
+        const isValid =
+          temporaryToken?.generation === generation && isUnexpired(temporaryToken.expiresAt, now);
+        return isValid && (isWanted?.(temporaryToken) ?? true) ? temporaryToken : undefined;
+      },
     },
-  });
+  );
   return { items, next: next && ulidOfTemporaryToken(next) };
 }
 
@@ -71,7 +75,7 @@ export async function readTemporaryToken(
 ): Promise<TemporaryToken | MalformedTemporaryToken | undefined> {
   for await (const { items } of queryPages(
     table,
-    inPartition(PARTITION.deployment(id), temporaryTokensOf(ulid)),
+    inPartition(deploymentPartition(id), temporaryTokensOf(ulid)),
   )) {
     for (const item of items) {
       const temporaryToken = parse(table, item, fromTemporaryToken);

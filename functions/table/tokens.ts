@@ -1,13 +1,12 @@
 import type { TokenRecords } from '../domain/check.ts';
+import { type Credential, TOKEN_ID, tokenIdOf } from '../domain/credentials.ts';
 import type { ServiceEvent } from '../domain/events.ts';
 import type { EpochMillis } from '../domain/expiry.ts';
-import type { Credential } from '../domain/identifiers.ts';
 import type { LastUse, UseOrigin } from '../domain/last-use.ts';
 import type { ApiKey, Generation, SecretHash, Token } from '../domain/records.ts';
-import { TOKEN_ID, tokenIdOf } from '../domain/secrets.ts';
 import type { UsedSubject } from '../domain/subject-token.ts';
 import { keyUse } from './checks.ts';
-import * as PARTITION from './partition-keys.ts';
+import { deploymentPartition } from './item-keys.ts';
 import {
   ADD_DAY,
   apiKeyKey,
@@ -237,7 +236,7 @@ export async function listTokens<T>(
     limit,
   }: { entryOf: (one: UsedToken) => T | undefined; after: string | undefined; limit: number },
 ): Promise<{ items: T[]; next: string | undefined }> {
-  const ofKey = inPartition(PARTITION.deployment(deploymentId), tokensOf(ulid));
+  const ofKey = inPartition(deploymentPartition(deploymentId), tokensOf(ulid));
   const { items, next } = await listPage(table, ofKey, {
     entryOf: (item) => {
       const token = parse(table, item, fromToken);
@@ -269,7 +268,7 @@ export async function readTokenOfKey(
   ulid: string,
   id: string,
 ): Promise<Token | MalformedToken | undefined> {
-  const withId = inPartition(PARTITION.deployment(deploymentId), tokensOf(ulid) + id);
+  const withId = inPartition(deploymentPartition(deploymentId), tokensOf(ulid) + id);
   for await (const { items } of queryPages(table, withId)) {
     for (const item of items) {
       // Check the ID again, because not every engine that emulates DynamoDB respects case in begins_with, and a wrong

@@ -27,7 +27,7 @@ export const ACTION: BuildOptions = {
 /** Returns the files in dist/, by their path in the project. */
 export function filesOfAction(): Map<string, string> {
   const { outputFiles, metafile } = buildSync({ ...ACTION, write: false, metafile: true });
-  const folders = foldersOf(Object.keys(metafile.inputs));
+  const folders = foldersOf(Object.values(metafile.outputs).flatMap(({ inputs }) => Object.keys(inputs)));
   return new Map([
     [`${folder}/dist/index.cjs`, outputFiles[0]?.text ?? ''],
     [`${folder}/dist/THIRD-PARTY-LICENCES.txt`, noticesOf(root, folders)],

@@ -1,5 +1,5 @@
 import { getBooleanInput, getInput, setSecret } from '@actions/core';
-import { parseCredential, parseKeyId } from '../../functions/domain/identifiers.ts';
+import { parseCredential, parseKeyId } from '../../functions/domain/credentials.ts';
 import { Failure, hintOfEvent } from './failure.ts';
 
 /** The validated inputs of the action. */

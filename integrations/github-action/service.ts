@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import { getIDToken, info, setSecret } from '@actions/core';
 import { HttpClient } from '@actions/http-client';
-import { isTokenOf } from '../../functions/domain/identifiers.ts';
+import { isTokenOf } from '../../functions/domain/credentials.ts';
 import { Failure, hintOfEvent } from './failure.ts';
 import type { Inputs } from './inputs.ts';
 

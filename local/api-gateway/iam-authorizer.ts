@@ -92,7 +92,11 @@ export class IamAuthorizer implements Authorizer {
  * session's name.
  */
 function contextOf({ arn, accessKeyId }: Identity) {
-  const [, kind = '', name = '', session] = /:(user|assumed-role)\/([^/]+)(?:\/(.+))?$/.exec(arn) ?? [];
+  const {
+    kind = '',
+    name = '',
+    session,
+  } = /:(?<kind>user|assumed-role)\/(?<name>[^/]+)(?:\/(?<session>.+))?$/.exec(arn)?.groups ?? {};
   const id = `${kind === 'user' ? 'AIDA' : 'AROA'}${sixteen(`${kind}/${name}`)}`;
   const callerId = kind === 'user' ? id : `${id}:${session}`;
   return {

@@ -70,12 +70,12 @@ function decisionOf(answer: unknown, methodArn: string): RestDecision {
   return { context: { ...Object.fromEntries(texts), principalId } };
 }
 
-const SOURCE = /^(?:method\.request\.(header|querystring)|(stageVariables))\.([\w-]+)$/;
+const SOURCE = /^(?<place>method\.request\.(?:header|querystring)|stageVariables)\.(?<name>[\w-]+)$/;
 
 function identity(source: string, event: RestEvent): string | undefined {
-  const [, place, stageVariables, name = ''] = SOURCE.exec(source) ?? [];
-  if (stageVariables) return event.stageVariables?.[name];
-  if (place === 'querystring') return event.queryStringParameters?.[name];
+  const { place, name = '' } = SOURCE.exec(source)?.groups ?? {};
+  if (place === 'stageVariables') return event.stageVariables?.[name];
+  if (place === 'method.request.querystring') return event.queryStringParameters?.[name];
   return Object.entries(event.headers ?? {}).find(
     ([given]) => given.toLowerCase() === name.toLowerCase(),
   )?.[1];

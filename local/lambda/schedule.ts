@@ -40,7 +40,8 @@ export class Schedule {
     targets: readonly ScheduleTarget[],
     clock: Clock,
   ) {
-    const [, count, unit = ''] = /^rate\((\d+) (minute|hour|day)s?\)$/.exec(expression) ?? [];
+    const { count, unit = '' } =
+      /^rate\((?<count>\d+) (?<unit>minute|hour|day)s?\)$/.exec(expression)?.groups ?? {};
     if (count === undefined) throw new Error(`The local runner does not know the schedule ${expression}.`);
     this.name = name;
     this.expression = expression;

@@ -1,8 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { formatCredential } from '../../functions/domain/identifiers.ts';
-import { findCredentials } from '../../functions/domain/secrets.ts';
+import { findCredentials, formatCredential } from '../../functions/domain/credentials.ts';
 import { CONTEXTS } from '../support/contexts.ts';
 import { mistyped } from '../support/mistyped.ts';
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { systemActor, typedActor } from '../../functions/domain/actors.ts';
+import { systemActor, typedActor } from '../../functions/domain/people.ts';
 
 const ROLE = 'arn:aws:iam::111122223333:role/platform';
 

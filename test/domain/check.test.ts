@@ -8,9 +8,7 @@ import {
   scopeOf,
   type TokenRecords,
 } from '../../functions/domain/check.ts';
-import { formatKeyId } from '../../functions/domain/identifiers.ts';
-import { mintCredential } from '../../functions/domain/mint.ts';
-import { hashOf } from '../../functions/domain/secrets.ts';
+import { formatKeyId, hashOf, mintCredential } from '../../functions/domain/credentials.ts';
 import { seconds } from '../support/records.ts';
 
 const NOW = 1_800_000_000_000;

@@ -1,7 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { formatCredential, parseCredential } from '../../functions/domain/identifiers.ts';
-import { findCredentials, redactCredentials } from '../../functions/domain/secrets.ts';
+import {
+  findCredentials,
+  formatCredential,
+  parseCredential,
+  redactCredentials,
+} from '../../functions/domain/credentials.ts';
 import { CONTEXTS } from '../support/contexts.ts';
 import { sample } from '../support/generated.ts';
 import { mistyped } from '../support/mistyped.ts';

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { isUlid } from '../../functions/domain/credentials.ts';
 import {
   type AttributeRule,
   attributesOf,
@@ -11,7 +12,6 @@ import {
   RejectedRow,
   sequenceOf,
 } from '../../functions/domain/deployments-source.ts';
-import { isUlid } from '../../functions/domain/identifiers.ts';
 
 const bare: DeploymentsSource = { table: 't', stream: 's', id: 'deploymentId' };
 const whole: DeploymentsSource = { ...bare, name: 'label', groups: 'teams' };

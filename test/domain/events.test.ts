@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
 import { cloudEventOf, EVENT_SOURCE } from '../../functions/domain/cloud-event.ts';
+import { hashOf } from '../../functions/domain/credentials.ts';
 import { erasureData } from '../../functions/domain/erasure.ts';
 import { newEvent } from '../../functions/domain/events.ts';
 import { OF_PEOPLE } from '../../functions/domain/people.ts';
-import { hashOf } from '../../functions/domain/secrets.ts';
 
 const NOW = Date.parse('2030-01-01T12:00:00.001Z');
 const life = { id: 'etl', generation: '01ARZ3NDEKTSV4RRFFQ69G5FAV' };

@@ -13,8 +13,7 @@ import {
   toMillis,
   toSeconds,
 } from '../../functions/domain/expiry.ts';
-import { toRegistration } from '../../functions/table/schema.ts';
-import { seconds as isSeconds, whole } from '../../functions/table/shapes.ts';
+import { is, toRegistration } from '../../functions/table/schema.ts';
 import { apiKey, event, GENERATION, record, seconds, temporaryToken, token } from '../support/records.ts';
 
 const NOW = 1_800_000_000_000;
@@ -137,8 +136,8 @@ describe('The types distinguish times in seconds from times in milliseconds', ()
   it('a value from the table has the type of a time in seconds only after it was checked', () => {
     const value: unknown = NOW / 1000;
     // @ts-expect-error: this check does not prove that the value is in seconds
-    const unproven: EpochSeconds | undefined = whole(value) ? value : undefined;
-    const proven: EpochSeconds | undefined = isSeconds(value) ? value : undefined;
+    const unproven: EpochSeconds | undefined = is.whole(value) ? value : undefined;
+    const proven: EpochSeconds | undefined = is.seconds(value) ? value : undefined;
     expect([unproven, proven]).toStrictEqual([value, value]);
   });
 });

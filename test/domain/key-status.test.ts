@@ -7,7 +7,7 @@ import {
   keyRejection,
   noticeOf,
   statusOf,
-} from '../../functions/domain/key-status.ts';
+} from '../../functions/domain/check.ts';
 import { apiKey } from '../support/records.ts';
 
 const NOW = 1_800_000_000_000;

@@ -1,10 +1,14 @@
 import { BatchWriteCommand, GetCommand } from '@aws-sdk/lib-dynamodb';
 import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import {
+  formatKeyId,
+  hashOf,
+  mintCredential,
+  newUlid,
+  tokenIdOf,
+} from '../../functions/domain/credentials.ts';
 import { ServiceError } from '../../functions/domain/errors.ts';
 import { expiryAfter, toSeconds } from '../../functions/domain/expiry.ts';
-import { formatKeyId } from '../../functions/domain/identifiers.ts';
-import { mintCredential, newUlid } from '../../functions/domain/mint.ts';
-import { hashOf, tokenIdOf } from '../../functions/domain/secrets.ts';
 import { toCursor } from '../../functions/http/cursor.ts';
 import { TOKEN_EXCHANGE } from '../../functions/http/oauth.ts';
 import { purgeFromStream } from '../../functions/jobs/purge.ts';

@@ -1,7 +1,7 @@
 import { DeleteCommand, GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { newUlid } from '../../functions/domain/credentials.ts';
 import type { Clock } from '../../functions/domain/expiry.ts';
-import { newUlid } from '../../functions/domain/mint.ts';
 import { purgeFromQueue, purgeFromStream, sweepMarkers } from '../../functions/jobs/purge.ts';
 import { ownTable, reconcile } from '../../functions/jobs/reconcile.ts';
 import { sweepKeys } from '../../functions/jobs/sweep-keys.ts';

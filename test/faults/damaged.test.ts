@@ -8,7 +8,7 @@ import {
 } from '@aws-sdk/client-dynamodb';
 import { marshall, unmarshall } from '@aws-sdk/util-dynamodb';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { hashOf, tokenIdOf } from '../../functions/domain/secrets.ts';
+import { hashOf, tokenIdOf } from '../../functions/domain/credentials.ts';
 import { fromApiKey } from '../../functions/table/schema.ts';
 import { ENGINE_CREDENTIALS } from '../../local/dynamodb/engine.ts';
 import { someOf } from '../support/generated.ts';

@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ulidPrefix } from '../../functions/domain/mint.ts';
-import { hashOf } from '../../functions/domain/secrets.ts';
+import { hashOf, ulidPrefix } from '../../functions/domain/credentials.ts';
 import { sample } from '../support/generated.ts';
 import { callAs, partition, putItem } from '../support/service.ts';
 import { call, registerDeployment, runStack } from '../support/stack.ts';

@@ -1,7 +1,7 @@
 import { PutCommand, ScanCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { afterAll, beforeEach, expect, it, vi } from 'vitest';
 import { restore } from '../../cli/restoration.ts';
-import { hashOf, tokenIdOf } from '../../functions/domain/secrets.ts';
+import { hashOf, tokenIdOf } from '../../functions/domain/credentials.ts';
 import { TOKEN_EXCHANGE } from '../../functions/http/oauth.ts';
 import { deleteApiKey } from '../../functions/table/keys.ts';
 import { allEvents } from '../../functions/table/restore.ts';

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { formatCredential } from '../../functions/domain/identifiers.ts';
+import { formatCredential } from '../../functions/domain/credentials.ts';
 import { CONTEXTS } from '../support/contexts.ts';
 import { inProcess, startTable } from '../support/in-process.ts';
 import { mistyped } from '../support/mistyped.ts';

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
-import { hashOf, tokenIdOf } from '../../functions/domain/secrets.ts';
+import { hashOf, tokenIdOf } from '../../functions/domain/credentials.ts';
 import { TOKEN_EXCHANGE } from '../../functions/http/oauth.ts';
 import { startFaultProxy } from '../support/fault-proxy.ts';
 import { sample } from '../support/generated.ts';

@@ -1,6 +1,6 @@
 import { DeleteCommand, PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
-import { mintCredential } from '../../functions/domain/mint.ts';
+import { mintCredential } from '../../functions/domain/credentials.ts';
 import { type HasTime, purgeFromQueue, purgeFromStream, sweepMarkers } from '../../functions/jobs/purge.ts';
 import type { ItemKey } from '../../functions/table/schema.ts';
 import { CALL_RETRIES, CHECK_RETRIES } from '../../functions/table/table.ts';

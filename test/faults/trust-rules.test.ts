@@ -1,7 +1,7 @@
 import { PutCommand } from '@aws-sdk/lib-dynamodb';
 import fc from 'fast-check';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
-import { newUlid } from '../../functions/domain/mint.ts';
+import { newUlid } from '../../functions/domain/credentials.ts';
 import type { TrustRule } from '../../functions/domain/trust.ts';
 import { sweepKeys } from '../../functions/jobs/sweep-keys.ts';
 import { toApiKey } from '../../functions/table/schema.ts';

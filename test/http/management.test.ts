@@ -1,8 +1,8 @@
 import { Logger } from '@aws-lambda-powertools/logger';
 import type { APIGatewayProxyEventV2WithJWTAuthorizer, Context } from 'aws-lambda';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { hashOf } from '../../functions/domain/credentials.ts';
 import { notFound, ServiceError, unavailable } from '../../functions/domain/errors.ts';
-import { hashOf } from '../../functions/domain/secrets.ts';
 import { type ManagementRequest, managementHandler } from '../../functions/http/management.ts';
 
 const logger = new Logger({ logLevel: 'SILENT' });

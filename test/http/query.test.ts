@@ -1,8 +1,12 @@
 import fc from 'fast-check';
 import { afterAll, expect, it } from 'vitest';
-import { formatKeyId } from '../../functions/domain/identifiers.ts';
-import { mintCredential, newUlid } from '../../functions/domain/mint.ts';
-import { hashOf, tokenIdOf } from '../../functions/domain/secrets.ts';
+import {
+  formatKeyId,
+  hashOf,
+  mintCredential,
+  newUlid,
+  tokenIdOf,
+} from '../../functions/domain/credentials.ts';
 import { OPERATIONS } from '../../functions/openapi/operations.ts';
 import { inProcess, startTable } from '../support/in-process.ts';
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod/mini';
-import { formatCredential } from '../../functions/domain/identifiers.ts';
+import { formatCredential } from '../../functions/domain/credentials.ts';
 import { GITHUB } from '../../functions/domain/trust.ts';
 import {
   deploymentInput,

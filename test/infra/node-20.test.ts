@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 
 /**
  * package.json promises support for Node.js 20. tsconfig.build.json compiles the package against ES2023, so newer
- * language features do not compile. This test checks imports: functions/domain/identifiers.ts, for example, imports
+ * language features do not compile. This test checks imports: functions/domain/credentials.ts, for example, imports
  * `crc32`, which exists only in Node.js 20.15 and later.
  */
 it('the constructs load only those files from functions/ that run on every release of Node.js 20', async () => {
@@ -28,8 +28,7 @@ it('the constructs load only those files from functions/ that run on every relea
     'functions/domain/trust.ts',
     'functions/runtime/env.ts',
     'functions/runtime/metric-names.ts',
-    'functions/table/partition-keys.ts',
-    'functions/table/sort-keys.ts',
+    'functions/table/item-keys.ts',
   ]);
   const imported = new Set(
     Object.values(metafile.outputs).flatMap(({ imports }) => imports.map(({ path }) => path)),

@@ -1,7 +1,7 @@
 import type { APIGatewayProxyEvent, APIGatewayProxyEventV2WithLambdaAuthorizer } from 'aws-lambda';
 import { describe, expect, it } from 'vitest';
+import { mintCredential } from '../../functions/domain/credentials.ts';
 import { expiryAfter, toSeconds } from '../../functions/domain/expiry.ts';
-import { mintCredential } from '../../functions/domain/mint.ts';
 import { authorizer } from '../../functions/routes/authorize.ts';
 import { callerOf } from '../../infra/example/handlers/caller.ts';
 import { handler as receiveDeploy } from '../../infra/example/handlers/receive-deploy.ts';

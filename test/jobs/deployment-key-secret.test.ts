@@ -1,6 +1,6 @@
 import type { CloudFormationCustomResourceEvent } from 'aws-lambda';
 import { describe, expect, it } from 'vitest';
-import { formatKeyId } from '../../functions/domain/identifiers.ts';
+import { formatKeyId } from '../../functions/domain/credentials.ts';
 import { keySecret, type PlatformCall } from '../../functions/jobs/deployment-key-secret.ts';
 
 const KEY_ID = formatKeyId('etl', '01ARZ3NDEKTSV4RRFFQ69G5FAV');

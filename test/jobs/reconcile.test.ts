@@ -1,6 +1,6 @@
 import { DeleteCommand, PutCommand, ScanCommand } from '@aws-sdk/lib-dynamodb';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
-import { newUlid } from '../../functions/domain/mint.ts';
+import { newUlid } from '../../functions/domain/credentials.ts';
 import { purgeFromQueue, sweepMarkers } from '../../functions/jobs/purge.ts';
 import { ownTable, PAGES, reconcile } from '../../functions/jobs/reconcile.ts';
 import { NO_GENERATION } from '../../functions/table/schema.ts';

@@ -3,8 +3,8 @@ import { DeleteCommand, PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
 import type { DynamoDBRecord } from 'aws-lambda';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { backfill } from '../../cli/backfilling.ts';
+import { isUlid } from '../../functions/domain/credentials.ts';
 import type { DeletionLimit } from '../../functions/domain/deployments-source.ts';
-import { isUlid } from '../../functions/domain/identifiers.ts';
 import { purgeFromQueue, sweepMarkers } from '../../functions/jobs/purge.ts';
 import { areDeletionsStopped, compareRegistrations } from '../../functions/jobs/reconcile-source.ts';
 import { syncFromStream } from '../../functions/jobs/sync-deployments.ts';

@@ -1,8 +1,7 @@
 import { Agent, request } from 'node:http';
 import fc from 'fast-check';
 import { afterAll, expect, it } from 'vitest';
-import { parseCredential } from '../../functions/domain/identifiers.ts';
-import { mintCredential } from '../../functions/domain/mint.ts';
+import { mintCredential, parseCredential } from '../../functions/domain/credentials.ts';
 import { sample } from '../support/generated.ts';
 import {
   call,

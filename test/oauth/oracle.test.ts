@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import Provider from 'oidc-provider';
 import { afterAll, expect, it } from 'vitest';
-import { mintCredential, newUlid } from '../../functions/domain/mint.ts';
+import { mintCredential, newUlid } from '../../functions/domain/credentials.ts';
 import { type Call, call, createKey, type Reply, registerDeployment, runStack } from '../support/stack.ts';
 
 /**

@@ -1,6 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { formatCredential, parseCredential } from '../../functions/domain/identifiers.ts';
-import { mintCredential, newUlid } from '../../functions/domain/mint.ts';
+import {
+  formatCredential,
+  mintCredential,
+  newUlid,
+  parseCredential,
+} from '../../functions/domain/credentials.ts';
 import { metadata } from '../../functions/routes/metadata.ts';
 import { faultyEngine } from '../support/faulty-engine.ts';
 import {

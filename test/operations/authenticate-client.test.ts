@@ -1,7 +1,6 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ClientRejection } from '../../functions/domain/client-rejection.ts';
-import { mintCredential, newUlid } from '../../functions/domain/mint.ts';
-import { hashOf } from '../../functions/domain/secrets.ts';
+import { hashOf, mintCredential, newUlid } from '../../functions/domain/credentials.ts';
 import { authenticate } from '../../functions/operations/authenticate-client.ts';
 import type { Port } from '../../functions/table/port.ts';
 import { apiKeyKey, deploymentKey, type Item } from '../../functions/table/schema.ts';

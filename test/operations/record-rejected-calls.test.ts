@@ -1,5 +1,5 @@
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
-import { newUlid } from '../../functions/domain/mint.ts';
+import { newUlid } from '../../functions/domain/credentials.ts';
 import type { RejectedCall } from '../../functions/domain/records.ts';
 import { recordRejectedCalls } from '../../functions/operations/record-rejected-calls.ts';
 import { countRejectedCall } from '../../functions/table/rejected-calls.ts';

@@ -1,11 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
 import type { CheckStore, TokenRecords } from '../../functions/domain/check.ts';
+import { formatKeyId, mintCredential } from '../../functions/domain/credentials.ts';
 import { unavailable } from '../../functions/domain/errors.ts';
-import { formatKeyId } from '../../functions/domain/identifiers.ts';
-import { mintCredential } from '../../functions/domain/mint.ts';
-import type { AuthorizerEvent } from '../../functions/http/authorizer-event.ts';
-import { authorizer } from '../../functions/routes/authorize.ts';
+import { type AuthorizerEvent, authorizer } from '../../functions/routes/authorize.ts';
 import { httpEvent, restEvent, tokenEvent } from '../support/events.ts';
 import { mistyped } from '../support/mistyped.ts';
 import { seconds } from '../support/records.ts';

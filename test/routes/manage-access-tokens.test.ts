@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
 import { BatchWriteCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { hashOf, mintCredential, newUlid } from '../../functions/domain/credentials.ts';
 import { expiryAfter, toSeconds } from '../../functions/domain/expiry.ts';
-import { mintCredential, newUlid } from '../../functions/domain/mint.ts';
-import { hashOf } from '../../functions/domain/secrets.ts';
 import { toToken } from '../../functions/table/schema.ts';
 import { DAY, type InProcess, inProcess, must, partsOf, startTable } from '../support/in-process.ts';
 import * as records from '../support/records.ts';

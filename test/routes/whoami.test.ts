@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
-import { mintCredential, newUlid } from '../../functions/domain/mint.ts';
+import { mintCredential, newUlid } from '../../functions/domain/credentials.ts';
 import { DAY, inProcess, type Reply, SCOPES, startTable } from '../support/in-process.ts';
 import type { CreatedKey } from '../support/stack.ts';
 

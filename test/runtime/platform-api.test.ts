@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { PutSecretValueCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { mockClient } from 'aws-sdk-client-mock';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
-import { formatCredential } from '../../functions/domain/identifiers.ts';
+import { formatCredential } from '../../functions/domain/credentials.ts';
 import { respond } from '../../functions/runtime/cloudformation-response.ts';
 import { openPlatformApi } from '../../functions/runtime/platform-api.ts';
 import { openSecrets } from '../../functions/runtime/secrets-manager.ts';

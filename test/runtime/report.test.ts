@@ -6,9 +6,9 @@ import {
   checkReport,
   clientReport,
   issueReport,
+  malformedReport,
   purgeReport,
 } from '../../functions/runtime/report.ts';
-import { logMalformed } from '../../functions/runtime/table.ts';
 
 const NOW = new Date('2027-01-15T08:00:00Z');
 const lines: string[] = [];
@@ -112,7 +112,7 @@ describe("Log lines contain metrics in CloudWatch's embedded metric format", () 
 
   it('#65: the log line about a malformed item contains the count for an alarm, and omits the hash of a token', () => {
     const fields = vi.fn();
-    const onMalformed = logMalformed({ error: fields }, { STACK_NAME: 'keys' });
+    const onMalformed = malformedReport({ error: fields }, { STACK_NAME: 'keys' });
     onMalformed({ pk: 'DEPLOYMENT#etl', sk: `TOKEN#x#${'t'.repeat(43)}` });
     expect(fields).toHaveBeenCalledExactlyOnceWith('malformed item', {
       pk: 'DEPLOYMENT#etl',

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { DeleteCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import { describe, expect, it } from 'vitest';
-import { mintCredential } from '../../functions/domain/mint.ts';
+import { mintCredential } from '../../functions/domain/credentials.ts';
 import type { AlarmStatus } from '../../local/aws/alarms.ts';
 import type { LocalStack } from '../../local/local-stack.ts';
 import type { CfnTemplate } from '../../local/template.ts';

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { mintCredential } from '../../functions/domain/mint.ts';
+import { mintCredential } from '../../functions/domain/credentials.ts';
 import { mistyped } from '../support/mistyped.ts';
 import { callAs, exchange } from '../support/service.ts';
 import {

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { mintCredential } from '../../functions/domain/mint.ts';
+import { mintCredential } from '../../functions/domain/credentials.ts';
 import { callAs, exchange, partition, setAttribute } from '../support/service.ts';
 import { call, createKey, exchangeForToken, registerDeployment, runStack, use } from '../support/stack.ts';
 

@@ -1,6 +1,6 @@
 import { BatchWriteCommand, DeleteCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import { afterAll, describe, expect, it } from 'vitest';
-import { newUlid } from '../../functions/domain/mint.ts';
+import { newUlid } from '../../functions/domain/credentials.ts';
 import { ownTable, reconcile } from '../../functions/jobs/reconcile.ts';
 import { writeGroupEntries } from '../../functions/jobs/write-group-entries.ts';
 import { toDeployment, toDirectoryEntry, toGroupEntries } from '../../functions/table/schema.ts';

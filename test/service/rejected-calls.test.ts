@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { newUlid } from '../../functions/domain/mint.ts';
+import { newUlid } from '../../functions/domain/credentials.ts';
 import { type LocalStack, startLocalStack } from '../../local/local-stack.ts';
 import { ACCOUNT } from '../../local/template.ts';
 import { assemblyOf } from '../support/assembly.ts';

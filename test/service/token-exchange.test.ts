@@ -1,8 +1,7 @@
 import type { RequestListener } from 'node:http';
 import { SignJWT } from 'jose';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { parseCredential } from '../../functions/domain/identifiers.ts';
-import { mintCredential } from '../../functions/domain/mint.ts';
+import { mintCredential, parseCredential } from '../../functions/domain/credentials.ts';
 import { startCiIssuer } from '../support/ci-issuer.ts';
 import { callAs, callsOf, exchange as exchangeSecret } from '../support/service.ts';
 import { call, registerDeployment, runStack, use } from '../support/stack.ts';

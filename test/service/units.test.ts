@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { BatchWriteCommand } from '@aws-sdk/lib-dynamodb';
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
-import { mintCredential, newUlid } from '../../functions/domain/mint.ts';
-import { hashOf } from '../../functions/domain/secrets.ts';
+import { hashOf, mintCredential, newUlid } from '../../functions/domain/credentials.ts';
 import { toToken } from '../../functions/table/schema.ts';
 import { WARMED_UP } from '../../infra/bundles.ts';
 import { type LocalStack, startLocalStack } from '../../local/local-stack.ts';

@@ -8,8 +8,8 @@ import type {
   DynamoDBRecord,
 } from 'aws-lambda';
 import type { CheckRules } from '../../functions/domain/check.ts';
+import { parseKeyId } from '../../functions/domain/credentials.ts';
 import type { DeploymentsSource } from '../../functions/domain/deployments-source.ts';
-import { parseKeyId } from '../../functions/domain/identifiers.ts';
 import type { KeyPolicy } from '../../functions/domain/key-policy.ts';
 import type { PersonId } from '../../functions/domain/records.ts';
 import { managementHandler } from '../../functions/http/management.ts';
@@ -18,7 +18,6 @@ import { endAccessFromQueue } from '../../functions/jobs/end-access.ts';
 import type { PurgeDependencies, PurgeTask } from '../../functions/jobs/purge.ts';
 import type { TrustDependencies } from '../../functions/operations/examine-subject.ts';
 import { rejectedCallCounter } from '../../functions/operations/record-rejected-calls.ts';
-import { accessRequirement } from '../../functions/operations/require-access.ts';
 import { type AuthorizerResult, authorizer } from '../../functions/routes/authorize.ts';
 import { introspectRoute } from '../../functions/routes/introspect.ts';
 import { tokenRoute } from '../../functions/routes/issue-token.ts';
@@ -33,6 +32,7 @@ import { revokeRoute } from '../../functions/routes/revoke.ts';
 import { whoami } from '../../functions/routes/whoami.ts';
 import { checkStore } from '../../functions/table/checks.ts';
 import { httpsTransport } from '../../functions/table/https-transport.ts';
+import { accessRequirement } from '../../functions/table/people.ts';
 import type { ItemKey } from '../../functions/table/schema.ts';
 import { documentClient, sdkTransport } from '../../functions/table/sdk-transport.ts';
 import type { RetryPolicy } from '../../functions/table/table.ts';

@@ -1,6 +1,6 @@
 import { BatchWriteCommand } from '@aws-sdk/lib-dynamodb';
+import { newUlid } from '../../functions/domain/credentials.ts';
 import { expiryAfter, toSeconds } from '../../functions/domain/expiry.ts';
-import { newUlid } from '../../functions/domain/mint.ts';
 import { type Item, toApiKey, toToken } from '../../functions/table/schema.ts';
 import type { TestTable } from './store.ts';
 

@@ -1,9 +1,8 @@
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import type { CheckStore } from '../../functions/domain/check.ts';
-import { newUlid } from '../../functions/domain/mint.ts';
-import { checkStore } from '../../functions/table/checks.ts';
+import { newUlid } from '../../functions/domain/credentials.ts';
+import { CHECKED_ATTRIBUTES, checkStore } from '../../functions/table/checks.ts';
 import {
-  CHECKED_ATTRIBUTES,
   fromApiKey,
   personKey,
   toApiKey,

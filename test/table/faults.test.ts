@@ -14,9 +14,8 @@ import {
 import { mockClient } from 'aws-sdk-client-mock';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { check } from '../../functions/domain/check.ts';
+import { hashOf, mintCredential } from '../../functions/domain/credentials.ts';
 import { ServiceError } from '../../functions/domain/errors.ts';
-import { mintCredential } from '../../functions/domain/mint.ts';
-import { hashOf } from '../../functions/domain/secrets.ts';
 import { checkStore } from '../../functions/table/checks.ts';
 import { deleteItems, itemsOfGeneration } from '../../functions/table/purge.ts';
 import { apiKeyKey, deploymentKey, type Item, tokenKey } from '../../functions/table/schema.ts';

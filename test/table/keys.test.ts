@@ -1,6 +1,6 @@
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { newUlid } from '../../functions/domain/credentials.ts';
 import type { ServiceEvent } from '../../functions/domain/events.ts';
-import { newUlid } from '../../functions/domain/mint.ts';
 import type { ApiKey, IdempotencyRecord, SecretHash } from '../../functions/domain/records.ts';
 import {
   createApiKey as create,

@@ -1,6 +1,6 @@
 import { afterEach, expect, it, vi } from 'vitest';
-import { pacedPort, pacedTable } from '../../functions/table/paced.ts';
 import type { Outcome, Port } from '../../functions/table/port.ts';
+import { pacedPort, pacedTable } from '../../functions/table/sdk-transport.ts';
 import { putItem, type Table } from '../../functions/table/table.ts';
 
 afterEach(() => {

@@ -1,5 +1,5 @@
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
-import { newUlid } from '../../functions/domain/mint.ts';
+import { newUlid } from '../../functions/domain/credentials.ts';
 import {
   isBeingPurged,
   isStillThere,

@@ -1,6 +1,6 @@
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { hashOf } from '../../functions/domain/credentials.ts';
 import type { RejectedCall, RejectedCalls } from '../../functions/domain/records.ts';
-import { hashOf } from '../../functions/domain/secrets.ts';
 import {
   countRejectedCall,
   endedRejectedCalls,

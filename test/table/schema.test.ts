@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
+import { CHECKED_ATTRIBUTES } from '../../functions/table/checks.ts';
 import {
-  CHECKED_ATTRIBUTES,
   checkedKeys,
   directoryKey,
   fromAccessRecord,

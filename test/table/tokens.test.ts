@@ -1,5 +1,5 @@
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
-import { newUlid } from '../../functions/domain/mint.ts';
+import { newUlid } from '../../functions/domain/credentials.ts';
 import { recordUse } from '../../functions/table/checks.ts';
 import { toApiKey, toDeployment, toEvent, toTemporaryToken, toToken } from '../../functions/table/schema.ts';
 import * as tokens from '../../functions/table/tokens.ts';

@@ -1639,7 +1639,7 @@ function isFromFork() {
   }
 }
 
-// functions/domain/identifiers.ts
+// functions/domain/credentials.ts
 var import_node_zlib = require("node:zlib");
 var DEPLOYMENT_ID = "[A-Za-z0-9][A-Za-z0-9_-]{0,63}";
 var ULID = "[0-7][0-9A-HJKMNP-TV-Z]{25}";
@@ -1648,17 +1648,17 @@ var RANDOM_LENGTH = 43;
 var CHECK_LENGTH = 6;
 var deploymentIdPattern = /* @__PURE__ */ new RegExp(`^${DEPLOYMENT_ID}$`);
 var ulidPattern = new RegExp(`^${ULID}$`);
-var keyIdPattern = new RegExp(`^dk_(${DEPLOYMENT_ID})_(${ULID})$`);
+var keyIdPattern = new RegExp(`^dk_(?<deploymentId>${DEPLOYMENT_ID})_(?<ulid>${ULID})$`);
 var credentialPattern = new RegExp(
-  `^(dks|dkt|dkx)_(${DEPLOYMENT_ID})_(${ULID})_[0-9A-Za-z]{${RANDOM_LENGTH}}[0-9A-Za-z]{${CHECK_LENGTH}}$`
+  `^(?<prefix>dks|dkt|dkx)_(?<deploymentId>${DEPLOYMENT_ID})_(?<ulid>${ULID})_[0-9A-Za-z]{${RANDOM_LENGTH + CHECK_LENGTH}}$`
 );
 var KINDS = { dks: "secret", dkt: "token", dkx: "temporary" };
 function parseKeyId(text) {
-  const [, deploymentId, ulid] = keyIdPattern.exec(text) ?? [];
+  const { deploymentId, ulid } = keyIdPattern.exec(text)?.groups ?? {};
   return deploymentId && ulid ? { deploymentId, ulid } : void 0;
 }
 function parseCredential(text) {
-  const [, prefix, deploymentId, ulid] = credentialPattern.exec(text) ?? [];
+  const { prefix, deploymentId, ulid } = credentialPattern.exec(text)?.groups ?? {};
   if (!prefix || !deploymentId || !ulid) return void 0;
   if (checkOf(text.slice(0, -CHECK_LENGTH)) !== text.slice(-CHECK_LENGTH)) return void 0;
   return { kind: KINDS[prefix], deploymentId, ulid };
@@ -1676,6 +1676,8 @@ function isTokenOf(keyId, text) {
   const isOfKey = credential?.ulid === key?.ulid && credential?.deploymentId === key?.deploymentId;
   return credential?.kind === "token" && isOfKey;
 }
+var MAX_BEGIN = 4 + 64;
+var RANDOM = new RegExp(`(${ULID}_)(?!${ULID}(?![\\w-]))[^\\s"'\\\\&]+`, "gi");
 
 // integrations/github-action/inputs.ts
 var OIDC = "oidc";

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { formatKeyId } from '../../../functions/domain/identifiers.ts';
+import { formatKeyId } from '../../../functions/domain/credentials.ts';
 import * as ENV from '../../../functions/runtime/env.ts';
 import { functionNames } from '../../../infra/bundle.ts';
 import { bundlesDirectory } from '../../../infra/bundles.ts';

@@ -1,17 +1,15 @@
 import { parseToken } from '../../../functions/domain/check.ts';
+import { formatKeyId, hashOf, mintCredential, newUlid } from '../../../functions/domain/credentials.ts';
 import { newEvent } from '../../../functions/domain/events.ts';
 import { expiryAfter, toSeconds } from '../../../functions/domain/expiry.ts';
-import { formatKeyId } from '../../../functions/domain/identifiers.ts';
-import { mintCredential, newUlid } from '../../../functions/domain/mint.ts';
-import { hashOf } from '../../../functions/domain/secrets.ts';
 import { purgeFromStream } from '../../../functions/jobs/purge.ts';
 import * as ENV from '../../../functions/runtime/env.ts';
+import { CHECKED_ATTRIBUTES } from '../../../functions/table/checks.ts';
 import { deleteDeployment, listOfGroups } from '../../../functions/table/deployments.ts';
 import { httpsTransport } from '../../../functions/table/https-transport.ts';
 import { deleteApiKey, editApiKey } from '../../../functions/table/keys.ts';
 import { GROUPS_PASS, haveGroupEntries, writePassProgress } from '../../../functions/table/reconcile.ts';
 import {
-  CHECKED_ATTRIBUTES,
   checkedKeys,
   fromApiKey,
   type Item,

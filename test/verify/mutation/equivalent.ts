@@ -22,25 +22,13 @@ export const EQUIVALENT: readonly Equivalent[] = [
     why: 'A pattern is tried on the text `undefined`, which is no number.',
   },
   {
-    file: 'functions/domain/identifiers.ts',
-    line: 'const [, deploymentId, ulid] = keyIdPattern.exec(text) ?? [];',
-    mutants: ['ArrayDeclaration: [] → ["Stryker was here"]'],
-    why: 'The first element is the whole match, which nothing takes; the others stay undefined.',
-  },
-  {
-    file: 'functions/domain/identifiers.ts',
+    file: 'functions/domain/credentials.ts',
     line: 'return deploymentId && ulid ? { deploymentId, ulid } : undefined;',
     mutants: ['LogicalOperator: deploymentId && ulid → deploymentId || ulid'],
     why: 'The groups of a match are all there or none is: the rest is for the type checker.',
   },
   {
-    file: 'functions/domain/identifiers.ts',
-    line: 'const [, prefix, deploymentId, ulid] = credentialPattern.exec(text) ?? [];',
-    mutants: ['ArrayDeclaration: [] → ["Stryker was here"]'],
-    why: 'The first element is the whole match, which nothing takes; the others stay undefined.',
-  },
-  {
-    file: 'functions/domain/identifiers.ts',
+    file: 'functions/domain/credentials.ts',
     line: 'if (!prefix || !deploymentId || !ulid) return undefined;',
     mutants: [
       'LogicalOperator: !prefix || !deploymentId || !ulid → (!prefix || !deploymentId) && !ulid',
@@ -50,19 +38,19 @@ export const EQUIVALENT: readonly Equivalent[] = [
     why: 'The groups of a match are all there or none is: the rest is for the type checker.',
   },
   {
-    file: 'functions/domain/key-status.ts',
+    file: 'functions/domain/check.ts',
     line: 'return validUntil !== undefined && validUntil <= now;',
     mutants: ['ConditionalExpression: validUntil !== undefined → true'],
     why: '`undefined <= now` is false as well.',
   },
   {
-    file: 'functions/domain/key-status.ts',
+    file: 'functions/domain/check.ts',
     line: 'return maxIdleDays !== undefined && now - activeAt(key) >= maxIdleDays * DAY;',
     mutants: ['ConditionalExpression: maxIdleDays !== undefined → true'],
     why: 'The product with undefined is NaN, and nothing is `>=` NaN.',
   },
   {
-    file: 'functions/domain/key-status.ts',
+    file: 'functions/domain/check.ts',
     line: "if (validUntil === undefined || (status !== 'expired' && status !== 'active')) return undefined;",
     mutants: ['ConditionalExpression: validUntil === undefined → false'],
     why: 'A key without an expiry is never `expired`, and its rest to run is NaN, which is `<=` nothing.',
@@ -102,18 +90,6 @@ export const EQUIVALENT: readonly Equivalent[] = [
     why: 'What is a network has a base that is an address.',
   },
   {
-    file: 'functions/domain/people.ts',
-    line: 'const [, ...session] = SESSION.exec(caller) ?? [];',
-    mutants: ['ArrayDeclaration: [] → ["Stryker was here"]'],
-    why: 'The first element is the whole match, which nothing takes; the others stay undefined.',
-  },
-  {
-    file: 'functions/domain/people.ts',
-    line: 'const [, partition, account, kind, name] = PRINCIPAL.exec(arn) ?? [];',
-    mutants: ['ArrayDeclaration: [] → ["Stryker was here"]'],
-    why: 'The first element is the whole match, which nothing takes; the others stay undefined.',
-  },
-  {
     file: 'functions/domain/scopes.ts',
     line: "const [route = '', words, ...rest] = rule.split('=');",
     mutants: [`StringLiteral: '' → "Stryker was here!"`],
@@ -126,19 +102,13 @@ export const EQUIVALENT: readonly Equivalent[] = [
     why: 'No route is called by a method and the text `undefined`.',
   },
   {
-    file: 'functions/domain/scopes.ts',
-    line: 'const [, name, isGreedy] = parameterPattern.exec(segment) ?? [];',
-    mutants: ['ArrayDeclaration: [] → ["Stryker was here"]'],
-    why: 'The first element is the whole match, which nothing takes; the others stay undefined.',
-  },
-  {
-    file: 'functions/domain/secrets.ts',
+    file: 'functions/domain/credentials.ts',
     line: 'if (text.length < SHORTEST || parseKeyId(text)) return text;',
     mutants: ['ConditionalExpression: text.length < SHORTEST → false'],
     why: 'No pattern matches such a short text. The condition only saves time.',
   },
   {
-    file: 'functions/http/bearer.ts',
+    file: 'functions/routes/authorize.ts',
     line: "return BEARER.exec(authorization ?? '')?.[1];",
     mutants: [`StringLiteral: '' → "Stryker was here!"`],
     why: 'Neither text is a bearer token.',
@@ -184,18 +154,6 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     file: 'functions/http/oauth.ts',
-    line: "const [, clientId, clientSecret] = /^([^:]*):(.*)$/s.exec(Buffer.from(encoded, 'base64').toString()) ?? [];",
-    mutants: ['Regex: /^([^:]*):(.*)$/s → /([^:]*):(.*)$/s', 'Regex: /^([^:]*):(.*)$/s → /^([^:]*):(.*)/s'],
-    why: 'The first group begins at the first character anyway, and the second takes all that is left.',
-  },
-  {
-    file: 'functions/http/oauth.ts',
-    line: "const [, clientId, clientSecret] = /^([^:]*):(.*)$/s.exec(Buffer.from(encoded, 'base64').toString()) ?? [];",
-    mutants: ['ArrayDeclaration: [] → ["Stryker was here"]'],
-    why: 'The first element is the whole match, which nothing takes; the others stay undefined.',
-  },
-  {
-    file: 'functions/http/oauth.ts',
     line: 'if (clientId === undefined || clientSecret === undefined) throw malformed();',
     mutants: [
       'ConditionalExpression: clientId === undefined || clientSecret === undefined → false',
@@ -228,12 +186,6 @@ export const EQUIVALENT: readonly Equivalent[] = [
     line: "function partsOf(authorization = ''): [Claims?, Claims?] {",
     mutants: [`StringLiteral: '' → "Stryker was here!"`],
     why: 'Neither text is a bearer token.',
-  },
-  {
-    file: 'functions/http/person.ts',
-    line: 'const [, header, payload] = /^Bearer +([\\w-]+)\\.([\\w-]+)\\.[\\w-]+$/i.exec(authorization) ?? [];',
-    mutants: ['ArrayDeclaration: [] → ["Stryker was here"]'],
-    why: 'The first element is the whole match, which nothing takes; the others stay undefined.',
   },
   {
     file: 'functions/http/person.ts',
@@ -311,32 +263,32 @@ export const EQUIVALENT: readonly Equivalent[] = [
     why: 'DynamoDB answers a Query or Scan with Items always, if none.',
   },
   {
-    file: 'functions/table/removal-record.ts',
+    file: 'functions/table/purge.ts',
     line: "const pk = dynamodb?.Keys?.pk?.S ?? '';",
     mutants: [`StringLiteral: '' → "Stryker was here!"`],
     why: 'Neither text is a key or a generation of ours.',
   },
   {
-    file: 'functions/table/removal-record.ts',
+    file: 'functions/table/purge.ts',
     line: "const sk = dynamodb?.Keys?.sk?.S ?? '';",
     mutants: [`StringLiteral: '' → "Stryker was here!"`],
     why: 'Neither text is a key or a generation of ours.',
   },
   {
-    file: 'functions/table/removal-record.ts',
+    file: 'functions/table/purge.ts',
     line: "const generation = dynamodb?.OldImage?.generation?.S ?? '';",
     mutants: [`StringLiteral: '' → "Stryker was here!"`],
     why: 'Neither text is a key or a generation of ours.',
   },
   {
-    file: 'functions/table/removal-record.ts',
-    line: 'const isKey = keyUlid !== undefined && sk.startsWith(SORT.key) && isUlid(keyUlid);',
+    file: 'functions/table/purge.ts',
+    line: 'const isKey = keyUlid !== undefined && sk.startsWith(KEY_PREFIX) && isUlid(keyUlid);',
     mutants: ['ConditionalExpression: keyUlid !== undefined → true'],
     why: "It is undefined only for the Deployment's own sort key, which does not begin as a key's does.",
   },
   {
     file: 'functions/table/restore.ts',
-    line: "for (const { pk } of page.Items ?? []) yield String(pk).slice(PARTITION.deployment('').length);",
+    line: "for (const { pk } of page.Items ?? []) yield String(pk).slice(deploymentPartition('').length);",
     mutants: ['ArrayDeclaration: [] → ["Stryker was here"]'],
     why: 'DynamoDB answers a Query or Scan with Items always, if none.',
   },

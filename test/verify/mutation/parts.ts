@@ -13,8 +13,8 @@ export const PARTS: Record<string, Part> = {
     tests: ['test/domain/*.test.ts'],
   },
   http: {
-    mutate: ['functions/http/*.ts'],
-    tests: ['test/http/*.test.ts'],
+    mutate: ['functions/http/*.ts', 'functions/routes/authorize.ts'],
+    tests: ['test/http/*.test.ts', 'test/routes/authorize*.test.ts'],
   },
   table: {
     mutate: ['functions/table/*.ts', '!functions/table/{checks,port,https-transport,sdk-transport}.ts'],

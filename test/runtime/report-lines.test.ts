@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { formatCredential } from '../../functions/domain/identifiers.ts';
-import { redact, writeLine } from '../../functions/runtime/log-line.ts';
+import { formatCredential } from '../../functions/domain/credentials.ts';
 import { newLogger } from '../../functions/runtime/logger.ts';
+import { redact, writeLine } from '../../functions/runtime/report.ts';
 import { CONTEXTS } from '../support/contexts.ts';
 
 const ULID = '01ARZ3NDEKTSV4RRFFQ69G5FAV';

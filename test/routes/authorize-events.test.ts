@@ -3,7 +3,7 @@ import {
   type AuthorizerCall,
   parseAuthorizerEvent,
   requirementsOf,
-} from '../../functions/http/authorizer-event.ts';
+} from '../../functions/routes/authorize.ts';
 import { httpEvent, restEvent, tokenEvent } from '../support/events.ts';
 
 const ARN = 'arn:aws:execute-api:us-east-1:123456789012:abcdef123/test/GET/request';

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { bearerToken, contextOf } from '../../functions/http/bearer.ts';
+import { bearerToken, contextOf } from '../../functions/routes/authorize.ts';
 import { seconds } from '../support/records.ts';
 
 it.each([
