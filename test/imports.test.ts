@@ -210,7 +210,7 @@ describe('The import check finds every kind of import', () => {
 });
 
 /** The maximum number of the project's files that each of these functions loads. Do not raise a number without need. */
-const MOST_FILES = { authorize: 20, 'manage-keys': 52, 'sync-deployments': 28, purge: 20 };
+const MOST_FILES = { authorize: 20, 'manage-keys': 53, 'sync-deployments': 28, purge: 20 };
 
 describe('The files of a function stay few', () => {
   it.each(Object.entries(MOST_FILES))('%s loads at most %i files of the project', async (name, most) => {

@@ -275,11 +275,6 @@ function denied(reason: DenialReason): Denial {
   return { allowed: false, reason };
 }
 
-/** Milliseconds. */
-const DAY = 86_400_000;
-/** How long before a key's expiry the service notifies people, in milliseconds: 7 days. */
-const NOTICE = 604_800_000;
-
 /** Why a key cannot be used. */
 export type KeyRejection =
   /** The Deployment was deleted, or it was registered again after the key was created or the token was issued. */
@@ -351,55 +346,4 @@ export function hasExpired({ validUntil }: Pick<ApiKey, 'validUntil'>, now: Epoc
  */
 function isAllowedFrom({ networks }: Pick<ApiKey, 'networks'>, address: string | undefined): boolean {
   return !networks || isWithin(address, networks);
-}
-
-/**
- * The status of a key, as people see it. If several statuses apply, the first of these is shown: leaked, disabled,
- * expired, idle. Keys are listed regardless of their status.
- */
-export type KeyStatus = 'active' | 'leaked' | 'disabled' | 'expired' | 'idle';
-
-/**
- * Returns the status of a key, as people see it.
- * @param now epoch milliseconds
- */
-export function statusOf(key: ApiKey, now: EpochMillis, maxIdleDays: number | undefined): KeyStatus {
-  if (key.leak) return 'leaked';
-  if (!key.enabled) return 'disabled';
-  if (hasExpired(key, now)) return 'expired';
-  return isIdle(key, now, maxIdleDays) ? 'idle' : 'active';
-}
-
-/**
- * Reports whether the key has been unused for too long. An idle key cannot get new tokens; its existing tokens stay
- * valid.
- * @param now epoch milliseconds
- * @param maxIdleDays undefined if keys never become idle
- */
-export function isIdle(key: ApiKey, now: EpochMillis, maxIdleDays: number | undefined): boolean {
-  return maxIdleDays !== undefined && now - activeAt(key) >= maxIdleDays * DAY;
-}
-
-/** Returns when the key was last used, created or reactivated, whichever is latest, in epoch milliseconds. */
-function activeAt({ createdAt, activeSince = 0, lastUsedAt = 0 }: ApiKey): EpochMillis {
-  return Math.max(createdAt, activeSince, lastUsedAt);
-}
-
-/**
- * Returns the notice about a key that expires soon, has expired or is idle, and the time to which the notice refers.
- * People get one notice for each such time.
- * @param now epoch milliseconds
- * @returns undefined if there is nothing to notify people about
- */
-export function noticeOf(
-  key: ApiKey,
-  now: EpochMillis,
-  maxIdleDays: number | undefined,
-): { type: 'expired' | 'idle' | 'expiring'; of: EpochMillis } | undefined {
-  const { validUntil } = key;
-  const status = statusOf(key, now, maxIdleDays);
-  if (status === 'idle') return { type: status, of: activeAt(key) };
-  if (validUntil === undefined || (status !== 'expired' && status !== 'active')) return undefined;
-  if (status === 'expired') return { type: status, of: validUntil };
-  return validUntil - now <= NOTICE ? { type: 'expiring', of: validUntil } : undefined;
 }

@@ -1,7 +1,7 @@
-import { noticeOf } from '../domain/check.ts';
 import { formatKeyId } from '../domain/credentials.ts';
 import { type EventType, newEvent, type ServiceEvent } from '../domain/events.ts';
 import type { Clock, EpochMillis } from '../domain/expiry.ts';
+import { noticeOf } from '../domain/key-status.ts';
 import { outdatedDays } from '../domain/last-use.ts';
 import { systemActor } from '../domain/people.ts';
 import type { ApiKey } from '../domain/records.ts';

@@ -1,6 +1,7 @@
-import { isIdle, keyRejection } from '../domain/check.ts';
+import { keyRejection } from '../domain/check.ts';
 import { HASH_OF_NOTHING, hashOf, parseCredential, parseKeyId, sameHash } from '../domain/credentials.ts';
 import type { Clock } from '../domain/expiry.ts';
+import { isIdle } from '../domain/key-status.ts';
 import type { ApiKey, Deployment, SecretHash } from '../domain/records.ts';
 import { activeSecrets } from '../domain/rotation.ts';
 import { invalidClient, type OAuthRequest } from '../http/oauth.ts';

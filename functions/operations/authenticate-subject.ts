@@ -1,7 +1,8 @@
-import { isIdle, keyRejection } from '../domain/check.ts';
+import { keyRejection } from '../domain/check.ts';
 import type { ClientRejection } from '../domain/client-rejection.ts';
 import { parseKeyId } from '../domain/credentials.ts';
 import type { Clock } from '../domain/expiry.ts';
+import { isIdle } from '../domain/key-status.ts';
 import { decide, matchingRules, noMatchReason } from '../domain/subject-decision.ts';
 import { type UsedSubject, usedSubjectOf } from '../domain/subject-token.ts';
 import { invalidRequest, type OAuthRequest } from '../http/oauth.ts';

@@ -1,7 +1,7 @@
-import { type KeyStatus, statusOf } from '../domain/check.ts';
 import { formatKeyId, timeOfUlid } from '../domain/credentials.ts';
 import type { EpochMillis } from '../domain/expiry.ts';
 import { type KeyPolicy, policyViolations } from '../domain/key-policy.ts';
+import { type KeyStatus, statusOf } from '../domain/key-status.ts';
 import { activeDates, type UseOrigin } from '../domain/last-use.ts';
 import type { ApiKey, MalformedKey } from '../domain/records.ts';
 import { activeSecrets } from '../domain/rotation.ts';

@@ -1,5 +1,5 @@
 import type { z } from 'zod/mini';
-import { hasExpired, isIdle, statusOf } from '../domain/check.ts';
+import { hasExpired } from '../domain/check.ts';
 import { formatKeyId, hashOf, mintCredential, newUlid, parseKeyId } from '../domain/credentials.ts';
 import { accessEnded, conflict, notFound } from '../domain/errors.ts';
 import { type EventType, newEvent } from '../domain/events.ts';
@@ -10,6 +10,7 @@ import {
   type KeyPolicy,
   newKeyWithinPolicy,
 } from '../domain/key-policy.ts';
+import { isIdle, statusOf } from '../domain/key-status.ts';
 import { visibleTo } from '../domain/people.ts';
 import type { ApiKey, Deployment, Generation, MalformedKey } from '../domain/records.ts';
 import { disabled, isWanted, type RetireOld, rotated } from '../domain/rotation.ts';

@@ -1,13 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  isIdle,
-  type KeyRejection,
-  type KeyUse,
-  keyRejection,
-  noticeOf,
-  statusOf,
-} from '../../functions/domain/check.ts';
+import { type KeyRejection, type KeyUse, keyRejection } from '../../functions/domain/check.ts';
+import { isIdle, noticeOf, statusOf } from '../../functions/domain/key-status.ts';
 import { apiKey } from '../support/records.ts';
 
 const NOW = 1_800_000_000_000;

@@ -44,13 +44,13 @@ export const EQUIVALENT: readonly Equivalent[] = [
     why: '`undefined <= now` is false as well.',
   },
   {
-    file: 'functions/domain/check.ts',
+    file: 'functions/domain/key-status.ts',
     line: 'return maxIdleDays !== undefined && now - activeAt(key) >= maxIdleDays * DAY;',
     mutants: ['ConditionalExpression: maxIdleDays !== undefined → true'],
     why: 'The product with undefined is NaN, and nothing is `>=` NaN.',
   },
   {
-    file: 'functions/domain/check.ts',
+    file: 'functions/domain/key-status.ts',
     line: "if (validUntil === undefined || (status !== 'expired' && status !== 'active')) return undefined;",
     mutants: ['ConditionalExpression: validUntil === undefined → false'],
     why: 'A key without an expiry is never `expired`, and its rest to run is NaN, which is `<=` nothing.',
