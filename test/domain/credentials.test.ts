@@ -9,6 +9,7 @@ import {
   HASH_OF_NOTHING,
   hashOf,
   isDeploymentId,
+  isTokenOf,
   isUlid,
   mintCredential,
   newUlid,
@@ -16,7 +17,9 @@ import {
   parseKeyId,
   sameHash,
   TOKEN_ID,
+  timeOfUlid,
   tokenIdOf,
+  ulidPrefix,
 } from '../../functions/domain/credentials.ts';
 
 const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
@@ -155,6 +158,32 @@ it('mintCredential returns a new, well-formed credential each time', () => {
   expect(new Set(minted).size).toBe(100);
   for (const one of minted)
     expect(parseCredential(one)).toEqual({ kind: 'token', deploymentId: 'etl', ulid });
+});
+
+it('isTokenOf accepts only access tokens of the key', () => {
+  const [ulid, other] = [newUlid(1_700_000_000_000), newUlid(1_700_000_000_001)];
+  const keyId = formatKeyId('etl', ulid);
+  expect(isTokenOf(keyId, mintCredential('token', 'etl', ulid))).toBe(true);
+  for (const text of [
+    mintCredential('secret', 'etl', ulid),
+    mintCredential('temporary', 'etl', ulid),
+    mintCredential('token', 'etl', other),
+    mintCredential('token', 'other', ulid),
+    keyId,
+    'garbage',
+  ]) {
+    expect(isTokenOf(keyId, text), text).toBe(false);
+  }
+  expect(isTokenOf('garbage', mintCredential('token', 'etl', ulid))).toBe(false);
+});
+
+it('a ULID contains its time in milliseconds, and sorts after the prefix of that time', () => {
+  const at = 1_700_000_000_000;
+  const ulid = newUlid(at);
+  expect(timeOfUlid(ulid)).toBe(at);
+  expect(ulid.startsWith(ulidPrefix(at))).toBe(true);
+  expect(ulidPrefix(at) > newUlid(at - 1)).toBe(true);
+  expect(ulidPrefix(-1)).toBe('0000000000');
 });
 
 it('hashOf returns the SHA-256 of a secret in base64url', () => {

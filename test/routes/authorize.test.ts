@@ -3,6 +3,7 @@ import { describe, expect, it, vi } from 'vitest';
 import type { CheckStore, TokenRecords } from '../../functions/domain/check.ts';
 import { formatKeyId, mintCredential } from '../../functions/domain/credentials.ts';
 import { unavailable } from '../../functions/domain/errors.ts';
+import type { CheckedKey } from '../../functions/domain/records.ts';
 import { type AuthorizerEvent, authorizer } from '../../functions/routes/authorize.ts';
 import { httpEvent, restEvent, tokenEvent } from '../support/events.ts';
 import { mistyped } from '../support/mistyped.ts';
@@ -85,7 +86,9 @@ const bearer = `Bearer ${TOKEN}`;
 
 describe('The authorizer allows a call with a valid token', () => {
   it("the authorizer returns a simple response with the caller's details to an HTTP API", async () => {
-    expect(await setUp().handler(http(bearer))).toStrictEqual({ isAuthorized: true, context: CONTEXT });
+    const { handler, report } = setUp();
+    expect(await handler(http(bearer))).toStrictEqual({ isAuthorized: true, context: CONTEXT });
+    expect(report.denied).not.toHaveBeenCalled();
   });
 
   it.each([
@@ -166,6 +169,11 @@ describe('The authorizer denies a call with an invalid token', () => {
       ]);
     },
   );
+
+  it('the authorizer makes a REST API return 403 for a valid token from outside the allowed IP ranges of its key', async () => {
+    const { handler } = setUp({ ...GOOD, key: { ...GOOD.key, networks: ['203.0.113.0/24'] } as CheckedKey });
+    expect(await handler(rest(bearer))).toStrictEqual(DENY);
+  });
 
   it('the authorizer denies a call with two tokens, even if one of them is valid', async () => {
     const { handler, store } = setUp();
@@ -399,6 +407,20 @@ describe('The authorizer denies a path that an IAM policy cannot name exactly', 
       expect(await handler(simple?.[1] as AuthorizerEvent)).toMatchObject({ isAuthorized: true });
     },
   );
+});
+
+it('the authorizer allows a path whose ARN has 512 characters, and denies a longer one', async () => {
+  const start = `${STAGE}/GET/files/`;
+  const callTo = (name: string) =>
+    rest(bearer, {
+      methodArn: start + name,
+      resource: '/files/{name}',
+      pathParameters: { name },
+      stageVariables: { requiredScopes: 'GET/files/:name=any' },
+    });
+  const longest = 'a'.repeat(512 - start.length);
+  expect(await setUp().handler(callTo(longest))).toStrictEqual(allow(start + longest));
+  expect(await setUp().handler(callTo(`${longest}a`))).toStrictEqual(DENY);
 });
 
 describe('The authorizer fails when it cannot check a token', () => {

@@ -109,6 +109,12 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     file: 'functions/routes/authorize.ts',
+    line: 'return Object.values(route?.parameters ?? {}).some((value) => detour.test(String(value)));',
+    mutants: ['OptionalChaining: route?.parameters → route.parameters'],
+    why: 'The function is called only if the route names a Deployment, so there is a route.',
+  },
+  {
+    file: 'functions/routes/authorize.ts',
     line: "return BEARER.exec(authorization ?? '')?.[1];",
     mutants: [`StringLiteral: '' → "Stryker was here!"`],
     why: 'Neither text is a bearer token.',
