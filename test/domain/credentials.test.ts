@@ -175,6 +175,7 @@ it('isTokenOf accepts only access tokens of the key', () => {
     expect(isTokenOf(keyId, text), text).toBe(false);
   }
   expect(isTokenOf('garbage', mintCredential('token', 'etl', ulid))).toBe(false);
+  expect(isTokenOf('garbage', 'garbage')).toBe(false);
 });
 
 it('a ULID contains its time in milliseconds, and sorts after the prefix of that time', () => {
