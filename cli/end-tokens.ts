@@ -11,7 +11,7 @@ import { systemActor } from '../functions/domain/people.ts';
 import type { TemporaryToken, Token } from '../functions/domain/records.ts';
 import { allTemporaryTokens, allTokens, deleteTokens } from '../functions/table/end-tokens.ts';
 import { scanDeploymentIds } from '../functions/table/restore.ts';
-import type { Table } from '../functions/table/table.ts';
+import type { Table } from '../functions/table/retried-calls.ts';
 import { deleteTemporaryToken } from '../functions/table/temporary-tokens.ts';
 import { confirm } from './confirm.ts';
 import { repeatable, UsageError } from './failure.ts';

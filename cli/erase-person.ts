@@ -4,7 +4,7 @@ import type { Clock } from '../functions/domain/expiry.ts';
 import { ERASED, isSub, MAX_SUB_LENGTH, OF_PEOPLE, systemActor } from '../functions/domain/people.ts';
 import { type ErasedKind, erasePeople, putErasureEvent } from '../functions/table/erasure.ts';
 import { markedJobs } from '../functions/table/people.ts';
-import type { Table } from '../functions/table/table.ts';
+import type { Table } from '../functions/table/retried-calls.ts';
 import { confirm } from './confirm.ts';
 import { Failure, repeatable, UsageError } from './failure.ts';
 import { openPaced } from './table.ts';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
+import { isPlainText, plainTextRule } from '../functions/domain/allowed-characters.ts';
 import { isDeploymentId } from '../functions/domain/credentials.ts';
 import type { EpochMillis } from '../functions/domain/expiry.ts';
-import { isPlainText, plainTextRule } from '../functions/domain/text.ts';
 import { parseCsv, parseList } from './csv.ts';
 
 /** A key to create, from one row of the file. */

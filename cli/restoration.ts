@@ -38,8 +38,8 @@ import {
   temporaryTokenKeys,
   writeRestore,
 } from '../functions/table/restore.ts';
+import type { Table, Write } from '../functions/table/retried-calls.ts';
 import { type ItemKey, personKey } from '../functions/table/schema.ts';
-import type { Table, Write } from '../functions/table/table.ts';
 import { Failure } from './failure.ts';
 
 /** The options and callbacks of a restore. */

@@ -1,6 +1,6 @@
 import { provisionedWrites } from '../functions/table/restore.ts';
+import type { RetryPolicy, Table } from '../functions/table/retried-calls.ts';
 import { pacedTable, sdkTransport, type Time } from '../functions/table/sdk-transport.ts';
-import type { RetryPolicy, Table } from '../functions/table/table.ts';
 import { UsageError } from './failure.ts';
 
 /** Retry policy for calls to DynamoDB. No client waits for a command, so a command retries longer than a function. */

@@ -5,8 +5,8 @@ import { newLogger } from './runtime/logger.ts';
 import { openQueue } from './runtime/queue.ts';
 import { malformedReport } from './runtime/report.ts';
 import { openUserPool } from './runtime/user-pool.ts';
+import { openTable, PURGE_RETRIES } from './table/retried-calls.ts';
 import { pacedTable, sdkTransport } from './table/sdk-transport.ts';
-import { openTable, PURGE_RETRIES } from './table/table.ts';
 
 /**
  * Time reserved for processing one Deployment and for the work after it, in milliseconds. A job whose writes are limited

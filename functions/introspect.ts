@@ -4,7 +4,7 @@ import { readAwsAccess, readMaxIdleDays, readPublicUrl, readTokenConfig } from '
 import { newLogger } from './runtime/logger.ts';
 import { clientReport, failureReport, malformedReport } from './runtime/report.ts';
 import { httpsTransport } from './table/https-transport.ts';
-import { CALL_RETRIES, openConnection, openTable } from './table/table.ts';
+import { CALL_RETRIES, openConnection, openTable } from './table/retried-calls.ts';
 
 const { rules, ...config } = readTokenConfig();
 const logger = newLogger('introspect');

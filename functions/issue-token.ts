@@ -12,7 +12,7 @@ import { newLogger } from './runtime/logger.ts';
 import { clientReport, failureReport, issueReport, malformedReport } from './runtime/report.ts';
 import { openTokenVerifier } from './runtime/subject-tokens.ts';
 import { httpsTransport } from './table/https-transport.ts';
-import { CALL_RETRIES, openConnection, openTable } from './table/table.ts';
+import { CALL_RETRIES, openConnection, openTable } from './table/retried-calls.ts';
 
 const { rules, ...config } = readTokenConfig();
 const issuers = readTrustedIssuers();

@@ -6,7 +6,7 @@ import { newLogger } from './runtime/logger.ts';
 import { failureReport, malformedReport } from './runtime/report.ts';
 import { httpsTransport } from './table/https-transport.ts';
 import { accessRequirement } from './table/people.ts';
-import { CALL_RETRIES, openTable } from './table/table.ts';
+import { CALL_RETRIES, openTable } from './table/retried-calls.ts';
 
 const { people, platformPrincipals, ...config } = readManagementConfig();
 const logger = newLogger('list-events');

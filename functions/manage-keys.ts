@@ -17,7 +17,7 @@ import { failureReport, malformedReport } from './runtime/report.ts';
 import { openTokenVerifier } from './runtime/subject-tokens.ts';
 import { httpsTransport } from './table/https-transport.ts';
 import { accessRequirement } from './table/people.ts';
-import { CALL_RETRIES, openTable } from './table/table.ts';
+import { CALL_RETRIES, openTable } from './table/retried-calls.ts';
 
 const { people, platformPrincipals, ...config } = readManagementConfig();
 const { rules } = readTokenConfig();

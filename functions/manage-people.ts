@@ -7,7 +7,7 @@ import { openQueue } from './runtime/queue.ts';
 import { malformedReport } from './runtime/report.ts';
 import { httpsTransport } from './table/https-transport.ts';
 import { accessRequirement } from './table/people.ts';
-import { CALL_RETRIES, openTable } from './table/table.ts';
+import { CALL_RETRIES, openTable } from './table/retried-calls.ts';
 
 const { people, platformPrincipals, ...config } = readManagementConfig();
 const logger = newLogger('manage-people');

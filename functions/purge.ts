@@ -4,8 +4,8 @@ import { readPurgeConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { openQueue } from './runtime/queue.ts';
 import { malformedReport, purgeReport } from './runtime/report.ts';
+import { openTable, PURGE_RETRIES } from './table/retried-calls.ts';
 import { pacedTable, sdkTransport } from './table/sdk-transport.ts';
-import { openTable, PURGE_RETRIES } from './table/table.ts';
 
 /** Time reserved for the last page of a run and the work after it, in milliseconds. */
 const RESERVE = 10_000;

@@ -5,9 +5,9 @@ import { deletionLimit } from './operations/limit-deletions.ts';
 import { readDeploymentsSource, readJobConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { changeReport, malformedReport, reconcileMeasures, stoppedDeletion } from './runtime/report.ts';
+import { openTable, PURGE_RETRIES } from './table/retried-calls.ts';
 import { pacedTable, sdkTransport } from './table/sdk-transport.ts';
 import { openSource } from './table/source-rows.ts';
-import { openTable, PURGE_RETRIES } from './table/table.ts';
 
 /** Time reserved for the last page of a slice and the work after it, in milliseconds. */
 const RESERVE = 60_000;

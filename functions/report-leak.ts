@@ -8,7 +8,7 @@ import { readAwsAccess, readTokenConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { failureReport, malformedReport } from './runtime/report.ts';
 import { httpsTransport } from './table/https-transport.ts';
-import { CALL_RETRIES, openTable } from './table/table.ts';
+import { CALL_RETRIES, openTable } from './table/retried-calls.ts';
 
 const { rules, ...config } = readTokenConfig();
 const logger = newLogger('report-leak');

@@ -4,7 +4,7 @@ import { readAwsAccess, readMaxIdleDays, readTableConfig } from './runtime/confi
 import { newLogger } from './runtime/logger.ts';
 import { clientReport, failureReport, malformedReport } from './runtime/report.ts';
 import { httpsTransport } from './table/https-transport.ts';
-import { CALL_RETRIES, openConnection, openTable } from './table/table.ts';
+import { CALL_RETRIES, openConnection, openTable } from './table/retried-calls.ts';
 
 const logger = newLogger('revoke');
 const table = openTable(

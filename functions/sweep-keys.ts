@@ -5,8 +5,8 @@ import { recordRejectedCalls } from './operations/record-rejected-calls.ts';
 import { readJobConfig, readMaxIdleDays, readTrustedIssuers } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { malformedReport, sweepMeasures } from './runtime/report.ts';
+import { CALL_RETRIES, openTable } from './table/retried-calls.ts';
 import { pacedTable, sdkTransport } from './table/sdk-transport.ts';
-import { CALL_RETRIES, openTable } from './table/table.ts';
 
 /**
  * Time reserved for one key or caller and the work after it, in milliseconds. A sweep whose writes are limited can take a

@@ -4,8 +4,8 @@ import { readSyncConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { openQueue } from './runtime/queue.ts';
 import { changeReport, malformedReport } from './runtime/report.ts';
+import { openTable, PURGE_RETRIES } from './table/retried-calls.ts';
 import { sdkTransport } from './table/sdk-transport.ts';
-import { openTable, PURGE_RETRIES } from './table/table.ts';
 
 const { source, refusedChangesQueueUrl, ...config } = readSyncConfig();
 const logger = newLogger('sync-deployments');

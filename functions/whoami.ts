@@ -3,7 +3,7 @@ import { readAwsAccess, readTokenConfig } from './runtime/config.ts';
 import { checkReport, errorLine, malformedReport } from './runtime/report.ts';
 import { checkStore, rehearseCheck } from './table/checks.ts';
 import { httpsTransport } from './table/https-transport.ts';
-import { CHECK_RETRIES, openTable } from './table/table.ts';
+import { CHECK_RETRIES, openTable } from './table/retried-calls.ts';
 
 const { rules, ...config } = readTokenConfig();
 const table = openTable(config, httpsTransport(readAwsAccess()), CHECK_RETRIES, malformedReport(errorLine));

@@ -6,6 +6,11 @@ import { DeploymentFrame, useDeployment } from './deployment-frame.tsx';
 import { KeyMenu, useKeyChanges } from './key-actions.tsx';
 import { KeyDialogs } from './key-dialogs.tsx';
 import { stateOf } from './key-fields.ts';
+import { Empty, ExactTimes, Failure, Pages, PersonName, Search, Skeleton, Time } from './parts.tsx';
+import { paths, type View } from './paths.ts';
+import type { ApiKey } from './resources.ts';
+import { useAll, useClose, useTools } from './state.ts';
+import { type Column, EMPTY_QUERY, FILTERS, type TableQuery } from './table-query.ts';
 import {
   FILTER_RULES,
   PAGE_SIZE,
@@ -13,12 +18,7 @@ import {
   tableView,
   withPageSelected,
   withSelected,
-} from './key-table.ts';
-import { Empty, ExactTimes, Failure, Pages, PersonName, Search, Skeleton, Time } from './parts.tsx';
-import { paths, type View } from './paths.ts';
-import type { ApiKey } from './resources.ts';
-import { useAll, useClose, useTools } from './state.ts';
-import { type Column, EMPTY_QUERY, FILTERS, type TableQuery } from './table-query.ts';
+} from './table-view.ts';
 import { counted } from './words.ts';
 
 /** A Deployment has at most 1,000 keys, which the API returns in ten pages. */

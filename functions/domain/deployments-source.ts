@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
+import { isPlainText, plainTextRule } from './allowed-characters.ts';
 import { DEPLOYMENT_ID, isDeploymentId } from './credentials.ts';
 import type { EpochMillis } from './expiry.ts';
-import { isPlainText, plainTextRule } from './text.ts';
 
 type Scalar = string | number | boolean;
 /**

@@ -4,9 +4,6 @@ import type { ApiKey } from './records.ts';
 
 /** Milliseconds. */
 const DAY = 86_400_000;
-/** How long before a key's expiry the service notifies people, in milliseconds: 7 days. */
-const NOTICE = 604_800_000;
-
 /**
  * The status of a key, as people see it. If several statuses apply, the first of these is shown: leaked, disabled,
  * expired, idle. Keys are listed regardless of their status.
@@ -35,25 +32,6 @@ export function isIdle(key: ApiKey, now: EpochMillis, maxIdleDays: number | unde
 }
 
 /** Returns when the key was last used, created or reactivated, whichever is latest, in epoch milliseconds. */
-function activeAt({ createdAt, activeSince = 0, lastUsedAt = 0 }: ApiKey): EpochMillis {
+export function activeAt({ createdAt, activeSince = 0, lastUsedAt = 0 }: ApiKey): EpochMillis {
   return Math.max(createdAt, activeSince, lastUsedAt);
-}
-
-/**
- * Returns the notice about a key that expires soon, has expired or is idle, and the time to which the notice refers.
- * People get one notice for each such time.
- * @param now epoch milliseconds
- * @returns undefined if there is nothing to notify people about
- */
-export function noticeOf(
-  key: ApiKey,
-  now: EpochMillis,
-  maxIdleDays: number | undefined,
-): { type: 'expired' | 'idle' | 'expiring'; of: EpochMillis } | undefined {
-  const { validUntil } = key;
-  const status = statusOf(key, now, maxIdleDays);
-  if (status === 'idle') return { type: status, of: activeAt(key) };
-  if (validUntil === undefined || (status !== 'expired' && status !== 'active')) return undefined;
-  if (status === 'expired') return { type: status, of: validUntil };
-  return validUntil - now <= NOTICE ? { type: 'expiring', of: validUntil } : undefined;
 }

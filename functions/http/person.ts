@@ -2,6 +2,7 @@ import type {
   APIGatewayProxyEventV2WithIAMAuthorizer,
   APIGatewayProxyEventV2WithJWTAuthorizer,
 } from 'aws-lambda';
+import { isPlainText } from '../domain/allowed-characters.ts';
 import { notSignedIn, ServiceError } from '../domain/errors.ts';
 import type { EpochSeconds } from '../domain/expiry.ts';
 import {
@@ -12,7 +13,6 @@ import {
   type PeopleConfig,
   type Person,
 } from '../domain/people.ts';
-import { isPlainText } from '../domain/text.ts';
 
 /**
  * Returns the person behind a management call.

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { hasLength, PLAIN_TEXT, plainTextRule } from '../domain/allowed-characters.ts';
 import { DEPLOYMENT_ID, parseKeyId, redactCredentials } from '../domain/credentials.ts';
 import { type FieldError, invalidFields } from '../domain/errors.ts';
 import { EVENT_TYPES } from '../domain/events.ts';
@@ -8,7 +9,6 @@ import { isSub, MAX_SUB_LENGTH } from '../domain/people.ts';
 import { MAX_RETIRE_AFTER, RETIRE_AFTER } from '../domain/rotation.ts';
 import { MAX_SCOPE_LENGTH, MAX_SCOPES, SCOPE } from '../domain/scopes.ts';
 import { MAX_SUBJECT_TOKEN } from '../domain/subject-token.ts';
-import { hasLength, PLAIN_TEXT, plainTextRule } from '../domain/text.ts';
 import {
   bindingOf,
   bindsTenant,

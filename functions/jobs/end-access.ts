@@ -20,7 +20,7 @@ import {
   readHeldKey,
   writeJob,
 } from '../table/people.ts';
-import type { Table } from '../table/table.ts';
+import type { Table } from '../table/retried-calls.ts';
 
 export interface EndAccessDependencies {
   table: Table;

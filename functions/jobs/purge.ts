@@ -18,7 +18,7 @@ import {
   tokensOfKey,
   unfinishedPurges,
 } from '../table/purge.ts';
-import type { Table } from '../table/table.ts';
+import type { Table } from '../table/retried-calls.ts';
 
 /**
  * A purge to run: what to purge (a generation of a Deployment, or the tokens of a deleted key), and the progress of

@@ -18,9 +18,9 @@ import {
   registrationsPage,
   reportMalformedRegistration,
 } from '../table/registrations.ts';
+import type { Table, Write } from '../table/retried-calls.ts';
 import { isRowKey } from '../table/schema.ts';
 import { type RowKey, readKeyNames, readRow, type SourceTable, scanRows } from '../table/source-rows.ts';
-import type { Table, Write } from '../table/table.ts';
 import { MalformedPosition } from './reconcile.ts';
 
 export interface CompareDependencies {

@@ -16,8 +16,8 @@ import {
   scanGenerations,
   writePassProgress,
 } from '../table/reconcile.ts';
+import type { Table } from '../table/retried-calls.ts';
 import { groupEntryKey, type Item, NO_GENERATION, passKey } from '../table/schema.ts';
-import type { Table } from '../table/table.ts';
 
 /** A data source that a pass reads page by page. */
 export interface Reconciler {

@@ -1,7 +1,7 @@
 import { formatKeyId } from '../domain/credentials.ts';
 import { type EventType, newEvent, type ServiceEvent } from '../domain/events.ts';
 import type { Clock, EpochMillis } from '../domain/expiry.ts';
-import { noticeOf } from '../domain/key-status.ts';
+import { noticeOf } from '../domain/key-notices.ts';
 import { outdatedDays } from '../domain/last-use.ts';
 import { systemActor } from '../domain/people.ts';
 import type { ApiKey } from '../domain/records.ts';
@@ -9,8 +9,8 @@ import { type TrustedIssuer, unboundRules } from '../domain/trust.ts';
 import { allDeployments, type ListedDeployment } from '../table/deployments.ts';
 import { allApiKeys, markApiKey, removeActiveDays } from '../table/keys.ts';
 import { readPassProgress, writePassProgress } from '../table/reconcile.ts';
+import type { Table } from '../table/retried-calls.ts';
 import { directoryKey } from '../table/schema.ts';
-import type { Table } from '../table/table.ts';
 
 interface Dependencies {
   table: Table;

@@ -17,8 +17,8 @@ import { type FollowOutcome, followSource } from '../operations/follow-source.ts
 import { deletionLimit } from '../operations/limit-deletions.ts';
 import { readDamagedDeployment } from '../table/deployments.ts';
 import { readKnownRegistration } from '../table/registrations.ts';
+import type { Table } from '../table/retried-calls.ts';
 import { type RowChange, rowChange } from '../table/source-rows.ts';
-import type { Table } from '../table/table.ts';
 
 export interface SyncDependencies {
   table: Table;

@@ -1,8 +1,8 @@
 import type { Clock } from '../domain/expiry.ts';
 import { allDeployments, readDeployment } from '../table/deployments.ts';
 import { GROUPS_PASS, readPassProgress, rewriteEntries, writePassProgress } from '../table/reconcile.ts';
+import type { Table } from '../table/retried-calls.ts';
 import { directoryKey } from '../table/schema.ts';
-import type { Table } from '../table/table.ts';
 
 interface Dependencies {
   table: Table;

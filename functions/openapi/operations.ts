@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import type { ZodOpenApiResponsesObject } from 'zod-openapi';
-import { plainTextRule } from '../domain/text.ts';
+import { plainTextRule } from '../domain/allowed-characters.ts';
 import { GITHUB } from '../domain/trust.ts';
 import { TOKEN_EXCHANGE } from '../http/oauth.ts';
 import { exchangeParameters, presentedParameters, tokenParameters } from '../http/parameters.ts';

@@ -5,7 +5,7 @@ import { isIdle } from '../domain/key-status.ts';
 import type { ApiKey, Deployment, SecretHash } from '../domain/records.ts';
 import { activeSecrets } from '../domain/rotation.ts';
 import { invalidClient, type OAuthRequest } from '../http/oauth.ts';
-import type { Table } from '../table/table.ts';
+import type { Table } from '../table/retried-calls.ts';
 import { readKey } from '../table/tokens.ts';
 
 /** An authenticated key and its Deployment. */

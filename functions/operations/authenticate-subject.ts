@@ -6,7 +6,7 @@ import { isIdle } from '../domain/key-status.ts';
 import { decide, matchingRules, noMatchReason } from '../domain/subject-decision.ts';
 import { type UsedSubject, usedSubjectOf } from '../domain/subject-token.ts';
 import { invalidRequest, type OAuthRequest } from '../http/oauth.ts';
-import type { Table } from '../table/table.ts';
+import type { Table } from '../table/retried-calls.ts';
 import { readKey } from '../table/tokens.ts';
 import type { Client } from './authenticate-client.ts';
 import { examineSubject, type TrustDependencies } from './examine-subject.ts';

@@ -16,8 +16,8 @@ import {
   registrationWrite,
   storeRegistration,
 } from '../table/registrations.ts';
+import type { Table, Write } from '../table/retried-calls.ts';
 import { NO_GENERATION } from '../table/schema.ts';
-import type { Table, Write } from '../table/table.ts';
 
 /** How a Deployment was changed to match its source. */
 export type FollowOutcome =

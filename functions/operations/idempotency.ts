@@ -11,7 +11,7 @@ import type { Deployment, IdempotencyRecord } from '../domain/records.ts';
 import type { Answer } from '../http/answer.ts';
 import type { ManagementRequest } from '../http/management.ts';
 import { readIdempotencyRecord } from '../table/idempotency.ts';
-import type { Table } from '../table/table.ts';
+import type { Table } from '../table/retried-calls.ts';
 
 const UNREADABLE =
   'A call with this Idempotency-Key is under way, or its record is malformed. Try again, or use a new key.';

@@ -3,7 +3,7 @@ import type { DeletionLimit } from '../domain/deployments-source.ts';
 import { unavailable } from '../domain/errors.ts';
 import type { Clock } from '../domain/expiry.ts';
 import { countPresent, deletionsWrite, readDeletions, storeDeletions } from '../table/deletion-count.ts';
-import type { Table, Write } from '../table/table.ts';
+import type { Table, Write } from '../table/retried-calls.ts';
 
 interface Dependencies {
   table: Table;

@@ -8,7 +8,7 @@ import type { ManagementRequest } from '../http/management.ts';
 import { readDeployment } from '../table/deployments.ts';
 import { listEvents, putEvent } from '../table/events.ts';
 import { countRejectedCall, endedRejectedCalls, moveRejectedCalls } from '../table/rejected-calls.ts';
-import type { Table } from '../table/table.ts';
+import type { Table } from '../table/retried-calls.ts';
 
 /**
  * Returns a function that counts rejected calls by Deployment. The function does not read anything about the

@@ -15,7 +15,7 @@ import { parseParameters, presentedParameters } from '../http/parameters.ts';
 import { authenticate } from '../operations/authenticate-client.ts';
 import { shownOrigin } from '../operations/present-key.ts';
 import { readEnd } from '../table/checks.ts';
-import type { Table } from '../table/table.ts';
+import type { Table } from '../table/retried-calls.ts';
 import { readToken } from '../table/tokens.ts';
 
 interface Dependencies {

@@ -27,7 +27,7 @@ import { authenticate, type Client } from '../operations/authenticate-client.ts'
 import { authenticateSubject, rejectedSubject } from '../operations/authenticate-subject.ts';
 import type { TrustDependencies } from '../operations/examine-subject.ts';
 import { recordUse } from '../table/checks.ts';
-import type { Table } from '../table/table.ts';
+import type { Table } from '../table/retried-calls.ts';
 import {
   type FirstUse,
   putToken,

@@ -7,7 +7,7 @@ import type { ManagementRoute } from '../http/management.ts';
 import { eventsInput, parseInput } from '../http/schemas.ts';
 import { readDeployment } from '../table/deployments.ts';
 import { listEvents } from '../table/events.ts';
-import type { Table } from '../table/table.ts';
+import type { Table } from '../table/retried-calls.ts';
 
 /**
  * GET …/events: the events of a Deployment, newest first. Members see the events of its current generation.

@@ -11,7 +11,7 @@ import { pageInput, parseInput } from '../http/schemas.ts';
 import { shownOrigin } from '../operations/present-key.ts';
 import { readVisibleDeployment } from '../table/deployments.ts';
 import { readKeyOfTokens, revokeTokens } from '../table/keys.ts';
-import type { Table } from '../table/table.ts';
+import type { Table } from '../table/retried-calls.ts';
 import { listTokens, readTokenOfKey, revokeToken, type UsedToken } from '../table/tokens.ts';
 
 /** The key that a request refers to. */

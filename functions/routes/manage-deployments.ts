@@ -27,7 +27,7 @@ import {
 } from '../table/deployments.ts';
 import { haveGroupEntries } from '../table/reconcile.ts';
 import { readRegistration } from '../table/registrations.ts';
-import type { Table } from '../table/table.ts';
+import type { Table } from '../table/retried-calls.ts';
 
 /** Maximum number of attempts to make a change if other calls change the Deployment at the same time. */
 const ATTEMPTS = 12;

@@ -40,7 +40,7 @@ import {
   readApiKey,
   rotateApiKey,
 } from '../table/keys.ts';
-import type { Table } from '../table/table.ts';
+import type { Table } from '../table/retried-calls.ts';
 
 /** Maximum number of attempts to change a key if other calls change it at the same time. */
 const ATTEMPTS = 5;

@@ -17,7 +17,7 @@ import {
 } from '../http/schemas.ts';
 import { listEvents } from '../table/events.ts';
 import { endAccess, listHeldKeys, listPeople, readAccessRecord, unblockPerson } from '../table/people.ts';
-import type { Table } from '../table/table.ts';
+import type { Table } from '../table/retried-calls.ts';
 
 /** Maximum number of attempts to make a change if other calls change the same person at the same time. */
 const ATTEMPTS = 10;

@@ -17,7 +17,7 @@ import type { ManagementRequest, ManagementRoute } from '../http/management.ts';
 import { newTemporaryTokenInput, pageInput, parseInput } from '../http/schemas.ts';
 import { idempotentCall } from '../operations/idempotency.ts';
 import { readDeployment, readVisibleDeployment } from '../table/deployments.ts';
-import type { Table } from '../table/table.ts';
+import type { Table } from '../table/retried-calls.ts';
 import {
   deleteTemporaryToken,
   listTemporaryTokens,

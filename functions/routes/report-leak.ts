@@ -13,7 +13,7 @@ import type { Clock } from '../domain/expiry.ts';
 import type { Actor } from '../domain/records.ts';
 import { activeSecrets } from '../domain/rotation.ts';
 import { disableMalformedKey, editApiKey, readLeakedKey } from '../table/keys.ts';
-import type { Table } from '../table/table.ts';
+import type { Table } from '../table/retried-calls.ts';
 import { deleteLeakedToken, readToken } from '../table/tokens.ts';
 
 interface Dependencies {

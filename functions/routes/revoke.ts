@@ -4,7 +4,7 @@ import type { Clock } from '../domain/expiry.ts';
 import { invalidClient, type OAuthRequest, type OAuthRoute } from '../http/oauth.ts';
 import { parseParameters, presentedParameters } from '../http/parameters.ts';
 import { authenticate } from '../operations/authenticate-client.ts';
-import type { Table } from '../table/table.ts';
+import type { Table } from '../table/retried-calls.ts';
 import { deleteToken, readKey, readToken } from '../table/tokens.ts';
 
 /**

@@ -4,6 +4,7 @@ import { type Clock, type EpochMillis, type EpochSeconds, isUnexpired } from '..
 import { dayOf, type UseOrigin } from '../domain/last-use.ts';
 import type { ApiKey, PersonId } from '../domain/records.ts';
 import type { Port } from './port.ts';
+import { deadlineOf, INIT_LIMIT, readTogether, type Table, updateItem } from './retried-calls.ts';
 import {
   ADD_DAY,
   apiKeyKey,
@@ -15,7 +16,6 @@ import {
   LAST_USE,
   personKey,
 } from './schema.ts';
-import { deadlineOf, INIT_LIMIT, readTogether, type Table, updateItem } from './table.ts';
 
 /**
  * The attributes that a check reads. They do not include the hashes of secrets. Names with `#` stand for attributes

@@ -2,8 +2,8 @@ import { newUlid } from '../domain/credentials.ts';
 import type { Deletions } from '../domain/deletion-limit.ts';
 import type { EpochMillis } from '../domain/expiry.ts';
 import { registrationsPage } from './registrations.ts';
+import { deleteItem, putItem, readItem, type Table, type Write } from './retried-calls.ts';
 import { deletionsKey, fromDeletions, parse, toDeletions } from './schema.ts';
-import { deleteItem, putItem, readItem, type Table, type Write } from './table.ts';
 
 /**
  * The counts of deletions as they were read, with the revision that the item must still have when new counts are

@@ -3,6 +3,18 @@ import { type Person, visibleTo } from '../domain/people.ts';
 import type { Deployment, Generation } from '../domain/records.ts';
 import { DIRECTORY_PARTITION, groupPartition } from './item-keys.ts';
 import {
+  inPartition,
+  isUpdated,
+  listPage,
+  queryPage,
+  readItem,
+  setAttributes,
+  type Table,
+  transact,
+  type Write,
+  withCondition,
+} from './retried-calls.ts';
+import {
   deploymentKey,
   directoryKey,
   fromDeployment,
@@ -18,18 +30,6 @@ import {
   toDirectoryEntry,
   toGroupEntries,
 } from './schema.ts';
-import {
-  inPartition,
-  isUpdated,
-  listPage,
-  queryPage,
-  readItem,
-  setAttributes,
-  type Table,
-  transact,
-  type Write,
-  withCondition,
-} from './table.ts';
 
 export type ListedDeployment = Omit<Deployment, 'keyCount'>;
 

@@ -2,8 +2,8 @@ import type { ServiceEvent } from '../domain/events.ts';
 import type { TemporaryToken, Token } from '../domain/records.ts';
 import { deploymentPartition, TEMPORARY_TOKEN_PREFIX, TOKEN_PREFIX } from './item-keys.ts';
 import { deleteItems } from './purge.ts';
+import { inPartition, queryPages, type Table, transact } from './retried-calls.ts';
 import { fromTemporaryToken, fromToken, type Item, parse, tokenKey } from './schema.ts';
-import { inPartition, queryPages, type Table, transact } from './table.ts';
 
 /**
  * Returns all access tokens of a Deployment, one key after the other, including those of earlier generations. Omits

@@ -13,8 +13,16 @@ import {
   TEMPORARY_TOKEN_PREFIX,
 } from './item-keys.ts';
 import { deleteItems } from './purge.ts';
+import {
+  deleteItem,
+  inPartition,
+  isUpdated,
+  queryPages,
+  scanPage,
+  type Table,
+  transact,
+} from './retried-calls.ts';
 import type { Item, ItemKey } from './schema.ts';
-import { deleteItem, inPartition, isUpdated, queryPages, scanPage, type Table, transact } from './table.ts';
 
 /** The kinds of items that can name a person. */
 const ERASED_KINDS = [

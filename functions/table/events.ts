@@ -2,8 +2,8 @@ import { timeOfUlid, ulidPrefix } from '../domain/credentials.ts';
 import { EVENT_LIFETIME, type ServiceEvent } from '../domain/events.ts';
 import { type EpochMillis, isUnexpired } from '../domain/expiry.ts';
 import { eventsPartition } from './item-keys.ts';
+import { listPage, putItem, type Table } from './retried-calls.ts';
 import { eventKey, fromEvent, parse, toEvent } from './schema.ts';
-import { listPage, putItem, type Table } from './table.ts';
 
 /** Writes an event on its own, without a change that it describes. */
 export async function putEvent(table: Table, event: ServiceEvent): Promise<void> {

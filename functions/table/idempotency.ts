@@ -1,7 +1,7 @@
 import { type EpochMillis, toSeconds } from '../domain/expiry.ts';
 import type { IdempotencyRecord } from '../domain/records.ts';
+import { type Part, readItem, type Table, type Write } from './retried-calls.ts';
 import { fromIdempotencyRecord, idempotencyKey, parse, toIdempotencyRecord } from './schema.ts';
-import { type Part, readItem, type Table, type Write } from './table.ts';
 
 /**
  * Reads the record of an earlier call with the same Idempotency-Key, even if the record has expired. The read is

@@ -13,6 +13,19 @@ import { isRepeated, recordWrites } from './idempotency.ts';
 import { deploymentPartition, KEY_PREFIX } from './item-keys.ts';
 import { accessCheck, isRejectedPerson } from './people.ts';
 import {
+  inPartition,
+  isUpdated,
+  listPage,
+  readItem,
+  readTogether,
+  setAttributes,
+  type Table,
+  transact,
+  updateItem,
+  type Write,
+  withCondition,
+} from './retried-calls.ts';
+import {
   apiKeyKey,
   deploymentKey,
   fromApiKey,
@@ -27,19 +40,6 @@ import {
   parse,
   toApiKey,
 } from './schema.ts';
-import {
-  inPartition,
-  isUpdated,
-  listPage,
-  readItem,
-  readTogether,
-  setAttributes,
-  type Table,
-  transact,
-  updateItem,
-  type Write,
-  withCondition,
-} from './table.ts';
 
 /** Maximum number of keys per Deployment. */
 export const MAX_KEYS = 1000;

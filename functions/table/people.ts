@@ -5,6 +5,20 @@ import { ERASED, latestEnd, precedesEnd } from '../domain/people.ts';
 import type { AccessJob, AccessRecord, HeldKey, PersonId, SignIn } from '../domain/records.ts';
 import { KEY_PREFIX, PEOPLE_PARTITION, personPartition } from './item-keys.ts';
 import {
+  deleteItem,
+  inPartition,
+  isUpdated,
+  listPage,
+  type Part,
+  putItem,
+  queryPages,
+  readItem,
+  readTogether,
+  type Table,
+  transact,
+  type Write,
+} from './retried-calls.ts';
+import {
   accessJobKey,
   fromAccessRecord,
   fromHeldKey,
@@ -18,20 +32,6 @@ import {
   toAccessRecord,
   toHeldKey,
 } from './schema.ts';
-import {
-  deleteItem,
-  inPartition,
-  isUpdated,
-  listPage,
-  type Part,
-  putItem,
-  queryPages,
-  readItem,
-  readTogether,
-  type Table,
-  transact,
-  type Write,
-} from './table.ts';
 
 /**
  * Returns the part of a transaction that checks that the person's access was not ended. The check takes place when the

@@ -4,6 +4,16 @@ import type { ServiceEvent } from '../domain/events.ts';
 import type { EpochMillis } from '../domain/expiry.ts';
 import { DEPLOYMENT_SORT_KEY, deploymentPartition, KEY_PREFIX, PURGES_PARTITION } from './item-keys.ts';
 import {
+  deleteBatch,
+  deleteItem,
+  inPartition,
+  queryPages,
+  readItem,
+  type Table,
+  transact,
+  updateItem,
+} from './retried-calls.ts';
+import {
   apiKeyKey,
   deploymentKey,
   directoryKey,
@@ -19,16 +29,6 @@ import {
   purgeMarkerKey,
   tokensOf,
 } from './schema.ts';
-import {
-  deleteBatch,
-  deleteItem,
-  inPartition,
-  queryPages,
-  readItem,
-  type Table,
-  transact,
-  updateItem,
-} from './table.ts';
 
 /** A generation of a Deployment. */
 export interface DeploymentGeneration {

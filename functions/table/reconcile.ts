@@ -10,6 +10,15 @@ import {
 } from './item-keys.ts';
 import { type DeploymentGeneration, type Present, presentGeneration } from './purge.ts';
 import {
+  type Projection,
+  putItem,
+  readItem,
+  readTogether,
+  scanPage,
+  type Table,
+  transact,
+} from './retried-calls.ts';
+import {
   deploymentKey,
   directoryKey,
   fromDeployment,
@@ -25,7 +34,6 @@ import {
   passKey,
   purgeMarkerKey,
 } from './schema.ts';
-import { type Projection, putItem, readItem, readTogether, scanPage, type Table, transact } from './table.ts';
 
 /**
  * Number of items per page of a Scan: few enough to leave most of a partition's 3,000 read units per second to other

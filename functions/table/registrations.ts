@@ -2,6 +2,15 @@ import { type EpochMillis, expiryAfter } from '../domain/expiry.ts';
 import type { Deployment } from '../domain/records.ts';
 import { SOURCES_PARTITION } from './item-keys.ts';
 import {
+  inPartition,
+  putItem,
+  queryPage,
+  readItem,
+  readTogether,
+  type Table,
+  type Write,
+} from './retried-calls.ts';
+import {
   deploymentKey,
   fromDeployment,
   fromMalformedRegistration,
@@ -13,7 +22,6 @@ import {
   registrationKey,
   toRegistration,
 } from './schema.ts';
-import { inPartition, putItem, queryPage, readItem, readTogether, type Table, type Write } from './table.ts';
 
 export type { MalformedRegistration, Registration } from './schema.ts';
 

@@ -3,7 +3,6 @@ import type { ServiceEvent } from '../domain/events.ts';
 import { type EpochMillis, type EpochSeconds, expiryAfter } from '../domain/expiry.ts';
 import type { RejectedCall, RejectedCalls } from '../domain/records.ts';
 import { REJECTED_CALLS_PARTITION } from './item-keys.ts';
-import { fromRejectedCalls, parse, rejectedCallsAttributes, rejectedCallsKey, toEvent } from './schema.ts';
 import {
   inPartition,
   isUpdated,
@@ -12,7 +11,8 @@ import {
   type Table,
   transact,
   updateItem,
-} from './table.ts';
+} from './retried-calls.ts';
+import { fromRejectedCalls, parse, rejectedCallsAttributes, rejectedCallsKey, toEvent } from './schema.ts';
 
 /**
  * Maximum number of Deployments that one item lists. A caller can send any number of IDs. With ten IDs of maximum

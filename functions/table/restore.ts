@@ -10,6 +10,17 @@ import {
 } from './item-keys.ts';
 import { deleteItems } from './purge.ts';
 import {
+  inPartition,
+  outputOf,
+  putItem,
+  queryPages,
+  readItem,
+  scanPage,
+  type Table,
+  transact,
+  type Write,
+} from './retried-calls.ts';
+import {
   apiKeyKey,
   deploymentKey,
   fromApiKey,
@@ -26,17 +37,6 @@ import {
   toApiKey,
   toDeployment,
 } from './schema.ts';
-import {
-  inPartition,
-  outputOf,
-  putItem,
-  queryPages,
-  readItem,
-  scanPage,
-  type Table,
-  transact,
-  type Write,
-} from './table.ts';
 
 export type { RestoreOptions, RestoreRecord } from './schema.ts';
 

@@ -23,8 +23,8 @@ import {
   outcomeOf,
   type Port,
 } from './port.ts';
+import type { Table } from './retried-calls.ts';
 import type { Item } from './schema.ts';
-import type { Table } from './table.ts';
 
 /**
  * Returns the options with which the AWS SDK converts items to plain values and back. This is a function because the

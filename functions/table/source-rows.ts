@@ -9,8 +9,8 @@ import type { DynamoDBRecord } from 'aws-lambda';
 import { attributesOf, type DeploymentsSource, RejectedRow, type Row } from '../domain/deployments-source.ts';
 import { unavailable } from '../domain/errors.ts';
 import type { EpochMillis } from '../domain/expiry.ts';
+import type { RetryPolicy } from './retried-calls.ts';
 import { sdkFailure } from './sdk-transport.ts';
-import type { RetryPolicy } from './table.ts';
 
 /** The primary key of a row in the followed table, as DynamoDB attribute values. */
 export type RowKey = Record<string, AttributeValue>;

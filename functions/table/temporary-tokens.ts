@@ -4,6 +4,7 @@ import type { Deployment, Generation, IdempotencyRecord, SignIn, TemporaryToken 
 import { isRepeated, recordWrites } from './idempotency.ts';
 import { deploymentPartition, TEMPORARY_TOKEN_PREFIX } from './item-keys.ts';
 import { accessCheck, isRejectedPerson } from './people.ts';
+import { inPartition, listPage, queryPages, type Table, transact } from './retried-calls.ts';
 import {
   deploymentKey,
   fromTemporaryToken,
@@ -14,7 +15,6 @@ import {
   toTemporaryToken,
   ulidOfTemporaryToken,
 } from './schema.ts';
-import { inPartition, listPage, queryPages, type Table, transact } from './table.ts';
 
 interface Listing {
   /** ULID of the token to start after. */

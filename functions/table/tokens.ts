@@ -8,6 +8,17 @@ import type { UsedSubject } from '../domain/subject-token.ts';
 import { keyUse } from './checks.ts';
 import { deploymentPartition } from './item-keys.ts';
 import {
+  deleteItem,
+  inPartition,
+  listPage,
+  putItem,
+  queryPages,
+  readTogether,
+  type Table,
+  transact,
+  updateItem,
+} from './retried-calls.ts';
+import {
   ADD_DAY,
   apiKeyKey,
   checkedKeys,
@@ -31,17 +42,6 @@ import {
   tokensOf,
   toToken,
 } from './schema.ts';
-import {
-  deleteItem,
-  inPartition,
-  listPage,
-  putItem,
-  queryPages,
-  readTogether,
-  type Table,
-  transact,
-  updateItem,
-} from './table.ts';
 
 /** Reads a key and its Deployment in one strongly consistent read. */
 export async function readKey(table: Table, deploymentId: string, ulid: string): Promise<KeyRecords> {

@@ -10,7 +10,7 @@ import { MAX_BODY } from '../../functions/http/body.ts';
 import { MAX_REPORT } from '../../functions/http/schemas.ts';
 import { MAX_CREDENTIALS } from '../../functions/routes/report-leak.ts';
 import { MAX_KEYS } from '../../functions/table/keys.ts';
-import { CALL_RETRIES, CHECK_RETRIES } from '../../functions/table/table.ts';
+import { CALL_RETRIES, CHECK_RETRIES } from '../../functions/table/retried-calls.ts';
 
 const page = readFileSync(new URL('../../docs/limits.md', import.meta.url), 'utf8');
 const HOUR = 60 * 60;

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type KeyRejection, type KeyUse, keyRejection } from '../../functions/domain/check.ts';
-import { isIdle, noticeOf, statusOf } from '../../functions/domain/key-status.ts';
+import { noticeOf } from '../../functions/domain/key-notices.ts';
+import { isIdle, statusOf } from '../../functions/domain/key-status.ts';
 import { apiKey } from '../support/records.ts';
 
 const NOW = 1_800_000_000_000;

@@ -7,8 +7,8 @@ import {
   endAccessFromQueue,
   endAccessOfAll,
 } from '../../functions/jobs/end-access.ts';
+import { deleteItem, putItem, type Table } from '../../functions/table/retried-calls.ts';
 import { personKey, toTemporaryToken } from '../../functions/table/schema.ts';
-import { deleteItem, putItem, type Table } from '../../functions/table/table.ts';
 import { createTable, type Engine } from '../support/engine.ts';
 import {
   type InProcess,

@@ -2,8 +2,8 @@ import { DeleteCommand, PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { mintCredential } from '../../functions/domain/credentials.ts';
 import { type HasTime, purgeFromQueue, purgeFromStream, sweepMarkers } from '../../functions/jobs/purge.ts';
+import { CALL_RETRIES, CHECK_RETRIES } from '../../functions/table/retried-calls.ts';
 import type { ItemKey } from '../../functions/table/schema.ts';
-import { CALL_RETRIES, CHECK_RETRIES } from '../../functions/table/table.ts';
 import { type FaultKind, startFaultProxy } from '../support/fault-proxy.ts';
 import { type InProcessOptions, inProcess, type Reply, removal, startTable } from '../support/in-process.ts';
 import { fill } from '../support/many-items.ts';

@@ -10,8 +10,8 @@ import { formatCredential, hashOf, mintCredential, newUlid } from '../../functio
 import * as ENV from '../../functions/runtime/env.ts';
 import { CHECKED_ATTRIBUTES, rehearseCheck } from '../../functions/table/checks.ts';
 import type { Outcome } from '../../functions/table/port.ts';
+import { CHECK_RETRIES, openConnection } from '../../functions/table/retried-calls.ts';
 import { deploymentKey } from '../../functions/table/schema.ts';
-import { CHECK_RETRIES, openConnection } from '../../functions/table/table.ts';
 import { bundleFunctions } from '../../infra/bundle.ts';
 import { bundlesDirectory, WARMED_UP } from '../../infra/bundles.ts';
 import { answer, damaged, type Stub, startStub } from '../support/dynamodb-stub.ts';

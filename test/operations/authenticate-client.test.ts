@@ -3,8 +3,8 @@ import type { ClientRejection } from '../../functions/domain/client-rejection.ts
 import { hashOf, mintCredential, newUlid } from '../../functions/domain/credentials.ts';
 import { authenticate } from '../../functions/operations/authenticate-client.ts';
 import type { Port } from '../../functions/table/port.ts';
+import type { Table } from '../../functions/table/retried-calls.ts';
 import { apiKeyKey, deploymentKey, type Item } from '../../functions/table/schema.ts';
-import type { Table } from '../../functions/table/table.ts';
 import { mistyped } from '../support/mistyped.ts';
 
 const { compares } = vi.hoisted(() => ({ compares: vi.fn() }));

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { newEvent } from '../../functions/domain/events.ts';
+import { putItem } from '../../functions/table/retried-calls.ts';
 import { toEvent } from '../../functions/table/schema.ts';
-import { putItem } from '../../functions/table/table.ts';
 import type { Engine } from '../support/engine.ts';
 import { type InProcess, inProcess, must, type Reply, startTable } from '../support/in-process.ts';
 import { deployment } from '../support/records.ts';

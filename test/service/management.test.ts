@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { plainTextRule } from '../../functions/domain/text.ts';
+import { plainTextRule } from '../../functions/domain/allowed-characters.ts';
 import { callAs, partition, setAttribute } from '../support/service.ts';
 import { createKey, registerDeployment, runStack } from '../support/stack.ts';
 

@@ -1,6 +1,6 @@
 import type { Restoration } from '../../cli/restoration.ts';
 import { allEvents } from '../../functions/table/restore.ts';
-import type { Table } from '../../functions/table/table.ts';
+import type { Table } from '../../functions/table/retried-calls.ts';
 import { type Sent, watched } from './store.ts';
 
 type Required = 'from' | 'into' | 'point' | 'clock';

@@ -8,9 +8,9 @@ import {
 } from '@aws-sdk/lib-dynamodb';
 import { httpsTransport } from '../../functions/table/https-transport.ts';
 import type { Operation, Port } from '../../functions/table/port.ts';
+import type { Table } from '../../functions/table/retried-calls.ts';
 import type { Item, ItemKey } from '../../functions/table/schema.ts';
 import { sdkTransport, translation } from '../../functions/table/sdk-transport.ts';
-import type { Table } from '../../functions/table/table.ts';
 import { ENGINE_CREDENTIALS } from '../../local/dynamodb/engine.ts';
 import { createTable, startEngine } from './engine.ts';
 

@@ -2,6 +2,7 @@ import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import type { CheckStore } from '../../functions/domain/check.ts';
 import { newUlid } from '../../functions/domain/credentials.ts';
 import { CHECKED_ATTRIBUTES, checkStore } from '../../functions/table/checks.ts';
+import type { Table } from '../../functions/table/retried-calls.ts';
 import {
   fromApiKey,
   personKey,
@@ -10,7 +11,6 @@ import {
   toTemporaryToken,
   toToken,
 } from '../../functions/table/schema.ts';
-import type { Table } from '../../functions/table/table.ts';
 import {
   apiKey,
   deployment,

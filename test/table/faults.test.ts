@@ -18,8 +18,8 @@ import { hashOf, mintCredential } from '../../functions/domain/credentials.ts';
 import { ServiceError } from '../../functions/domain/errors.ts';
 import { checkStore } from '../../functions/table/checks.ts';
 import { deleteItems, itemsOfGeneration } from '../../functions/table/purge.ts';
+import { CHECK_RETRIES, transact } from '../../functions/table/retried-calls.ts';
 import { apiKeyKey, deploymentKey, type Item, tokenKey } from '../../functions/table/schema.ts';
-import { CHECK_RETRIES, transact } from '../../functions/table/table.ts';
 import { tableOn } from '../support/store.ts';
 
 /** These tests simulate the client, because they need faults that the database engine cannot produce on demand. */

@@ -1,7 +1,7 @@
 import { afterEach, expect, it, vi } from 'vitest';
 import type { Outcome, Port } from '../../functions/table/port.ts';
+import { putItem, type Table } from '../../functions/table/retried-calls.ts';
 import { pacedPort, pacedTable } from '../../functions/table/sdk-transport.ts';
-import { putItem, type Table } from '../../functions/table/table.ts';
 
 afterEach(() => {
   vi.useRealTimers();

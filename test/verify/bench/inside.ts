@@ -9,6 +9,7 @@ import { deleteDeployment, listOfGroups } from '../../../functions/table/deploym
 import { httpsTransport } from '../../../functions/table/https-transport.ts';
 import { deleteApiKey, editApiKey } from '../../../functions/table/keys.ts';
 import { GROUPS_PASS, haveGroupEntries, writePassProgress } from '../../../functions/table/reconcile.ts';
+import { CALL_RETRIES, CHECK_RETRIES, type Table } from '../../../functions/table/retried-calls.ts';
 import {
   checkedKeys,
   fromApiKey,
@@ -18,7 +19,6 @@ import {
   toToken,
 } from '../../../functions/table/schema.ts';
 import { sdkTransport } from '../../../functions/table/sdk-transport.ts';
-import { CALL_RETRIES, CHECK_RETRIES, type Table } from '../../../functions/table/table.ts';
 import { deleteToken } from '../../../functions/table/tokens.ts';
 import { startEngine } from '../../support/engine.ts';
 import { startMeter } from '../../support/meter.ts';

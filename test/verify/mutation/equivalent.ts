@@ -50,7 +50,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
     why: 'The product with undefined is NaN, and nothing is `>=` NaN.',
   },
   {
-    file: 'functions/domain/key-status.ts',
+    file: 'functions/domain/key-notices.ts',
     line: "if (validUntil === undefined || (status !== 'expired' && status !== 'active')) return undefined;",
     mutants: ['ConditionalExpression: validUntil === undefined → false'],
     why: 'A key without an expiry is never `expired`, and its rest to run is NaN, which is `<=` nothing.',
@@ -215,7 +215,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
     why: 'A header without claims is rejected as neither is.',
   },
   {
-    file: 'functions/domain/text.ts',
+    file: 'functions/domain/allowed-characters.ts',
     line: 'if (text.length > 2 * most) return false;',
     mutants: ['ConditionalExpression: text.length > 2 * most → false'],
     why: 'The line only saves time. Text that is longer has more characters than allowed, which the count also finds.',
@@ -227,7 +227,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
     why: 'undefined is neither `<` nor `>=` a number.',
   },
   {
-    file: 'functions/table/table.ts',
+    file: 'functions/table/retried-calls.ts',
     line: 'yield { items: page.Items ?? [], next };',
     mutants: ['ArrayDeclaration: [] → ["Stryker was here"]'],
     why: 'DynamoDB answers a Query or Scan with Items always, if none.',

@@ -2,8 +2,8 @@ import { authorizer } from '../../../../functions/routes/authorize.ts';
 import { readTokenConfig } from '../../../../functions/runtime/config.ts';
 import { checkReport } from '../../../../functions/runtime/report.ts';
 import { checkStore } from '../../../../functions/table/checks.ts';
+import { CHECK_RETRIES } from '../../../../functions/table/retried-calls.ts';
 import { sdkTransport } from '../../../../functions/table/sdk-transport.ts';
-import { CHECK_RETRIES } from '../../../../functions/table/table.ts';
 
 const { rules, tableName } = readTokenConfig();
 

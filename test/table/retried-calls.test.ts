@@ -1,6 +1,5 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Failure, Outcome, Port } from '../../functions/table/port.ts';
-import { toEvent } from '../../functions/table/schema.ts';
 import {
   CALL_RETRIES,
   CHECK_RETRIES,
@@ -18,7 +17,8 @@ import {
   type Table,
   transact,
   withCondition,
-} from '../../functions/table/table.ts';
+} from '../../functions/table/retried-calls.ts';
+import { toEvent } from '../../functions/table/schema.ts';
 import { event } from '../support/records.ts';
 
 const { pauses } = vi.hoisted(() => ({ pauses: [] as number[] }));

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { PAGE_SIZE, tableView, withPageSelected, withSelected } from '../../functions/console/key-table.ts';
 import type { ApiKey } from '../../functions/console/resources.ts';
 import { EMPTY_QUERY, suffixOf, type TableQuery } from '../../functions/console/table-query.ts';
+import { PAGE_SIZE, tableView, withPageSelected, withSelected } from '../../functions/console/table-view.ts';
 
 const NOW = Date.parse('2030-01-01T12:00:00Z');
 const DAY = 86_400_000;
