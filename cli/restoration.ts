@@ -83,7 +83,7 @@ export interface Restoration {
 export interface RestoreReport {
   counts: Record<Count, number>;
   /** Deployments that were registered again since the backup. They keep their current generation. */
-  otherLives: string[];
+  otherGenerations: string[];
   /**
    * Restored Deployments of the followed table whose row is not known, because both tables have no valid registration
    * for them. A comparison with the followed table does not find these Deployments.
@@ -146,7 +146,7 @@ export async function restore(restoration: Restoration): Promise<RestoreReport |
   for await (const id of scanDeploymentIds(into)) ids.add(id);
   const report: RestoreReport = {
     counts: Object.fromEntries(COUNTS.map((name) => [name, 0])) as Record<Count, number>,
-    otherLives: [],
+    otherGenerations: [],
     unfollowed: [],
     unmatched: [...options.ignored],
   };
@@ -285,7 +285,7 @@ async function restoreDeployment(
     events.filter(({ generation }) => generation === deployment.generation);
   const back = was && replayDeployment(was, ofGeneration(was));
   const isOtherGeneration = stands !== undefined && was !== undefined && stands.generation !== was.generation;
-  if (isOtherGeneration && back) report.otherLives.push(id);
+  if (isOtherGeneration && back) report.otherGenerations.push(id);
   const deployment = isOtherGeneration ? stands : (back ?? (was ? undefined : stands));
 
   const temporaryTokens = await temporaryTokenKeys(into, id);

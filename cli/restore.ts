@@ -32,14 +32,14 @@ function readPoint({ from, into, point, archive, disableAll }: RestoreOptions): 
   return time;
 }
 
-function print({ counts, otherLives, unfollowed, unmatched }: RestoreReport, isDryRun: boolean): void {
+function print({ counts, otherGenerations, unfollowed, unmatched }: RestoreReport, isDryRun: boolean): void {
   console.log(isDryRun ? 'Dry run: nothing was written.' : 'Done.');
   for (const [name, number] of Object.entries(counts)) console.log(`${String(number).padStart(8)} ${name}`);
-  if (otherLives.length > 0) {
+  if (otherGenerations.length > 0) {
     console.log(
       '\nThese Deployments were registered again since. Their keys are disabled, and their previous generation in the backup is not restored:',
     );
-    for (const id of otherLives) console.log(`  ${id}`);
+    for (const id of otherGenerations) console.log(`  ${id}`);
   }
   if (unfollowed.length > 0) {
     console.log(

@@ -122,7 +122,7 @@ const sinceToken = await app.exchangeForToken(since);
 await as('admin', 'DELETE', '/deployments/gone');
 await as('admin', 'DELETE', '/deployments/again');
 await app.register('again');
-const ofOtherLife = await app.createKey('again');
+const keyOfOtherGeneration = await app.createKey('again');
 await app.register('new');
 const ofNew = await app.createKey('new');
 // Simulates someone deleting items by hand.
@@ -157,7 +157,7 @@ const EXPECTED = {
     'people whose access stays ended': 0,
     'items of erased people': 0,
   },
-  otherLives: [],
+  otherGenerations: [],
   unfollowed: [],
   unmatched: [],
 };
@@ -199,7 +199,7 @@ describe('The restore command repairs a table after point-in-time recovery', () 
     const into = await tableWith('ignoring', damaged);
     const report = await restore(usual({ into, ignored: ['admin'] }));
     expect(report).toMatchObject({
-      otherLives: ['again'],
+      otherGenerations: ['again'],
       counts: { 'Deployments restored': 3, 'Deployments deleted since': 0 },
     });
     const items = await itemsOf(into);
@@ -207,7 +207,7 @@ describe('The restore command repairs a table after point-in-time recovery', () 
     expect(keyOf(others.gone as CreatedKey)).toMatchObject({ enabled: true, epoch: app.time.now + 1 });
     // Items of the earlier generation that the purge has not deleted yet.
     expect(keyOf(others.again as CreatedKey)?.epoch).toBe(0);
-    expect(keyOf(ofOtherLife)).toMatchObject({ enabled: false, epoch: app.time.now + 1 });
+    expect(keyOf(keyOfOtherGeneration)).toMatchObject({ enabled: false, epoch: app.time.now + 1 });
   });
 
   it.each(['purge', 'restore', 'source', 'sweep', 'anonymous'])(
@@ -251,7 +251,7 @@ describe('The restore command repairs a table after point-in-time recovery', () 
       [keys['rotated-on-use'].id]: 'its new secret is lost',
       [keys.bound.id]: 'its bounds are not known',
       [since.id]: 'it was created since',
-      [ofOtherLife.id]: 'it was created since',
+      [keyOfOtherGeneration.id]: 'it was created since',
       [ofNew.id]: 'it was created since',
     });
   });

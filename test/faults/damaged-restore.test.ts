@@ -195,7 +195,7 @@ describe('A restore with a malformed item brings back no revoked access', { time
         areOptions(item.options);
       const report = await restore(options);
       if (isFinished) continue;
-      expect(report, title).toMatchObject({ otherLives: [] });
+      expect(report, title).toMatchObject({ otherGenerations: [] });
       const [record] = (await itemsOf(into)).filter(({ pk }) => pk === 'RESTORES');
       expect(record, title).toMatchObject({ finishedAt: expect.any(Number) });
     }

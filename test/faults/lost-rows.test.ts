@@ -75,7 +75,10 @@ describe('The runbook repairs a followed table that lost its rows by mistake', (
 
     // Step 2 of the runbook: point-in-time recovery creates a table, and the restore ignores the deletions.
     const report = await restore({ ...options, ignored: ['source'] });
-    expect(report).toMatchObject({ otherLives: [], counts: { 'keys restored': 8, 'keys disabled': 0 } });
+    expect(report).toMatchObject({
+      otherGenerations: [],
+      counts: { 'keys restored': 8, 'keys disabled': 0 },
+    });
     expect(await works()).toEqual(IDS);
 
     // Step 3 of the runbook: the operator puts the rows back.

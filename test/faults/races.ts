@@ -94,7 +94,7 @@ export const RACES: Race[] = [
   },
   {
     title: '#6 a purge races a new registration: the new generation keeps its key and token',
-    ends: /^new life whole, old gone$/,
+    ends: /^new generation whole, old gone$/,
     run: async (racers) => {
       const { calm, a, b, id } = racers;
       await calm.register(id);
@@ -109,11 +109,11 @@ export const RACES: Race[] = [
         }),
         after(() => purged(b, gone)),
       ]);
-      if ((await calm.use(token)) !== 200) fail('the purge took the new life');
+      if ((await calm.use(token)) !== 200) fail('the purge took the new generation');
       if ((await kinds(racers)) !== 'DEPLOYMENT KEY TOKEN') fail(`left ${await kinds(racers)}`);
       const partitions = [await calm.partition('DEPLOYMENTS'), await calm.partition('GROUP#data-eng')];
       const listed = partitions.every((items) => items.some(({ sk }) => sk === id));
-      return listed ? 'new life whole, old gone' : fail('the directory lost it');
+      return listed ? 'new generation whole, old gone' : fail('the directory lost it');
     },
   },
   {

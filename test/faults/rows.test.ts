@@ -37,7 +37,7 @@ async function newKey(): Promise<{ id: string; key: CreatedKey }> {
   await service.register(id);
   return { id, key: await service.createKey(id) };
 }
-const inLife = async (id: string) =>
+const generationOf = async (id: string) =>
   String((await service.partition(`DEPLOYMENT#${id}`)).find(({ sk }) => sk === 'DEPLOYMENT')?.generation);
 const removed = (id: string, generation: string, sequence = 1) =>
   removal({ pk: `DEPLOYMENT#${id}`, sk: 'DEPLOYMENT' }, generation, sequence);
@@ -231,7 +231,7 @@ describe('The purge deletes exactly what belongs to a deleted Deployment', () =>
   it('#6 if a Deployment is registered again while its purge is pending, old keys stay revoked and new keys stay active', async () => {
     const { id, key } = await newKey();
     const old = await service.exchangeForToken(key);
-    const generation = await inLife(id);
+    const generation = await generationOf(id);
     await service.call('DELETE', `/deployments/${id}`, admin);
     await service.register(id);
     const fresh = await service.createKey(id);
@@ -250,12 +250,12 @@ describe('The purge deletes exactly what belongs to a deleted Deployment', () =>
     const { id, key } = await newKey();
     await service.exchangeForToken(key);
     const keySk = `KEY#${key.id.slice(-26)}`;
-    const first = await inLife(id);
+    const first = await generationOf(id);
     await service.call('DELETE', `/deployments/${id}`, admin);
     await service.register(id);
     const lost = await service.createKey(id);
     await service.exchangeForToken(lost);
-    const second = await inLife(id);
+    const second = await generationOf(id);
     await service.call('DELETE', `/deployments/${id}/api-keys/${lost.id}`, admin);
     await service.register(id);
     const stays = await service.createKey(id);
@@ -282,7 +282,7 @@ describe('The purge deletes exactly what belongs to a deleted Deployment', () =>
     const [one, two] = [await newKey(), await newKey()];
     const records = [];
     for (const { id } of [one, two]) {
-      const generation = await inLife(id);
+      const generation = await generationOf(id);
       await service.call('DELETE', `/deployments/${id}`, admin);
       records.push(removed(id, generation, records.length * 2 + 1));
     }
@@ -305,7 +305,7 @@ describe('The purge deletes exactly what belongs to a deleted Deployment', () =>
     for (let k = 0; k <= 5; k++) {
       const { id, key } = await newKey();
       for (let n = 0; n < 4; n++) await service.exchangeForToken(key);
-      const generation = await inLife(id);
+      const generation = await generationOf(id);
       await service.call('DELETE', `/deployments/${id}`, admin);
       const items = await service.partition(`DEPLOYMENT#${id}`);
       expect(items).toHaveLength(5);
@@ -320,7 +320,7 @@ describe('The purge deletes exactly what belongs to a deleted Deployment', () =>
   it("no stream record, marker or message purges a Deployment's current generation", async () => {
     const { id, key } = await newKey();
     const token = await service.exchangeForToken(key);
-    const generation = await inLife(id);
+    const generation = await generationOf(id);
     const before = await service.partition(`DEPLOYMENT#${id}`);
     // This is the state after a backup is restored: the Deployment exists, and so does the marker of a purge that had
     // started.
@@ -353,7 +353,7 @@ describe('The purge deletes exactly what belongs to a deleted Deployment', () =>
     const { id } = await newKey();
     const { id: neighbour, key } = await newKey();
     const token = await service.exchangeForToken(key);
-    const generation = await inLife(id);
+    const generation = await generationOf(id);
     await fill(service.table, { deploymentId: id, generation, tokens: 10_000, keys: 10 });
     await service.call('DELETE', `/deployments/${id}`, admin);
     // No run has enough time for more than one page.
@@ -506,7 +506,7 @@ it('#34 active tokens stay valid when the next version is deployed and rolled ba
 it("#42 rejects a Deployment's keys immediately after its item is deleted by hand while the stream is off", async () => {
   const { id, key } = await newKey();
   const token = await service.exchangeForToken(key);
-  const generation = await inLife(id);
+  const generation = await generationOf(id);
   const Key = { pk: `DEPLOYMENT#${id}`, sk: 'DEPLOYMENT' };
   await remove(Key);
   expect(await service.use(token)).toBe(401);

@@ -345,7 +345,7 @@ describe('A token exchange does not reveal which keys exist', () => {
     const subject = await subjectToken(down);
     service.time.now += 60_000;
     down.answer = (_, response) => response.writeHead(500).end();
-    const before = down.asked;
+    const before = down.requestCount;
     for (const [wait, asked] of [
       [0, 1],
       [0, 1],
@@ -356,7 +356,7 @@ describe('A token exchange does not reveal which keys exist', () => {
     ] as const) {
       service.time.now += wait;
       expect((await exchange(id, subject)).status).toBe(503);
-      expect(down.asked - before).toBe(asked);
+      expect(down.requestCount - before).toBe(asked);
     }
     down.answer = undefined;
     expect((await exchange(id, subject)).status).toBe(503);

@@ -82,7 +82,8 @@ const WHY: Record<string, Record<string, string>> = {
     'dynamodb:Query': "lists a Deployment's temporary tokens",
     'dynamodb:PutItem': 'writes the token, the event and the record of an Idempotency-Key',
     'dynamodb:UpdateItem': 'counts a rejected call',
-    'dynamodb:ConditionCheckItem': 'makes sure, in the same transaction, that the Deployment still lives',
+    'dynamodb:ConditionCheckItem':
+      'makes sure, in the same transaction, that the Deployment is still registered',
     'dynamodb:DeleteItem': 'deletes a token that is revoked',
   },
   ManagePeople: {
@@ -123,7 +124,8 @@ const WHY: Record<string, Record<string, string>> = {
       'removes the directory entry of a Deployment that is gone, deletes what the source has no more',
     'dynamodb:PutItem':
       'keeps its position, lists a Deployment that is not listed, registers what the source has',
-    'dynamodb:ConditionCheckItem': 'makes sure, in the same transaction, that the listed Deployment lives',
+    'dynamodb:ConditionCheckItem':
+      'makes sure, in the same transaction, that the listed Deployment is registered',
   },
   SyncDeployments: {
     ...LOGS,
@@ -142,8 +144,8 @@ const WHY: Record<string, Record<string, string>> = {
   },
   Purge: {
     ...LOGS,
-    'dynamodb:GetItem': 'reads whether the life in which a key was deleted still goes on',
-    'dynamodb:Query': 'reads what is left of a life, and the purge markers',
+    'dynamodb:GetItem': 'reads whether the generation in which a key was deleted is still registered',
+    'dynamodb:Query': 'reads what is left of a generation, and the purge markers',
     'dynamodb:BatchWriteItem': 'deletes 25 items a call',
     'dynamodb:UpdateItem': 'puts a marker where an item was removed by hand',
     'dynamodb:PutItem': 'writes the event of the end',

@@ -37,7 +37,7 @@ const seen = (n: number) => ({ status: 200, body: { ...keyOf(n), secret: undefin
 const replayed = (status: number, n: number) => ({ status, body: { ...keyOf(n), secret: undefined } });
 
 /** Handles a request from CloudFormation. The service returns the given responses, one for each call. */
-async function ask(change: object, answers: Answer[], { puts = [] as (Error | undefined)[] } = {}) {
+async function handle(change: object, answers: Answer[], { puts = [] as (Error | undefined)[] } = {}) {
   const calls: PlatformCall[] = [];
   const written: string[] = [];
   const response = await keySecret(eventOf(change), {
@@ -66,7 +66,7 @@ async function ask(change: object, answers: Answer[], { puts = [] as (Error | un
 
 describe('A CloudFormation request creates or rotates a key and stores its secret', () => {
   it('a CloudFormation request creates a key, and uses its request ID as the Idempotency-Key', async () => {
-    const { calls, response } = await ask({}, [made(1), seen(1)]);
+    const { calls, response } = await handle({}, [made(1), seen(1)]);
     expect(calls[0]).toStrictEqual({
       url: 'https://keys.example.com',
       region: 'eu-west-1',
@@ -85,7 +85,7 @@ describe('A CloudFormation request creates or rotates a key and stores its secre
   });
 
   it('a repeated CloudFormation request finds the key that it created and rotates it to replace the lost secret', async () => {
-    const { calls, written } = await ask({}, [replayed(201, 1), rotated(2), seen(2)]);
+    const { calls, written } = await handle({}, [replayed(201, 1), rotated(2), seen(2)]);
     expect(calls[1]).toMatchObject({
       method: 'POST',
       path: `/platform/deployments/etl/api-keys/${KEY_ID}/rotate`,
@@ -102,7 +102,7 @@ describe('A CloudFormation request creates or rotates a key and stores its secre
       ResourceProperties: { ...WANTED, Rotation: 'b', RetireOld: '60' },
       OldResourceProperties: { ...WANTED, Rotation: 'a' },
     };
-    const { calls, written } = await ask(update, [seen(1), replayed(200, 2), rotated(3), seen(3)]);
+    const { calls, written } = await handle(update, [seen(1), replayed(200, 2), rotated(3), seen(3)]);
     expect(calls.map(({ idempotencyKey }) => idempotencyKey)).toStrictEqual([
       undefined,
       'request-1',
@@ -114,14 +114,14 @@ describe('A CloudFormation request creates or rotates a key and stores its secre
   });
 
   it('the newest secret is stored even if a CloudFormation request is handled twice at the same time', async () => {
-    const { written, response } = await ask({}, [made(1), seen(2), rotated(3), seen(3)]);
+    const { written, response } = await handle({}, [made(1), seen(2), rotated(3), seen(3)]);
     expect(written).toStrictEqual(['dks_1', 'dks_3']);
     expect(response.Status).toBe('SUCCESS');
   });
 
   it('a CloudFormation request fails if the secret that it created never becomes the newest', async () => {
     const answers = [made(1), seen(2), rotated(3), seen(4), rotated(5), seen(6), rotated(7)];
-    const { response } = await ask({}, answers);
+    const { response } = await handle({}, answers);
     expect(response).toMatchObject({
       Status: 'FAILED',
       PhysicalResourceId: KEY_ID,
@@ -130,7 +130,7 @@ describe('A CloudFormation request creates or rotates a key and stores its secre
   });
 
   it('a CloudFormation request that changes where the secret is stored rotates the key', async () => {
-    const { made: calls } = await ask(
+    const { made: calls } = await handle(
       {
         RequestType: 'Update',
         PhysicalResourceId: KEY_ID,
@@ -174,7 +174,7 @@ describe('A failed CloudFormation request returns an ID that can be used to dele
   ])(
     'a failed CloudFormation request returns an ID with which the key can be deleted: %s',
     async (_, answers, puts, physicalId) => {
-      const { response } = await ask({}, answers, { puts });
+      const { response } = await handle({}, answers, { puts });
       expect(response).toMatchObject({
         Status: 'FAILED',
         PhysicalResourceId: physicalId,
@@ -192,7 +192,7 @@ describe('A failed CloudFormation request returns an ID that can be used to dele
       OldResourceProperties: WANTED,
     };
     const gone = { status: 404, body: { detail: 'No such Deployment.' } };
-    expect((await ask(update, [gone, gone])).response).toMatchObject({
+    expect((await handle(update, [gone, gone])).response).toMatchObject({
       Status: 'FAILED',
       PhysicalResourceId: KEY_ID,
       Reason: 'https://keys.example.com answered 404 for etl: No such Deployment.',
@@ -210,14 +210,14 @@ describe('A failed CloudFormation request returns an ID that can be used to dele
     'a CloudFormation request with the invalid property %s (%j) creates nothing and can be rolled back',
     async (name, value) => {
       const ResourceProperties = { ...WANTED, [name]: value };
-      const { response } = await ask({ ResourceProperties }, []);
+      const { response } = await handle({ ResourceProperties }, []);
       expect(response).toMatchObject({
         Status: 'FAILED',
         PhysicalResourceId: 'not-made',
         Reason: `${name} is missing or invalid.`,
       });
       const deletion = { RequestType: 'Delete', PhysicalResourceId: 'Stack-Key-1ABC', ResourceProperties };
-      expect((await ask(deletion, [])).response.Status).toBe('SUCCESS');
+      expect((await handle(deletion, [])).response.Status).toBe('SUCCESS');
     },
   );
 });
@@ -231,7 +231,7 @@ describe('CloudFormation requests can delete a key', () => {
     ['fails when the outcome is unknown', 503, 'FAILED'],
     ['fails when it is rejected', 403, 'FAILED'],
   ])('a CloudFormation request to delete a key %s', async (_, status, expected) => {
-    const { response, made: calls } = await ask(deletion(KEY_ID), [{ status }]);
+    const { response, made: calls } = await handle(deletion(KEY_ID), [{ status }]);
     expect(response).toMatchObject({ Status: expected, PhysicalResourceId: KEY_ID });
     expect(calls).toStrictEqual([`DELETE /${KEY_ID}`]);
   });
@@ -240,7 +240,7 @@ describe('CloudFormation requests can delete a key', () => {
     "searches every page for the CloudFormation resource's keys when the physical ID is %s",
     async (id) => {
       const other = { ...keyOf(1), id: formatKeyId('etl', '01BX5ZZKBKACTAV9WEVGEMMVRZ'), description: null };
-      const { response, made: calls } = await ask(deletion(id), [
+      const { response, made: calls } = await handle(deletion(id), [
         { status: 200, body: { items: [other], nextCursor: 'next' } },
         { status: 200, body: { items: [keyOf(1)] } },
         { status: 204 },

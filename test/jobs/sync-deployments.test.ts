@@ -138,15 +138,15 @@ describe('A Deployment of a followed table changes with its row', () => {
       [{ status: { S: 'active' } }, true],
       [{ type: { S: 'cluster' } }, false],
     ];
-    const lives = new Set<unknown>();
+    const generations = new Set<unknown>();
     for (const [more, isThere] of states) {
       await platform.put(rowOf(id, more as never));
       await follow();
       const deployment = await itemOf();
       expect(deployment !== undefined, JSON.stringify(more)).toBe(isThere);
-      if (deployment) lives.add(deployment.generation);
+      if (deployment) generations.add(deployment.generation);
     }
-    expect(lives.size).toBe(2);
+    expect(generations.size).toBe(2);
   });
 
   it('deletes a Deployment when its row gets a different ID, and registers the new ID', async () => {

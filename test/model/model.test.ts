@@ -21,14 +21,14 @@ it.each([
   async (_, interval, cap) => {
     const real = realService(engine, interval, cap);
     await runModel(real, Math.ceil(RUNS / (cap ? 4 : 1)));
-    expect(real.seen.get('check alive')).toBeGreaterThan(0);
+    expect(real.seen.get('check valid')).toBeGreaterThan(0);
     for (const [what, times] of real.seen) seen.set(what, (seen.get(what) ?? 0) + times);
   },
 );
 
 it.each([
-  'check alive',
-  'check dead',
+  'check valid',
+  'check invalid',
   'purge step',
   'accepted sign-in',
   'rejected sign-in',

@@ -11,7 +11,7 @@ import { DAY, type InProcess, inProcess, must, type Reply, removal } from '../su
  * are in epoch milliseconds. A token that was denied once stays denied forever, which covers the guarantees G3 and G5.
  */
 export interface Model {
-  lives: (Life | undefined)[];
+  generations: (Generation | undefined)[];
   keys: Key[];
   tokens: Token[];
   temporaryTokens: TemporaryToken[];
@@ -19,12 +19,12 @@ export interface Model {
   /** The resource that each Idempotency-Key has created. */
   made: Map<string, { body: string; id: string; at: number }>;
 }
-interface Life {
+interface Generation {
   id: string;
   ended: boolean;
 }
 interface Key {
-  life: Life;
+  generation: Generation;
   id: string;
   /** Undefined if the response that contained the secret was lost. */
   secret: string | undefined;
@@ -57,18 +57,18 @@ interface Token {
   epoch: number;
   issuedAt: number;
   usedAt: number;
-  dead: boolean;
+  isInvalid: boolean;
 }
 interface TemporaryToken {
   text: string;
   id: string;
-  life: Life;
+  generation: Generation;
   /** Undefined if the administrator holds the temporary token. */
   holder: Person | undefined;
   /** The time of the holder's sign-in in epoch seconds. */
   signedInAt: number;
   issuedAt: number;
-  dead: boolean;
+  isInvalid: boolean;
 }
 
 /**
@@ -86,7 +86,7 @@ export interface Real {
   seen: Map<string, number>;
 }
 
-class Died extends Error {}
+class CrashError extends Error {}
 
 /**
  * Starts the real service.
@@ -110,7 +110,7 @@ export function realService(
         if (!real.crash || when !== real.crash.when) return;
         if (real.crash.in-- > 0) return;
         real.crash = undefined;
-        throw new Died('died');
+        throw new CrashError('crashed');
       },
     }),
   };
@@ -127,7 +127,7 @@ export function realService(
 }
 
 const newModel = (run: number): Model => ({
-  lives: [undefined, undefined].map((_, n) => ({ id: `m${run}_${n}`, ended: true })),
+  generations: [undefined, undefined].map((_, n) => ({ id: `m${run}_${n}`, ended: true })),
   keys: [],
   tokens: [],
   temporaryTokens: [],
@@ -140,30 +140,30 @@ const newModel = (run: number): Model => ({
   made: new Map(),
 });
 
-type Verdict = 'alive' | 'dead' | 'either';
+type Verdict = 'valid' | 'invalid' | 'either';
 
 /** Returns the result that a check of this token must have now. */
 function verdictOf({ key, ...token }: Token, { time, rules }: InProcess): Verdict {
   const { now } = time;
   const lifetime = rules.tokenLifetime * 1000;
   const isEnded =
-    token.dead ||
-    key.life.ended ||
+    token.isInvalid ||
+    key.generation.ended ||
     key.deleted ||
     !key.enabled ||
     token.epoch !== key.epoch ||
     (key.validUntil !== undefined && now >= key.validUntil);
   const cap = rules.maxTokenLifetime;
   const isCapped = cap !== undefined && now >= (Math.floor(token.issuedAt / 1000) + cap) * 1000;
-  if (isEnded || isCapped) return 'dead';
+  if (isEnded || isCapped) return 'invalid';
   if (rules.slideInterval === 0)
-    return now < Math.ceil((token.usedAt + lifetime) / 1000) * 1000 ? 'alive' : 'dead';
-  if (now < token.usedAt + lifetime) return 'alive';
-  return now < token.usedAt + lifetime + (rules.slideInterval + 1) * 1000 ? 'either' : 'dead';
+    return now < Math.ceil((token.usedAt + lifetime) / 1000) * 1000 ? 'valid' : 'invalid';
+  if (now < token.usedAt + lifetime) return 'valid';
+  return now < token.usedAt + lifetime + (rules.slideInterval + 1) * 1000 ? 'either' : 'invalid';
 }
 
 function agree(what: string, expected: Verdict, isAllowed: boolean): void {
-  if (expected !== 'either' && isAllowed !== (expected === 'alive')) {
+  if (expected !== 'either' && isAllowed !== (expected === 'valid')) {
     throw new Error(`${what}: the model says ${expected}, the service ${isAllowed ? 'allows' : 'refuses'}`);
   }
 }
@@ -187,13 +187,13 @@ function signInOf({ endedAt }: Person, { time }: InProcess, n: number): number {
 /** Reports whether the service must reject a sign-in. The service tolerates clocks that differ by 5 seconds. */
 const isRejected = ({ blocked, endedAt }: Person, signedInAt: number) =>
   blocked || signedInAt * 1000 - endedAt <= 5000;
-const keysPath = (life: Life) => `/deployments/${life.id}/api-keys`;
-const newKey = (life: Life, id: string, secret: string | undefined, now: number): Key => ({
-  ...{ life, id, secret, enabled: true, epoch: 0, validUntil: undefined, deleted: false },
+const keysPath = (generation: Generation) => `/deployments/${generation.id}/api-keys`;
+const newKey = (generation: Generation, id: string, secret: string | undefined, now: number): Key => ({
+  ...{ generation, id, secret, enabled: true, epoch: 0, validUntil: undefined, deleted: false },
   ...{ createdAt: now, secretAt: now },
   ...{ creator: undefined, secretSetBy: undefined, enabledAt: Number.NEGATIVE_INFINITY },
 });
-const isThere = (key: Key) => !key.deleted && !key.life.ended;
+const isThere = (key: Key) => !key.deleted && !key.generation.ended;
 const hasExpired = ({ validUntil }: Key, now: number) => validUntil !== undefined && validUntil <= now;
 /** Returns the latest expiry that the policy allows for a key; undefined if the policy sets no limit. */
 const latestExpiry = ({ secretAt }: Pick<Key, 'secretAt'>, { maxKeyDays }: KeyPolicy) =>
@@ -212,7 +212,7 @@ async function checkToken(token: Token, real: Real): Promise<void> {
   agree('check', expected, status === 200);
   note(real, `check ${expected}`);
   if (status === 200) token.usedAt = real.service.time.now;
-  else token.dead = true;
+  else token.isInvalid = true;
 }
 
 async function checkTemporaryToken(temporaryToken: TemporaryToken, real: Real): Promise<void> {
@@ -220,11 +220,13 @@ async function checkTemporaryToken(temporaryToken: TemporaryToken, real: Real): 
   const isUnexpired = service.time.now < Math.ceil(temporaryToken.issuedAt / 1000) * 1000 + DAY * 1000;
   const isHeld = !temporaryToken.holder || !isRejected(temporaryToken.holder, temporaryToken.signedInAt);
   const expected =
-    isUnexpired && isHeld && !temporaryToken.dead && !temporaryToken.life.ended ? 'alive' : 'dead';
+    isUnexpired && isHeld && !temporaryToken.isInvalid && !temporaryToken.generation.ended
+      ? 'valid'
+      : 'invalid';
   const { status } = must(await service.call('GET', '/whoami', { token: temporaryToken.text }), 200, 401);
   agree('check of a temporary token', expected, status === 200);
-  if (!isHeld && !temporaryToken.dead) note(real, "check of an ended person's temporary token");
-  temporaryToken.dead = status !== 200;
+  if (!isHeld && !temporaryToken.isInvalid) note(real, "check of an ended person's temporary token");
+  temporaryToken.isInvalid = status !== 200;
 }
 
 /** Runs the jobs, which sometimes crash and run again. A job handles each of the person's keys once. */
@@ -233,7 +235,7 @@ async function runJobs(model: Model, real: Real, n: number): Promise<void> {
   const messages = [...service.jobs];
   if (roll(n, 3) === 0) real.crash = { in: roll(n, 13), when: roll(n, 2) === 1 ? 'before' : 'after' };
   await service.findKeys().catch((error: unknown) => {
-    if (!(error instanceof Died)) throw error;
+    if (!(error instanceof CrashError)) throw error;
   });
   real.crash = undefined;
   service.jobs.push(...messages);
@@ -252,21 +254,27 @@ async function runJobs(model: Model, real: Real, n: number): Promise<void> {
 }
 
 /** Returns the stream record for the removal of an item. The record contains the item's current generation. */
-async function recordOf(real: Real, life: Life, sk: string): Promise<DynamoDBRecord | undefined> {
-  const pk = `DEPLOYMENT#${life.id}`;
+async function recordOf(real: Real, generation: Generation, sk: string): Promise<DynamoDBRecord | undefined> {
+  const pk = `DEPLOYMENT#${generation.id}`;
   const item = (await real.service.partition(pk)).find((one) => one.sk === sk);
   return item && removal({ pk, sk }, String(item.generation), real.records.length + 1);
 }
 
-async function removing(real: Real, life: Life, sk: string, path: string, dies: boolean): Promise<Reply> {
-  const record = await recordOf(real, life, sk);
+async function deleteWithCrash(
+  real: Real,
+  generation: Generation,
+  sk: string,
+  path: string,
+  crashes: boolean,
+): Promise<Reply> {
+  const record = await recordOf(real, generation, sk);
   // The call reads the Deployment, reads the key if the path names one, and writes a transaction. The function crashes
   // before or after that transaction.
-  if (dies)
+  if (crashes)
     real.crash = { in: sk === 'DEPLOYMENT' ? 1 : 2, when: real.records.length % 2 ? 'before' : 'after' };
   let reply = await real.service.call('DELETE', path, admin);
   real.crash = undefined;
-  if (dies) {
+  if (crashes) {
     must(reply, 500, 204, 404);
     reply = await real.service.call('DELETE', path, admin);
     must(reply, 204, 404);
@@ -289,7 +297,7 @@ interface Step {
  */
 const roll = (n: number, sides: number) => (Math.imul(n ^ (sides * 0x9e3779b9), 0x85ebca6b) >>> 16) % sides;
 const pick = <T>(list: T[], n: number): T => list[n % list.length] as T;
-const lifeOf = (model: Model, n: number) => pick(model.lives as Life[], n);
+const generationOf = (model: Model, n: number) => pick(model.generations as Generation[], n);
 const hasKeys = (model: Model) => model.keys.length > 0;
 const hasTokens = (model: Model) => model.tokens.length > 0;
 /** Seconds by which to advance the clock: within a slide interval, by hours, or to the expiry of a token. */
@@ -300,30 +308,37 @@ const STEPS: Step[] = [
     name: 'register',
     weight: 4,
     run: async (model, real, n) => {
-      const life = lifeOf(model, n);
-      const reply = await real.service.call('PUT', `/deployments/${life.id}`, { ...admin, json: {} });
-      must(reply, life.ended ? 201 : 200);
-      if (life.ended) model.lives[model.lives.indexOf(life)] = { id: life.id, ended: false };
+      const generation = generationOf(model, n);
+      const reply = await real.service.call('PUT', `/deployments/${generation.id}`, { ...admin, json: {} });
+      must(reply, generation.ended ? 201 : 200);
+      if (generation.ended)
+        model.generations[model.generations.indexOf(generation)] = { id: generation.id, ended: false };
     },
   },
   {
     name: 'delete the Deployment',
     weight: 1,
     run: async (model, real, n) => {
-      const life = lifeOf(model, n);
-      const dies = roll(n, 3) === 0;
-      const reply = await removing(real, life, 'DEPLOYMENT', `/deployments/${life.id}`, dies);
-      must(reply, life.ended || dies ? 404 : 204, dies ? 204 : 404);
-      if (!dies && (reply.status === 204) === life.ended)
-        throw new Error('a life ended twice, or not at all');
-      life.ended = true;
+      const generation = generationOf(model, n);
+      const crashes = roll(n, 3) === 0;
+      const reply = await deleteWithCrash(
+        real,
+        generation,
+        'DEPLOYMENT',
+        `/deployments/${generation.id}`,
+        crashes,
+      );
+      must(reply, generation.ended || crashes ? 404 : 204, crashes ? 204 : 404);
+      if (!crashes && (reply.status === 204) === generation.ended)
+        throw new Error('a generation ended twice, or not at all');
+      generation.ended = true;
     },
   },
   {
     name: 'create a key',
     weight: 5,
     run: async (model, real, n) => {
-      const life = lifeOf(model, n);
+      const generation = generationOf(model, n);
       const { now } = real.service.time;
       const validFor = roll(n, 2) === 0 ? 3600 * (1 + roll(n, 30)) : undefined;
       const body = {
@@ -333,9 +348,9 @@ const STEPS: Step[] = [
       const creator = roll(n, 3) === 0 ? pick(model.people, roll(n, 9)) : undefined;
       const signedInAt = creator ? signInOf(creator, real.service, n) : 0;
       const caller = creator ? as(creator, signedInAt) : admin;
-      const reply = await real.service.call('POST', keysPath(life), { ...caller, json: body });
+      const reply = await real.service.call('POST', keysPath(generation), { ...caller, json: body });
       if (creator && isRejected(creator, signedInAt)) return void must(reply, 401);
-      if (life.ended) return void must(reply, 404);
+      if (generation.ended) return void must(reply, 404);
       const { policy } = real;
       const wanted = validFor && now + validFor * 1000;
       const latest = latestExpiry({ secretAt: now }, policy);
@@ -347,38 +362,39 @@ const STEPS: Step[] = [
       const { id, secret } = must(reply, 201).json;
       const validUntil = wanted ?? latest;
       sameExpiry(reply, { validUntil });
-      model.keys.push({ ...newKey(life, id, secret, now), validUntil, creator, secretSetBy: creator });
+      model.keys.push({ ...newKey(generation, id, secret, now), validUntil, creator, secretSetBy: creator });
     },
   },
   {
     name: 'create a key once',
     weight: 6,
     run: async (model, real, n) => {
-      const life = lifeOf(model, n);
+      const generation = generationOf(model, n);
       const { now } = real.service.time;
       const key = `key-${roll(n, 2)}`;
       const body = { name: `ci ${roll(n, 3)}` };
-      const place = `${model.lives.indexOf(life)} ${key} ${model.keys.length}`;
+      const place = `${model.generations.indexOf(generation)} ${key} ${model.keys.length}`;
       const call = () =>
-        real.service.call('POST', keysPath(life), {
+        real.service.call('POST', keysPath(generation), {
           ...admin,
           json: body,
           headers: { 'idempotency-key': key },
         });
       const slot = [...model.made.entries()].find(
         ([name, { at }]) =>
-          name.startsWith(`${lifeNumber(life)} ${key} `) && now < Math.ceil(at / 1000) * 1000 + DAY * 1000,
+          name.startsWith(`${numberOf(generation)} ${key} `) &&
+          now < Math.ceil(at / 1000) * 1000 + DAY * 1000,
       );
-      const dies = roll(n, 5) === 0;
+      const crashes = roll(n, 5) === 0;
       // The call reads the Deployment and the record, and then writes the transaction.
-      if (dies) real.crash = { in: roll(n, 4), when: roll(n, 2) === 1 ? 'before' : 'after' };
+      if (crashes) real.crash = { in: roll(n, 4), when: roll(n, 2) === 1 ? 'before' : 'after' };
       let reply = await call();
       real.crash = undefined;
-      if (dies) {
+      if (crashes) {
         must(reply, 500, 201, 404, 409, 422);
         if (reply.status === 500) reply = await call();
       }
-      if (life.ended) return void must(reply, 404);
+      if (generation.ended) return void must(reply, 404);
       if (slot && slot[1].body !== body.name) return void must(reply, 422);
       // A retry gets the first response, even if the policy has changed in the meantime.
       if (!slot && real.policy.keysWithSecrets === false) return void must(reply, 409);
@@ -389,10 +405,10 @@ const STEPS: Step[] = [
         return;
       }
       const { id, secret } = reply.json;
-      if (!secret && !dies) throw new Error('a key without its secret');
-      model.made.set(`${lifeNumber(life)} ${key} ${place}`, { body: body.name, id, at: now });
+      if (!secret && !crashes) throw new Error('a key without its secret');
+      model.made.set(`${numberOf(generation)} ${key} ${place}`, { body: body.name, id, at: now });
       model.keys.push({
-        ...newKey(life, id, secret, now),
+        ...newKey(generation, id, secret, now),
         validUntil: latestExpiry({ secretAt: now }, real.policy),
       });
     },
@@ -410,7 +426,7 @@ const STEPS: Step[] = [
       must(reply, isGood ? 200 : 401);
       if (!isGood) return;
       const text = reply.json.access_token;
-      model.tokens.push({ text, key, epoch: key.epoch, issuedAt: now, usedAt: now, dead: false });
+      model.tokens.push({ text, key, epoch: key.epoch, issuedAt: now, usedAt: now, isInvalid: false });
     },
   },
   {
@@ -426,24 +442,24 @@ const STEPS: Step[] = [
     run: async (model, real, n) => {
       const token = pick(model.tokens, n);
       const { now } = real.service.time;
-      const asker = model.keys.find(
+      const client = model.keys.find(
         (key) =>
-          key.life === token.key.life &&
+          key.generation === token.key.generation &&
           isThere(key) &&
           key.enabled &&
           !hasExpired(key, now) &&
           key.secret !== undefined,
       );
-      if (!asker?.secret) return;
+      if (!client?.secret) return;
       const expected = verdictOf(token, real.service);
       const reply = await real.service.call('POST', '/oauth/introspect', {
-        basic: [asker.id, asker.secret],
+        basic: [client.id, client.secret],
         form: { token: token.text },
       });
       const { active } = must(reply, 200).json;
       agree('introspection', expected, active);
       // Introspection is not a use, so it does not extend the token. An inactive token never becomes active again.
-      if (!active) token.dead = true;
+      if (!active) token.isInvalid = true;
     },
   },
   {
@@ -460,7 +476,7 @@ const STEPS: Step[] = [
     run: async (model, real, n) => {
       const key = pick(model.keys, n);
       const enabled = roll(n, 3) !== 0;
-      const reply = await real.service.call('PATCH', `${keysPath(key.life)}/${key.id}`, {
+      const reply = await real.service.call('PATCH', `${keysPath(key.generation)}/${key.id}`, {
         ...admin,
         json: { enabled },
       });
@@ -480,7 +496,7 @@ const STEPS: Step[] = [
       const { now } = real.service.time;
       const validUntil = roll(n, 3) === 0 ? undefined : now + pick(LEAPS, n) * 1000;
       const expiresAt = validUntil === undefined ? null : new Date(validUntil).toISOString();
-      const path = `${keysPath(key.life)}/${key.id}`;
+      const path = `${keysPath(key.generation)}/${key.id}`;
       const reply = await real.service.call('PATCH', path, { ...admin, json: { expiresAt } });
       if (!isThere(key)) return void must(reply, 404);
       const latest = latestExpiry(key, real.policy);
@@ -503,7 +519,7 @@ const STEPS: Step[] = [
       const { now } = real.service.time;
       const person = roll(n, 3) === 0 ? pick(model.people, roll(n, 9)) : undefined;
       const signedInAt = person ? signInOf(person, real.service, n) : 0;
-      const reply = await real.service.call('POST', `${keysPath(key.life)}/${key.id}/rotate`, {
+      const reply = await real.service.call('POST', `${keysPath(key.generation)}/${key.id}/rotate`, {
         ...(person ? as(person, signedInAt) : admin),
         json: { retireOld: 'now' },
       });
@@ -537,7 +553,7 @@ const STEPS: Step[] = [
     can: hasKeys,
     run: async (model, real, n) => {
       const key = pick(model.keys, n);
-      const path = `${keysPath(key.life)}/${key.id}/tokens`;
+      const path = `${keysPath(key.generation)}/${key.id}/tokens`;
       const listed = new Set<string>();
       let cursor: string | undefined;
       do {
@@ -565,13 +581,13 @@ const STEPS: Step[] = [
       const token = pick(model.tokens, n);
       const { key } = token;
       const id = tokenIdOf(token);
-      const path = `${keysPath(key.life)}/${key.id}/tokens`;
+      const path = `${keysPath(key.generation)}/${key.id}/tokens`;
       const short = await real.service.call('DELETE', `${path}/${id.slice(0, 21)}`, admin);
       must(short, 404);
       const { status } = must(await real.service.call('DELETE', `${path}/${id}`, admin), 204, 404);
       agree('revocation by ID', verdictOf(token, real.service), status === 204);
       if (status === 204) note(real, 'token revoked by its ID');
-      token.dead = true;
+      token.isInvalid = true;
     },
   },
   {
@@ -580,7 +596,7 @@ const STEPS: Step[] = [
     can: hasKeys,
     run: async (model, real, n) => {
       const key = pick(model.keys, n);
-      const reply = await real.service.call('DELETE', `${keysPath(key.life)}/${key.id}/tokens`, admin);
+      const reply = await real.service.call('DELETE', `${keysPath(key.generation)}/${key.id}/tokens`, admin);
       must(reply, isThere(key) ? 204 : 404);
       if (isThere(key)) key.epoch += 1;
     },
@@ -591,10 +607,10 @@ const STEPS: Step[] = [
     can: hasKeys,
     run: async (model, real, n) => {
       const key = pick(model.keys, n);
-      const dies = roll(n, 4) === 0;
-      const path = `${keysPath(key.life)}/${key.id}`;
-      const reply = await removing(real, key.life, `KEY#${key.id.slice(-26)}`, path, dies);
-      if (!dies) must(reply, isThere(key) ? 204 : 404);
+      const crashes = roll(n, 4) === 0;
+      const path = `${keysPath(key.generation)}/${key.id}`;
+      const reply = await deleteWithCrash(real, key.generation, `KEY#${key.id.slice(-26)}`, path, crashes);
+      if (!crashes) must(reply, isThere(key) ? 204 : 404);
       key.deleted = true;
     },
   },
@@ -611,25 +627,25 @@ const STEPS: Step[] = [
         form: { token: token.text },
       });
       must(reply, 200, 401);
-      if (reply.status === 200) token.dead = true;
+      if (reply.status === 200) token.isInvalid = true;
     },
   },
   {
     name: 'issue a temporary token',
     weight: 3,
     run: async (model, real, n) => {
-      const life = lifeOf(model, n);
+      const generation = generationOf(model, n);
       const holder = roll(n, 4) === 0 ? undefined : pick(model.people, roll(n, 9));
       const signedInAt = holder ? signInOf(holder, real.service, n) : 0;
       const caller = holder ? as(holder, signedInAt) : admin;
-      const path = `/deployments/${life.id}/temporary-tokens`;
+      const path = `/deployments/${generation.id}/temporary-tokens`;
       const reply = await real.service.call('POST', path, { ...caller, json: {} });
       if (holder && isRejected(holder, signedInAt)) return void must(reply, 401);
-      must(reply, life.ended ? 404 : 201);
-      if (life.ended) return;
+      must(reply, generation.ended ? 404 : 201);
+      if (generation.ended) return;
       const { id, access_token: text } = reply.json;
       const issuedAt = real.service.time.now;
-      model.temporaryTokens.push({ text, id, life, holder, signedInAt, issuedAt, dead: false });
+      model.temporaryTokens.push({ text, id, generation, holder, signedInAt, issuedAt, isInvalid: false });
     },
   },
   {
@@ -676,7 +692,7 @@ const STEPS: Step[] = [
         401,
       );
       const isDenied = isRejected(person, signedInAt);
-      agree('sign-in', isDenied ? 'dead' : 'alive', status === 200);
+      agree('sign-in', isDenied ? 'invalid' : 'valid', status === 200);
       note(real, isDenied ? 'rejected sign-in' : 'accepted sign-in');
     },
   },
@@ -697,13 +713,13 @@ const STEPS: Step[] = [
     can: ({ temporaryTokens }) => temporaryTokens.length > 0,
     run: async (model, real, n) => {
       const temporaryToken = pick(model.temporaryTokens, n);
-      const path = `/deployments/${temporaryToken.life.id}/temporary-tokens/${temporaryToken.id}`;
+      const path = `/deployments/${temporaryToken.generation.id}/temporary-tokens/${temporaryToken.id}`;
       must(await real.service.call('DELETE', path, admin), 204, 404);
-      temporaryToken.dead = true;
+      temporaryToken.isInvalid = true;
     },
   },
   {
-    name: 'a purge step: any record, again or not, with time or not, dying or not',
+    name: 'a purge step: any record, again or not, with time or not, crashing or not',
     weight: 5,
     run: async (_, real, n) => {
       const { service, records } = real;
@@ -731,15 +747,15 @@ const STEPS: Step[] = [
 ];
 
 /** A number for each generation of a Deployment. The property names of `made` contain this number. */
-const numbers = new WeakMap<Life, number>();
-let lives = 0;
-function lifeNumber(life: Life): number {
-  if (!numbers.has(life)) numbers.set(life, ++lives);
-  return numbers.get(life) as number;
+const numbers = new WeakMap<Generation, number>();
+let lastNumber = 0;
+function numberOf(generation: Generation): number {
+  if (!numbers.has(generation)) numbers.set(generation, ++lastNumber);
+  return numbers.get(generation) as number;
 }
 
 /** Completes all remaining work, and checks that all deleted items are gone and all other items match the model. */
-async function settle(model: Model, real: Real): Promise<void> {
+async function completeAndCompare(model: Model, real: Real): Promise<void> {
   const { service } = real;
   real.crash = undefined;
   for (const token of model.tokens) await checkToken(token, real);
@@ -751,28 +767,31 @@ async function settle(model: Model, real: Real): Promise<void> {
     const record = { messageId: 'm', body: JSON.stringify(task) } as never;
     await purgeFromQueue([record], always, service.purge);
   }
-  for (const life of model.lives as Life[]) {
-    const items = await service.partition(`DEPLOYMENT#${life.id}`);
-    const living = model.keys.filter((key) => key.life === life && isThere(key));
-    const found = items
+  for (const generation of model.generations as Generation[]) {
+    const items = await service.partition(`DEPLOYMENT#${generation.id}`);
+    const existingKeys = model.keys.filter((key) => key.generation === generation && isThere(key));
+    const foundKeys = items
       .filter(({ sk }) => String(sk).startsWith('KEY#'))
       .map(({ sk }) => String(sk).slice(4));
-    const expected = living.map(({ id }) => id.slice(-26));
-    if (found.sort().join() !== expected.sort().join()) throw new Error(`keys of ${life.id} differ`);
+    const expected = existingKeys.map(({ id }) => id.slice(-26));
+    if (foundKeys.sort().join() !== expected.sort().join())
+      throw new Error(`keys of ${generation.id} differ`);
     const item = items.find(({ sk }) => sk === 'DEPLOYMENT');
-    if (life.ended ? items.length > 0 : item?.keyCount !== living.length) {
-      throw new Error(`${life.id} left ${JSON.stringify(items.map(({ sk }) => sk))}, ${item?.keyCount} keys`);
+    if (generation.ended ? items.length > 0 : item?.keyCount !== existingKeys.length) {
+      throw new Error(
+        `${generation.id} left ${JSON.stringify(items.map(({ sk }) => sk))}, ${item?.keyCount} keys`,
+      );
     }
     const markers = (await service.partition('PURGES')).filter(({ sk }) =>
-      String(sk).startsWith(`${life.id}#`),
+      String(sk).startsWith(`${generation.id}#`),
     );
-    if (markers.length > 0) throw new Error(`${life.id} keeps a marker`);
+    if (markers.length > 0) throw new Error(`${generation.id} keeps a marker`);
   }
   for (const token of model.tokens) await checkToken(token, real);
   for (const temporaryToken of model.temporaryTokens) await checkTemporaryToken(temporaryToken, real);
   // A job reads the keys of all Deployments, so later runs must not find the Deployments of this run.
-  for (const life of model.lives as Life[]) {
-    if (!life.ended) must(await service.call('DELETE', `/deployments/${life.id}`, admin), 204);
+  for (const generation of model.generations as Generation[]) {
+    if (!generation.ended) must(await service.call('DELETE', `/deployments/${generation.id}`, admin), 204);
   }
   await sweepMarkers(service.purge);
 }
@@ -831,7 +850,7 @@ export async function runModel(real: ReturnType<typeof realService>, numRuns: nu
       for (const [name, n] of START) await stepNamed(name).run(model, real, n);
       const setup = () => ({ model, real });
       await fc.asyncModelRun(setup, list);
-      await settle(model, real);
+      await completeAndCompare(model, real);
     }),
     { numRuns, ...(seed !== undefined && { seed }), endOnFailure: false },
   );

@@ -329,7 +329,7 @@ function together(effects: Effect[], ofBody: Effect[], encoding: Effect): Effect
   return all.includes('may') ? 'may' : 'keeps';
 }
 
-async function ask(fuzzed: Fuzzed): Promise<void> {
+async function sendAndCheck(fuzzed: Fuzzed): Promise<void> {
   const { value: who } = fuzzed.client;
   const isTokenCall = !['/oauth/introspect', '/oauth/revoke'].includes(fuzzed.path.value);
   const placed = fuzzed.placement.value(who);
@@ -400,7 +400,7 @@ it('random requests to the OAuth endpoints cause no 5xx response and grant no un
 }, async () => {
   stack.logs.clear();
   const property = () =>
-    fc.assert(fc.asyncProperty(requests, ask), { numRuns: Math.ceil(REQUESTS / AT_ONCE) });
+    fc.assert(fc.asyncProperty(requests, sendAndCheck), { numRuns: Math.ceil(REQUESTS / AT_ONCE) });
   await Promise.all(Array.from({ length: AT_ONCE }, property));
   expect(seen.busy).toBeLessThanOrEqual(REQUESTS * BUSY);
   // Checks that enough requests were valid to make the other results meaningful.

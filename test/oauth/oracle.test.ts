@@ -132,7 +132,7 @@ const REFUSED = { status: 401, error: 'invalid_client' };
 
 interface Row {
   readonly rule: string;
-  readonly ask: (server: Server) => Promise<Reply>;
+  readonly send: (server: Server) => Promise<Reply>;
   /** The response from both servers, or from this service if the servers differ. */
   readonly ours: object;
   /** The response from oidc-provider, if it differs from this service's response. */
@@ -144,125 +144,125 @@ interface Row {
 const rows: Row[] = [
   {
     rule: '1: good Basic',
-    ask: (s) => basic(s, grant),
+    send: (s) => basic(s, grant),
     ours: GRANTED,
   },
   {
     rule: '1: good credentials in the body',
-    ask: (s) => token(s, { form: { ...grant, client_id: s.post.id, client_secret: s.post.secret } }),
+    send: (s) => token(s, { form: { ...grant, client_id: s.post.id, client_secret: s.post.secret } }),
     ours: GRANTED,
   },
   {
     rule: '2: wrong secret',
-    ask: (s) => basic(s, grant, { ...s.basic, secret: s.unknown.secret }),
+    send: (s) => basic(s, grant, { ...s.basic, secret: s.unknown.secret }),
     ours: REFUSED,
   },
   {
     rule: '2: unknown ID',
-    ask: (s) => basic(s, grant, s.unknown),
+    send: (s) => basic(s, grant, s.unknown),
     ours: REFUSED,
   },
   {
     rule: '3: wrong secret in the body',
-    ask: (s) => token(s, { form: { ...grant, client_id: s.post.id, client_secret: s.unknown.secret } }),
+    send: (s) => token(s, { form: { ...grant, client_id: s.post.id, client_secret: s.unknown.secret } }),
     ours: REFUSED,
   },
   {
     rule: '4: no client authentication',
-    ask: (s) => token(s, { form: grant }),
+    send: (s) => token(s, { form: grant }),
     ours: REFUSED,
     oracle: BAD,
     why: '§5.2 names it: “no client authentication included” is invalid_client. The oracle cannot tell which client means no authentication.',
   },
   {
     rule: '5: Basic and body secret',
-    ask: (s) => basic(s, { ...grant, client_id: s.basic.id, client_secret: s.basic.secret }),
+    send: (s) => basic(s, { ...grant, client_id: s.basic.id, client_secret: s.basic.secret }),
     ours: BAD,
   },
   {
     rule: '6: another client_id in the body',
-    ask: (s) => basic(s, { ...grant, client_id: s.other.id }),
+    send: (s) => basic(s, { ...grant, client_id: s.other.id }),
     ours: BAD,
   },
   {
     rule: '6: the same client_id in the body',
-    ask: (s) => basic(s, { ...grant, client_id: s.basic.id }),
+    send: (s) => basic(s, { ...grant, client_id: s.basic.id }),
     ours: GRANTED,
   },
   {
     rule: '7: a parameter twice',
-    ask: (s) => basic(s, 'grant_type=client_credentials&scope=code:deploy&scope=airflow:read'),
+    send: (s) => basic(s, 'grant_type=client_credentials&scope=code:deploy&scope=airflow:read'),
     ours: BAD,
   },
   {
     rule: '7: an unknown parameter twice',
-    ask: (s) => basic(s, 'grant_type=client_credentials&x=1&x=2'),
+    send: (s) => basic(s, 'grant_type=client_credentials&x=1&x=2'),
     ours: BAD,
     oracle: GRANTED,
     why: '§3.2 has no parameter sent twice; the oracle looks at those alone that it knows.',
   },
   {
     rule: '8: no grant_type',
-    ask: (s) => basic(s, { scope: 'code:deploy' }),
+    send: (s) => basic(s, { scope: 'code:deploy' }),
     ours: BAD,
   },
   {
     rule: '8: an empty grant_type',
-    ask: (s) => basic(s, 'grant_type='),
+    send: (s) => basic(s, 'grant_type='),
     ours: BAD,
   },
   {
     rule: '9: password',
-    ask: (s) => basic(s, { grant_type: 'password', username: 'a', password: 'b' }),
+    send: (s) => basic(s, { grant_type: 'password', username: 'a', password: 'b' }),
     ours: { status: 400, error: 'unsupported_grant_type' },
   },
   {
     rule: '10: audience and unknown parameters',
-    ask: (s) => basic(s, { ...grant, audience: 'x', y: 'z' }),
+    send: (s) => basic(s, { ...grant, audience: 'x', y: 'z' }),
     ours: GRANTED,
   },
   {
     rule: '11: a narrower scope',
-    ask: (s) => basic(s, { ...grant, scope: 'code:deploy' }),
+    send: (s) => basic(s, { ...grant, scope: 'code:deploy' }),
     ours: GRANTED,
   },
   {
     rule: '11: a malformed scope',
-    ask: (s) => basic(s, { ...grant, scope: 'a"b' }),
+    send: (s) => basic(s, { ...grant, scope: 'a"b' }),
     ours: { status: 400, error: 'invalid_scope' },
   },
   {
     rule: '11: a scope that the client lacks',
-    ask: (s) => basic(s, { ...grant, scope: 'airflow:delete' }),
+    send: (s) => basic(s, { ...grant, scope: 'airflow:delete' }),
     ours: { status: 400, error: 'invalid_scope' },
     oracle: GRANTED,
     why: '§3.3 lets a server ignore it and grant the rest. A pipeline that asks in vain shall fail at once, and not at its first use.',
   },
   {
     rule: '12: JSON',
-    ask: (s) => token(s, { basic: of(s.basic), json: grant }),
+    send: (s) => token(s, { basic: of(s.basic), json: grant }),
     ours: GRANTED,
     oracle: BAD,
     why: 'Pipelines written for the older service send JSON.',
   },
   {
     rule: '13: GET',
-    ask: (s) => call(s, 'GET', s.paths.token),
+    send: (s) => call(s, 'GET', s.paths.token),
     ours: { status: 404 },
   },
   {
     rule: '13: PUT',
-    ask: (s) => call(s, 'PUT', s.paths.token, { form: grant }),
+    send: (s) => call(s, 'PUT', s.paths.token, { form: grant }),
     ours: { status: 404 },
   },
   {
     rule: '13: DELETE',
-    ask: (s) => call(s, 'DELETE', s.paths.token),
+    send: (s) => call(s, 'DELETE', s.paths.token),
     ours: { status: 404 },
   },
   {
     rule: '14: credentials in the query',
-    ask: (s) =>
+    send: (s) =>
       call(s, 'POST', `${s.paths.token}?client_id=${s.post.id}&client_secret=${s.post.secret}`, {
         form: grant,
       }),
@@ -270,53 +270,53 @@ const rows: Row[] = [
   },
   {
     rule: '15: no base64',
-    ask: (s) => withHeader(s, 'Basic !!!'),
+    send: (s) => withHeader(s, 'Basic !!!'),
     ours: BAD,
   },
   {
     rule: '15: no colon',
-    ask: (s) => withHeader(s, `Basic ${encoded('nocolon')}`),
+    send: (s) => withHeader(s, `Basic ${encoded('nocolon')}`),
     ours: BAD,
   },
   {
     rule: '15: broken percent-encoding',
-    ask: (s) => withHeader(s, `Basic ${encoded('%zz:%zz')}`),
+    send: (s) => withHeader(s, `Basic ${encoded('%zz:%zz')}`),
     ours: BAD,
   },
   {
     rule: '15: another scheme',
-    ask: (s) => withHeader(s, `Bearer ${s.basic.secret}`),
+    send: (s) => withHeader(s, `Bearer ${s.basic.secret}`),
     ours: REFUSED,
     oracle: BAD,
     why: '§5.2: “unsupported authentication method” is invalid_client, which also brings the challenge.',
   },
   {
     rule: '15: a scheme alone',
-    ask: (s) => withHeader(s, 'Basic'),
+    send: (s) => withHeader(s, 'Basic'),
     ours: REFUSED,
     oracle: BAD,
     why: 'As another scheme: nobody has authenticated.',
   },
   {
     rule: '16: percent-encoded',
-    ask: (s) => basic(s, grant, { id: percent(s.basic.id), secret: percent(s.basic.secret) }),
+    send: (s) => basic(s, grant, { id: percent(s.basic.id), secret: percent(s.basic.secret) }),
     ours: GRANTED,
   },
   {
     rule: '17: a padded secret',
-    ask: (s) => basic(s, grant, { ...s.basic, secret: `${s.basic.secret} ` }),
+    send: (s) => basic(s, grant, { ...s.basic, secret: `${s.basic.secret} ` }),
     ours: REFUSED,
   },
   {
     rule: '17: a secret with NUL',
-    ask: (s) => basic(s, grant, { ...s.basic, secret: `${s.basic.secret}\0` }),
+    send: (s) => basic(s, grant, { ...s.basic, secret: `${s.basic.secret}\0` }),
     ours: REFUSED,
     oracle: BAD,
     why: 'Appendix A.2 has no NUL in a secret. To us it is a wrong secret like any other.',
   },
   {
     rule: '17: a secret of 1 MB',
-    ask: (s) =>
+    send: (s) =>
       token(s, { form: { ...grant, client_id: s.post.id, client_secret: 'x'.repeat(1024 * 1024) } }),
     ours: { status: 413, error: 'invalid_request' },
     oracle: BAD,
@@ -324,34 +324,34 @@ const rows: Row[] = [
   },
   {
     rule: '20: introspect a live token',
-    ask: async (s) => introspect(s, await issue(s)),
+    send: async (s) => introspect(s, await issue(s)),
     ours: { status: 200, active: true, cache: 'no-store' },
   },
   {
     rule: '21: introspect an unknown token',
-    ask: (s) => introspect(s, s.unknown.token),
+    send: (s) => introspect(s, s.unknown.token),
     ours: { status: 200, active: false, cache: 'no-store' },
   },
   {
     rule: '21: introspect garbage',
-    ask: (s) => introspect(s, '\0"garbage'),
+    send: (s) => introspect(s, '\0"garbage'),
     ours: { status: 200, active: false, cache: 'no-store' },
   },
   {
     rule: '21: introspect a secret',
-    ask: (s) => introspect(s, s.basic.secret),
+    send: (s) => introspect(s, s.basic.secret),
     ours: { status: 200, active: false, cache: 'no-store' },
   },
   {
     rule: '22: introspect without authentication',
-    ask: async (s) => call(s, 'POST', s.paths.introspect, { form: { token: await issue(s) } }),
+    send: async (s) => call(s, 'POST', s.paths.introspect, { form: { token: await issue(s) } }),
     ours: REFUSED,
     oracle: BAD,
     why: 'As row 4.',
   },
   {
     rule: '22: introspect with a wrong secret',
-    ask: async (s) =>
+    send: async (s) =>
       call(s, 'POST', s.paths.introspect, {
         basic: [s.basic.id, s.unknown.secret],
         form: { token: await issue(s) },
@@ -360,27 +360,27 @@ const rows: Row[] = [
   },
   {
     rule: '24: introspect nothing',
-    ask: (s) => introspect(s, ''),
+    send: (s) => introspect(s, ''),
     ours: BAD,
   },
   {
     rule: '24: revoke nothing',
-    ask: (s) => revoke(s, ''),
+    send: (s) => revoke(s, ''),
     ours: BAD,
   },
   {
     rule: '25: introspect with a wrong hint',
-    ask: async (s) => introspect(s, await issue(s), { token_type_hint: 'refresh_token' }),
+    send: async (s) => introspect(s, await issue(s), { token_type_hint: 'refresh_token' }),
     ours: { status: 200, active: true, cache: 'no-store' },
   },
   {
     rule: '25: revoke with a wrong hint',
-    ask: async (s) => revoke(s, await issue(s), { token_type_hint: 'refresh_token' }),
+    send: async (s) => revoke(s, await issue(s), { token_type_hint: 'refresh_token' }),
     ours: { status: 200 },
   },
   {
     rule: '26: revoke twice',
-    ask: async (s) => {
+    send: async (s) => {
       const live = await issue(s);
       await revoke(s, live);
       return revoke(s, live);
@@ -389,7 +389,7 @@ const rows: Row[] = [
   },
   {
     rule: '26: introspect what is revoked',
-    ask: async (s) => {
+    send: async (s) => {
       const live = await issue(s);
       await revoke(s, live);
       return introspect(s, live);
@@ -398,19 +398,19 @@ const rows: Row[] = [
   },
   {
     rule: '27: revoke garbage',
-    ask: (s) => revoke(s, 'garbage'),
+    send: (s) => revoke(s, 'garbage'),
     ours: { status: 200 },
   },
   {
     rule: '28: revoke another client’s token',
-    ask: async (s) => revoke(s, await issue(s), {}, s.other),
+    send: async (s) => revoke(s, await issue(s), {}, s.other),
     ours: { status: 200 },
     oracle: BAD,
     why: '§2.1 has it refused, and it is: it stays alive. Our answer does not tell whether such a token exists.',
   },
   {
     rule: '28: introspect what another client would have revoked',
-    ask: async (s) => {
+    send: async (s) => {
       const live = await issue(s);
       await revoke(s, live, {}, s.other);
       return introspect(s, live);
@@ -421,8 +421,8 @@ const rows: Row[] = [
 
 it.each(rows)(
   'the service and oidc-provider respond as documented: $rule',
-  async ({ ask, ours: expected, oracle: other, why }) => {
-    const [we, they]: Ruled[] = await Promise.all([ask(ours).then(ruled), ask(oracle).then(ruled)]);
+  async ({ send, ours: expected, oracle: other, why }) => {
+    const [we, they]: Ruled[] = await Promise.all([send(ours).then(ruled), send(oracle).then(ruled)]);
     expect(we).toStrictEqual(expected);
     expect(they).toStrictEqual(other ?? expected);
     // A row gives a reason if and only if the responses differ.

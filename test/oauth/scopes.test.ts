@@ -67,13 +67,13 @@ it('a token omits scopes that the stack no longer knows', {
   stack = await deploy('airflow:read,jobs:run');
   expect(await scopeOf(token)).toBe('deployment:etl airflow:read');
   expect(await scopeOf(narrowed)).toBe('deployment:etl airflow:read');
-  const ask = (scope: string) =>
+  const exchange = (scope: string) =>
     call(stack, 'POST', '/oauth/token', {
       basic: [key.id, key.secret],
       form: { grant_type: 'client_credentials', scope },
     });
-  expect((await ask('airflow:read')).json.scope).toBe('deployment:etl airflow:read');
-  expect((await ask('code:deploy')).json.error).toBe('invalid_scope');
+  expect((await exchange('airflow:read')).json.scope).toBe('deployment:etl airflow:read');
+  expect((await exchange('code:deploy')).json.error).toBe('invalid_scope');
   // The key does not get a scope that was added to the stack later.
-  expect((await ask('jobs:run')).json.error).toBe('invalid_scope');
+  expect((await exchange('jobs:run')).json.error).toBe('invalid_scope');
 });

@@ -51,7 +51,7 @@ const table = {
 } as unknown as Table;
 const holding = (...items: Item[]) =>
   dynamodb.mockResolvedValue({ kind: 'done', output: { Responses: { keys: items } } as never });
-const ask = (clientSecret: string, clientId = `dk_etl_${ULID}`) =>
+const authenticateWith = (clientSecret: string, clientId = `dk_etl_${ULID}`) =>
   authenticate(table, { client: { clientId, clientSecret }, caller: {} }, () => NOW);
 
 beforeEach(() => {
@@ -96,7 +96,7 @@ describe('The duration of client authentication reveals nothing about a key', ()
     'rejects client authentication with %s after one read and the usual number of hash comparisons',
     async (_, presented, items, reason) => {
       holding(...items);
-      await expect(ask(presented)).rejects.toEqual(refusedFor(reason));
+      await expect(authenticateWith(presented)).rejects.toEqual(refusedFor(reason));
       expect(dynamodb.mock.calls).toStrictEqual([
         [
           'BatchGetItem',
@@ -117,7 +117,7 @@ describe('The duration of client authentication reveals nothing about a key', ()
 
   it('client authentication with the right secret makes one read and the usual number of hash comparisons', async () => {
     holding(deploymentItem, keyItem);
-    expect((await ask(secret)).key.ulid).toBe(ULID);
+    expect((await authenticateWith(secret)).key.ulid).toBe(ULID);
     expect(dynamodb).toHaveBeenCalledTimes(1);
     expect(compares).toHaveBeenCalledTimes(COMPARISONS);
   });
@@ -130,13 +130,13 @@ describe('The duration of client authentication reveals nothing about a key', ()
     ['the secret of another Deployment', mintCredential('secret', 'other', ULID), 'other_key'],
     ['unrelated text', 'password', 'malformed_secret'],
   ])('rejects client authentication with %s without reading the table', async (_, presented, reason) => {
-    await expect(ask(presented)).rejects.toEqual(refusedFor(reason));
+    await expect(authenticateWith(presented)).rejects.toEqual(refusedFor(reason));
     expect(dynamodb).not.toHaveBeenCalled();
   });
 
   it('rejects client authentication with a malformed key ID without reading the table', async () => {
     for (const id of ['', 'etl', ULID, `dk_etl_${ULID}\n`, `dks_etl_${ULID}`]) {
-      await expect(ask(secret, id)).rejects.toEqual(refusedFor('malformed_id'));
+      await expect(authenticateWith(secret, id)).rejects.toEqual(refusedFor('malformed_id'));
     }
     expect(dynamodb).not.toHaveBeenCalled();
   });

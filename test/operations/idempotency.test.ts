@@ -79,9 +79,9 @@ describe.each(THINGS)('POST …/%s accepts an Idempotency-Key', (things, body, o
     expect((await make(another, 'mine')).json.id).not.toBe(first);
     await service.call('DELETE', `/deployments/${id}`, { as: 'admin' });
     await service.register(id);
-    const ofNewLife = await make(id, 'mine');
-    expect(ofNewLife.headers).not.toHaveProperty('Idempotent-Replayed');
-    expect(ofNewLife.json).toHaveProperty(secret);
+    const inNewGeneration = await make(id, 'mine');
+    expect(inNewGeneration.headers).not.toHaveProperty('Idempotent-Replayed');
+    expect(inNewGeneration.json).toHaveProperty(secret);
   });
 
   it('the service remembers an Idempotency-Key for 24 hours, even if TTL has not deleted the record yet', async () => {

@@ -42,7 +42,7 @@ const TIME = '2030-01-01T12:00:00.500Z';
 beforeEach(() => {
   service.time.now = START;
   down.answer = undefined;
-  for (const one of [ci, foreign]) one.asked = 0;
+  for (const one of [ci, foreign]) one.requestCount = 0;
 });
 
 let count = 0;
@@ -355,7 +355,7 @@ describe("POST …/explain shows how a subject token differs from a key's trust 
     const reply = await explain(await newKey([RULE]), await sign({}, { from: foreign }));
     expect(reply.json).toEqual(answerOf([UNTRUSTED]));
     expect(reply.text).not.toContain(foreign.url);
-    expect(foreign.asked).toBe(0);
+    expect(foreign.requestCount).toBe(0);
   });
 
   it.each<[what: string, subject: unknown]>([
@@ -431,7 +431,7 @@ describe("POST …/explain shows how a subject token differs from a key's trust 
       'conflict',
       'This key has a secret and no trust rules, so it accepts no token of a CI.',
     ]);
-    expect(ci.asked).toBe(0);
+    expect(ci.requestCount).toBe(0);
   });
 
   it('explain returns the same 404 for a missing key as for a key that is hidden from the caller', async () => {
@@ -447,7 +447,7 @@ describe("POST …/explain shows how a subject token differs from a key's trust 
       const { status, json } = await explain({ path }, jwt);
       expect([status, json.detail]).toEqual([404, detail]);
     }
-    expect(ci.asked).toBe(0);
+    expect(ci.requestCount).toBe(0);
   });
 
   it('an explanation shows the status of a disabled key', async () => {

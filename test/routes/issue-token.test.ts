@@ -89,5 +89,5 @@ it('exchanges return 503 only for tokens of an issuer whose inline keys are miss
   const bySecret = (await service.exchange(secretKey)).status;
   expect([bySecret, await exchange(sound), await exchange(faulty)]).toStrictEqual([200, 200, 503]);
   // The faulty issuer serves keys, but the service never fetches keys of an issuer with inline keys.
-  expect(faulty.asked).toBe(0);
+  expect(faulty.requestCount).toBe(0);
 });

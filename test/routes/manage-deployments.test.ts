@@ -38,12 +38,12 @@ async function newDeployment() {
 }
 
 describe('A damaged Deployment can be deleted', () => {
-  it.each<[string, object, 'of its life' | 'of none', object?]>([
-    ['has no name', { name: undefined }, 'of its life'],
-    ['has groups that are not a list', { groups: 'data-eng' }, 'of its life'],
-    ['has no key count', { keyCount: 'one' }, 'of its life'],
-    ['has no generation, but the directory knows it', { generation: undefined }, 'of its life'],
-    ['has an invalid generation, but the directory knows it', { generation: 7 }, 'of its life'],
+  it.each<[string, object, 'of its generation' | 'of none', object?]>([
+    ['has no name', { name: undefined }, 'of its generation'],
+    ['has groups that are not a list', { groups: 'data-eng' }, 'of its generation'],
+    ['has no key count', { keyCount: 'one' }, 'of its generation'],
+    ['has no generation, but the directory knows it', { generation: undefined }, 'of its generation'],
+    ['has an invalid generation, but the directory knows it', { generation: 7 }, 'of its generation'],
     [
       'has an invalid generation, and so has the directory entry',
       { generation: 'x' },
@@ -58,7 +58,7 @@ describe('A damaged Deployment can be deleted', () => {
     ],
   ])(
     'an administrator can delete and re-register a damaged Deployment that %s',
-    async (_, wrong, life, listed) => {
+    async (_, wrong, marked, listed) => {
       const { id, token, path, generation } = await newDeployment();
       await damage(item(id), wrong as Record<string, unknown>);
       if (listed) await damage(entry(id), listed as Record<string, unknown>);
@@ -72,7 +72,7 @@ describe('A damaged Deployment can be deleted', () => {
 
       expect((await service.call('DELETE', path, admin)).status).toBe(204);
       expect(await service.use(token)).toBe(401);
-      expect(await markers(id)).toEqual([`${id}#${life === 'of none' ? NO_GENERATION : generation}`]);
+      expect(await markers(id)).toEqual([`${id}#${marked === 'of none' ? NO_GENERATION : generation}`]);
       expect((await service.call('DELETE', path, admin)).status).toBe(404);
 
       await service.register(id);

@@ -28,10 +28,10 @@ const jwt = await new SignJWT({})
   .sign(new Uint8Array(32));
 
 /** Verifies a token of an issuer. Each lookup of the issuer's host name returns the next list of addresses. */
-async function ask(lists: readonly string[][], issuer = `https://ci.acme.test:${port}`) {
-  const asked: string[] = [];
+async function verifyWith(lists: readonly string[][], issuer = `https://ci.acme.test:${port}`) {
+  const lookups: string[] = [];
   const resolve: Resolve = (hostname, _, callback) => {
-    const list = lists[Math.min(asked.push(hostname), lists.length) - 1] ?? [];
+    const list = lists[Math.min(lookups.push(hostname), lists.length) - 1] ?? [];
     setImmediate(callback, null, list.map(address));
   };
   const verify = openTokenVerifier(Date.now, { issuers: [], resolve });
@@ -39,7 +39,7 @@ async function ask(lists: readonly string[][], issuer = `https://ci.acme.test:${
     () => undefined,
     (error) => error,
   );
-  return { asked, status: error?.status, cause: String(error?.cause?.message) };
+  return { lookups: lookups, status: error?.status, cause: String(error?.cause?.message) };
 }
 
 describe('The service contacts a trusted issuer only at public addresses', () => {
@@ -74,9 +74,9 @@ describe('The service contacts a trusted issuer only at public addresses', () =>
     ['IPv6 link-local with a scope ID', 'fe80::1%eth0'],
     ['global with a scope ID', '2d00::1%eth0'],
   ])('does not contact a trusted issuer that resolves to a non-public address: %s, %s', async (_, one) => {
-    const { asked, status, cause } = await ask([[one]]);
+    const { lookups, status, cause } = await verifyWith([[one]]);
     expect([status, cause]).toEqual([503, 'the issuer has an address that is not public']);
-    expect([asked, reached]).toEqual([['ci.acme.test'], 0]);
+    expect([lookups, reached]).toEqual([['ci.acme.test'], 0]);
   });
 
   it.each([
@@ -86,14 +86,14 @@ describe('The service contacts a trusted issuer only at public addresses', () =>
   ])(
     'does not contact a trusted issuer whose host name resolves to the non-public address %s',
     async (_, list) => {
-      const { status, cause } = await ask([list]);
+      const { status, cause } = await verifyWith([list]);
       expect([status, cause]).toEqual([503, 'the issuer has an address that is not public']);
       expect(reached).toBe(0);
     },
   );
 
   it("rejects a token when the issuer's host name has no address", async () => {
-    expect(await ask([[]])).toMatchObject({ status: 503, cause: 'no address' });
+    expect(await verifyWith([[]])).toMatchObject({ status: 503, cause: 'no address' });
   });
 
   it.each([
@@ -105,20 +105,20 @@ describe('The service contacts a trusted issuer only at public addresses', () =>
     '192.168.257',
     '0xa9fea9fe',
   ])('does not contact a trusted issuer whose URL contains the address %s', async (host) => {
-    const { asked, status, cause } = await ask([['1.2.3.4']], `https://${host}:${port}`);
-    expect([status, cause, asked]).toEqual([503, 'not an address that an issuer may have', []]);
+    const { lookups, status, cause } = await verifyWith([['1.2.3.4']], `https://${host}:${port}`);
+    expect([status, cause, lookups]).toEqual([503, 'not an address that an issuer may have', []]);
   });
 
   it('does not contact a trusted issuer whose URL does not use TLS', async () => {
-    const { cause, asked } = await ask([['1.2.3.4']], 'http://ci.acme.test');
-    expect([cause, asked]).toEqual(['not an address that an issuer may have', []]);
+    const { cause, lookups } = await verifyWith([['1.2.3.4']], 'http://ci.acme.test');
+    expect([cause, lookups]).toEqual(['not an address that an issuer may have', []]);
   });
 });
 
 it('connects to a trusted issuer at the checked address without resolving the name again', async () => {
   // 2d00::/8 is not allocated, so the connection fails.
-  const { asked, status, cause } = await ask([['2d00::1'], ['127.0.0.1'], ['::1']]);
-  expect([asked, reached]).toEqual([['ci.acme.test'], 0]);
+  const { lookups, status, cause } = await verifyWith([['2d00::1'], ['127.0.0.1'], ['::1']]);
+  expect([lookups, reached]).toEqual([['ci.acme.test'], 0]);
   expect(status).toBe(503);
   expect(cause).not.toContain('not public');
 });

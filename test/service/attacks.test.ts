@@ -249,7 +249,7 @@ describe('The service accepts no token of another tenant', () => {
       { error: 'invalid_request', error_description: 'subject_token is not accepted for this client_id.' },
     ]);
     expect(await opened()).toEqual(before);
-    expect(evil.asked).toBe(0);
+    expect(evil.requestCount).toBe(0);
   });
 
   it.each<[attempt: string, form: () => Record<string, string> | string, status: number, error: string]>([

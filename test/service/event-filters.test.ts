@@ -58,11 +58,11 @@ describe("The list of a Deployment's events can be filtered", () => {
   it('each page of filtered events reads at most 1 MB, so a page can be empty and still have a nextCursor', async () => {
     await service.register('large');
     const generation = String((await service.partition('DEPLOYMENT#large'))[0]?.generation);
-    const life = deployment({ id: 'large', generation });
+    const registration = deployment({ id: 'large', generation });
     const actor = { principal: 'ada', type: 'person' as const, address: '', requestId: '' };
     const text = 'x'.repeat(380_000);
     for (let n = 1; n <= 6; n++) {
-      const event = newEvent('api_key.edited', life, actor, service.time.now + n, { text });
+      const event = newEvent('api_key.edited', registration, actor, service.time.now + n, { text });
       await putItem(service.table, { Item: toEvent(event) });
     }
     queries.length = 0;

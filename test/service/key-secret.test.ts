@@ -63,7 +63,7 @@ const WANTED = {
  * Sends a request to the custom resource as CloudFormation does.
  * @returns the response that the custom resource sent
  */
-async function ask(event: object): Promise<CloudFormationCustomResourceResponse> {
+async function sendToResource(event: object): Promise<CloudFormationCustomResourceResponse> {
   const common = {
     ResponseURL,
     StackId,
@@ -76,16 +76,16 @@ async function ask(event: object): Promise<CloudFormationCustomResourceResponse>
   expect(answers.length).toBe(before + 1);
   return JSON.parse(answers.at(-1)?.text ?? '');
 }
-const create = (event: object = {}) => ask({ RequestType: 'Create', ...event });
+const create = (event: object = {}) => sendToResource({ RequestType: 'Create', ...event });
 const update = (PhysicalResourceId: string, changes: object, old: object = {}) =>
-  ask({
+  sendToResource({
     RequestType: 'Update',
     PhysicalResourceId,
     ResourceProperties: { ...WANTED, ...changes },
     OldResourceProperties: { ...WANTED, ...old },
   });
 const remove = (PhysicalResourceId: string, event: object = {}) =>
-  ask({ RequestType: 'Delete', PhysicalResourceId, ...event });
+  sendToResource({ RequestType: 'Delete', PhysicalResourceId, ...event });
 
 /** Returns the current value of the secret in Secrets Manager. */
 const current = (): { client_id: string; client_secret: string } =>
@@ -193,9 +193,9 @@ describe("DeploymentKeySecret stores a key's secret in Secrets Manager", () => {
       ResourceProperties: { ...WANTED, Rotation: '2026-11' },
       OldResourceProperties: WANTED,
     };
-    await ask(request);
+    await sendToResource(request);
     const lost = current();
-    await ask(request);
+    await sendToResource(request);
     expect(await exchanged()).toBe(200);
     expect(current().client_secret).not.toBe(lost.client_secret);
     expect(await exchanged(first)).toBe(200);

@@ -283,7 +283,7 @@ describe('A key with trust rules exchanges CI tokens for access tokens', () => {
 
 describe('The service tolerates failures of trusted issuers', () => {
   const ofBroken = () => newKey({ issuer: broken.url });
-  const ask = async () => exchange((await ofBroken()).id, await subjectToken({ from: broken }));
+  const exchangeBroken = async () => exchange((await ofBroken()).id, await subjectToken({ from: broken }));
   let cases = 0;
 
   it.each<[string, RequestListener]>([
@@ -305,23 +305,23 @@ describe('The service tolerates failures of trusted issuers', () => {
     broken.answer = answer;
     // The service caches a failed request for an issuer's keys for 5 s.
     service.clock.freeze(NOON + ++cases * 6000);
-    const { asked } = broken;
-    const reply = await ask();
+    const { requestCount: requestsBefore } = broken;
+    const reply = await exchangeBroken();
     expect([reply.status, reply.headers['retry-after']]).toEqual([503, '1']);
-    expect(broken.asked).toBeGreaterThan(asked);
+    expect(broken.requestCount).toBeGreaterThan(requestsBefore);
   });
 
   it("the service requests a trusted issuer's keys only rarely, no matter which tokens arrive", async () => {
     broken.answer = undefined;
     const { id } = await newKey();
     await exchange(id, await subjectToken());
-    const { asked } = issuer;
+    const { requestCount: requestsBefore } = issuer;
     for (let n = 0; n < 12; n++) {
       await exchange(id, await subjectToken());
       await exchange(id, await subjectToken({ from: strange, iss: issuer.url, kid: 'two' }));
     }
     // Each of the four workers fetches the issuer's keys once.
-    expect(issuer.asked - asked).toBeLessThanOrEqual(2 * 4);
+    expect(issuer.requestCount - requestsBefore).toBeLessThanOrEqual(2 * 4);
   });
 });
 

@@ -20,7 +20,7 @@ export interface CiIssuer {
   /** The public key with which the issuer's tokens can be verified. */
   readonly jwk: JWK;
   /** Number of requests that the issuer has received. */
-  asked: number;
+  requestCount: number;
   /** If set, this function handles all requests, in place of the discovery and key endpoints. */
   answer: RequestListener | undefined;
   /** Signs a token. */
@@ -41,7 +41,7 @@ export async function startCiIssuer(alg: 'RS256' | 'ES256' = 'RS256'): Promise<C
   const it: CiIssuer = {
     url: '',
     jwk,
-    asked: 0,
+    requestCount: 0,
     answer: undefined,
     sign: ({ claims, audience, expires, iss = it.url, kid = 'one' }) =>
       new SignJWT({ ...claims })
@@ -56,7 +56,7 @@ export async function startCiIssuer(alg: 'RS256' | 'ES256' = 'RS256'): Promise<C
         .sign(keys.privateKey),
   };
   const server = createServer((request, response) => {
-    it.asked += 1;
+    it.requestCount += 1;
     if (it.answer) return it.answer(request, response);
     const isKeys = request.url === '/keys';
     const body = isKeys ? { keys: [jwk] } : { issuer: it.url, jwks_uri: `${it.url}/keys` };

@@ -190,7 +190,7 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
   };
   const pipeline = oauthHandler(oauthRoutes, oauth);
   const check = { store, clock, rules, report };
-  const ask = whoami(check);
+  const callWhoami = whoami(check);
   const patterns = Object.keys(managed).map((routeKey) => {
     const [method = '', path = ''] = routeKey.split(' ');
     return { routeKey, method, pattern: new RegExp(`^${path.replace(/\{(\w+)\}/g, '(?<$1>[^/]*)')}$`) };
@@ -211,7 +211,7 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
   /** Makes a call with the event that a gateway would pass to the function. */
   async function call(method: string, target: string, options: InProcessCall = {}): Promise<Reply> {
     const { path, event } = eventOf(method, target, options);
-    if (path === '/whoami') return replied(await ask({ ...event, routeKey: 'GET /whoami' }));
+    if (path === '/whoami') return replied(await callWhoami({ ...event, routeKey: 'GET /whoami' }));
     if (path.startsWith('/oauth/')) {
       return replied(await pipeline({ ...event, routeKey: `${method} ${path}` }, context()));
     }

@@ -9,10 +9,10 @@ const NOW = Date.parse('2030-01-01T12:00:00Z');
 /** Writes many keys and tokens of one generation directly to the table, as if they had accumulated over many years. */
 export async function fill(
   table: TestTable,
-  life: { deploymentId: string; generation: string; keys: number; tokens: number },
+  registration: { deploymentId: string; generation: string; keys: number; tokens: number },
 ): Promise<void> {
-  const { deploymentId, generation } = life;
-  const ulids = Array.from({ length: life.keys }, () => newUlid(NOW));
+  const { deploymentId, generation } = registration;
+  const ulids = Array.from({ length: registration.keys }, () => newUlid(NOW));
   function* items(): Generator<Item> {
     for (const ulid of ulids) {
       yield toApiKey({
@@ -29,7 +29,7 @@ export async function fill(
         createdBy: 'admin',
       });
     }
-    for (let n = 0; n < life.tokens; n++) {
+    for (let n = 0; n < registration.tokens; n++) {
       const hash = `${String(n).padStart(10, '0')}${'h'.repeat(33)}`;
       const ulid = ulids[n % ulids.length] ?? '';
       yield toToken({

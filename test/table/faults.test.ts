@@ -214,7 +214,7 @@ describe('deleteItems', () => {
 });
 
 describe('The purge reads its items in pages', () => {
-  const life = { deploymentId: 'etl', generation: ULID };
+  const generation = { deploymentId: 'etl', generation: ULID };
   const page = (n: number) => ({
     Items: [{ sk: `TOKEN#${n}`, generation: ULID }],
     LastEvaluatedKey: { pk: 'DEPLOYMENT#etl', sk: `TOKEN#${n}` },
@@ -223,7 +223,7 @@ describe('The purge reads its items in pages', () => {
 
   it('the purge reads at most one page ahead of the deletions', async () => {
     for (let n = 0; n < 4; n++) dynamodb.on(QueryCommand).resolves(page(n));
-    const pages = itemsOfGeneration(table, life);
+    const pages = itemsOfGeneration(table, generation);
     await pages.next();
     expect(queries()).toBe(2);
     await new Promise((resolve) => setImmediate(resolve));
@@ -241,7 +241,7 @@ describe('The purge reads its items in pages', () => {
       running--;
       return page(0);
     });
-    for await (const { keys } of itemsOfGeneration(table, life)) {
+    for await (const { keys } of itemsOfGeneration(table, generation)) {
       expect(keys).toHaveLength(1);
       break;
     }
@@ -250,7 +250,7 @@ describe('The purge reads its items in pages', () => {
 
   it('a failed read of a page stops the purge only when the purge needs that page', async () => {
     dynamodb.on(QueryCommand).resolvesOnce(page(0)).rejects(fault('InternalServerError', 500));
-    const pages = itemsOfGeneration(table, life);
+    const pages = itemsOfGeneration(table, generation);
     expect((await pages.next()).value?.keys).toHaveLength(1);
     await new Promise((resolve) => setImmediate(resolve));
     await expect(pages.next()).rejects.toEqual(busy);

@@ -36,7 +36,7 @@ beforeEach(() =>
 );
 
 const pk = 'DEPLOYMENT#etl';
-const life = { deploymentId: 'etl', generation: GENERATION };
+const generation = { deploymentId: 'etl', generation: GENERATION };
 const OTHER = newUlid(0);
 const ofEtl = { pk, sk: 'DEPLOYMENT' };
 const marker = { pk: 'PURGES', sk: `etl#${GENERATION}` };
@@ -78,7 +78,7 @@ describe('The purge lists the items to delete', () => {
   it("the purge reads pages of at most 1,000 items, or fewer if the table's page size is smaller", async () => {
     const limits = async (pageSize: number | undefined) => {
       store.sent.length = 0;
-      await all(itemsOfGeneration(pageSize === undefined ? table : { ...table, pageSize }, life));
+      await all(itemsOfGeneration(pageSize === undefined ? table : { ...table, pageSize }, generation));
       return store.sent.map(({ input }) => input.Limit);
     };
     expect(await limits(undefined)).toEqual([1000]);
@@ -96,7 +96,7 @@ describe('The purge lists the items to delete', () => {
       { pk, sk: 'X', generation: 7 },
       { pk, sk: 'Y' },
     );
-    const pages = await all(itemsOfGeneration(table, life));
+    const pages = await all(itemsOfGeneration(table, generation));
     expect(pages).toEqual([
       {
         keys: [
@@ -118,7 +118,7 @@ describe('The purge lists the items to delete', () => {
 
   it('the purge can resume listing the items of a generation from a given sort key', async () => {
     await store.put(ofToken('a'), ofToken('b'), ofToken('c'));
-    expect(sortKeys(await all(itemsOfGeneration(table, life, `TOKEN#${KEY_ULID}#b`)))).toEqual([
+    expect(sortKeys(await all(itemsOfGeneration(table, generation, `TOKEN#${KEY_ULID}#b`)))).toEqual([
       [`TOKEN#${KEY_ULID}#a`],
     ]);
   });
@@ -144,7 +144,7 @@ describe('The purge lists the items to delete', () => {
     // DynamoDB reads at most 1 MB per response, even if only some attributes are requested.
     const hashes = ['a', 'b', 'c', 'd', 'e'];
     await store.put(...hashes.map((hash) => ({ ...ofToken(hash), ballast: 'x'.repeat(300_000) })));
-    const pages = await all(itemsOfGeneration(table, life));
+    const pages = await all(itemsOfGeneration(table, generation));
     expect(sortKeys(pages).flat()).toEqual(hashes.reverse().map((hash) => `TOKEN#${KEY_ULID}#${hash}`));
     expect(pages.length).toBeGreaterThan(1);
     expect(pages.map(({ next }) => next)).toEqual([
@@ -225,8 +225,8 @@ describe('A marker records each unfinished purge', () => {
     const [own = {}] = toGroupEntries(deployment({ groups: ['own'] }));
     const [later = {}] = toGroupEntries(deployment({ groups: ['later'], generation: OTHER }));
     await store.put(toDirectoryEntry(deployment({ groups: ['own', 'later'] })), own, later);
-    expect(await beginPurge(table, life, 5)).toBe(false);
-    expect(await beginPurge(table, life, 9)).toBe(true);
+    expect(await beginPurge(table, generation, 5)).toBe(false);
+    expect(await beginPurge(table, generation, 9)).toBe(true);
     expect(await store.partition('PURGES')).toEqual([{ ...marker, createdAt: 5 }]);
     for (const partition of ['DEPLOYMENTS', 'GROUP#own'])
       expect(await store.partition(partition)).toEqual([]);
@@ -234,12 +234,12 @@ describe('A marker records each unfinished purge', () => {
   });
 
   it('treats a purge as new when DynamoDB returns no previous marker', async () => {
-    expect(await beginPurge(tableOn({ send: async () => ({}) }), life, 5)).toBe(false);
+    expect(await beginPurge(tableOn({ send: async () => ({}) }), generation, 5)).toBe(false);
   });
 
   it('starting a purge does not remove the directory entry of a different generation', async () => {
     await store.put(toDirectoryEntry(deployment({ generation: OTHER })));
-    await beginPurge(table, life, 5);
+    await beginPurge(table, generation, 5);
     expect(await store.partition('DEPLOYMENTS')).toHaveLength(1);
   });
 
@@ -250,17 +250,17 @@ describe('A marker records each unfinished purge', () => {
         return command.constructor.name === 'GetCommand' ? { Item: toDirectoryEntry(deployment()) } : {};
       },
     });
-    await expect(beginPurge(failing, life, 5)).rejects.toThrow('down');
+    await expect(beginPurge(failing, generation, 5)).rejects.toThrow('down');
   });
 
   it('ending a purge twice deletes its marker and writes its event only once', async () => {
     await store.put({ ...marker, createdAt: 5 }, { ...marker, sk: `etl#${OTHER}`, createdAt: 5 });
-    await endPurge(table, life, event({ type: 'deployment.purged' }));
+    await endPurge(table, generation, event({ type: 'deployment.purged' }));
     expect(await store.partition('PURGES')).toHaveLength(1);
     expect(await store.partition('EVENTS#etl')).toMatchObject([{ type: 'deployment.purged' }]);
-    await endPurge(table, life, event({ id: newUlid(1), type: 'deployment.purged' }));
+    await endPurge(table, generation, event({ id: newUlid(1), type: 'deployment.purged' }));
     expect(await store.partition('EVENTS#etl')).toHaveLength(1);
-    await endPurge(table, { ...life, generation: OTHER }, undefined);
+    await endPurge(table, { ...generation, generation: OTHER }, undefined);
     expect(await store.partition('PURGES')).toEqual([]);
     expect(await store.partition('EVENTS#etl')).toHaveLength(1);
   });
@@ -268,14 +268,14 @@ describe('A marker records each unfinished purge', () => {
   it('finds all purge markers that are older than a given time, and ignores malformed ones', {
     timeout: 30_000,
   }, async () => {
-    const found = async (before: number) => {
-      const lives = [];
-      for await (const one of unfinishedPurges(table, before + 10, 10)) lives.push(one);
-      return lives;
+    const purgesBefore = async (before: number) => {
+      const purges = [];
+      for await (const one of unfinishedPurges(table, before + 10, 10)) purges.push(one);
+      return purges;
     };
     await store.put({ ...marker, createdAt: 5 }, { pk: 'PURGES', sk: 'x', createdAt: 1 });
-    expect(await found(6)).toEqual([{ ...life, createdAt: 5 }]);
-    expect(await found(5)).toEqual([]);
+    expect(await purgesBefore(6)).toEqual([{ ...generation, createdAt: 5 }]);
+    expect(await purgesBefore(5)).toEqual([]);
     for (const { input } of store.sent) expect(input).toMatchObject({ ConsistentRead: true });
     const ballast = 'x'.repeat(300_000);
     await store.put(
@@ -286,7 +286,7 @@ describe('A marker records each unfinished purge', () => {
         ballast,
       })),
     );
-    expect((await found(6)).map(({ deploymentId }) => deploymentId)).toEqual([
+    expect((await purgesBefore(6)).map(({ deploymentId }) => deploymentId)).toEqual([
       'a',
       'b',
       'c',

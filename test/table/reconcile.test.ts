@@ -24,7 +24,7 @@ beforeEach(() =>
 );
 
 const OTHER = newUlid(0);
-const life = { deploymentId: 'etl', generation: GENERATION };
+const generation = { deploymentId: 'etl', generation: GENERATION };
 const isConsistent = () => expect(store.sent.every(({ input }) => input.ConsistentRead === true)).toBe(true);
 
 it("stores the position of a reconciliation pass under the pass's name", async () => {
@@ -156,10 +156,10 @@ describe('Reconciliation reads the current state of Deployments', () => {
 });
 
 it("isBeingPurged returns true while the purge's marker exists", async () => {
-  expect(await isBeingPurged(table, life)).toBe(false);
+  expect(await isBeingPurged(table, generation)).toBe(false);
   await store.put({ pk: 'PURGES', sk: `etl#${GENERATION}` });
-  expect(await isBeingPurged(table, life)).toBe(true);
-  expect(await isBeingPurged(table, { ...life, generation: OTHER })).toBe(false);
+  expect(await isBeingPurged(table, generation)).toBe(true);
+  expect(await isBeingPurged(table, { ...generation, generation: OTHER })).toBe(false);
   isConsistent();
 });
 

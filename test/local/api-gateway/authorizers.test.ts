@@ -282,15 +282,15 @@ describe('The emulated Lambda authorizer behaves like that of API Gateway', () =
       policyDocument: { Version: '2012-10-17', Statement },
       context: { a: 'b' },
     });
-    const ask = (resource: string, ...statements: object[]) =>
+    const evaluate = (resource: string, ...statements: object[]) =>
       authorize('/policy/1', { resource, answer: policy(...statements) });
-    expect((await ask('own', statement('Allow'))).json).toEqual({ context: { lambda: { a: 'b' } } });
+    expect((await evaluate('own', statement('Allow'))).json).toEqual({ context: { lambda: { a: 'b' } } });
     const stage = 'arn:aws:execute-api:us-east-1:000000000000:Api/$default/*';
-    expect(await ask(stage, statement('Allow'))).toMatchObject({ status: 200 });
+    expect(await evaluate(stage, statement('Allow'))).toMatchObject({ status: 200 });
     for (const refused of [
-      ask('own', statement('Allow'), statement('Deny')),
-      ask('own', statement('Deny')),
-      ask('arn:aws:execute-api:us-east-1:000000000000:Other/*', statement('Allow')),
+      evaluate('own', statement('Allow'), statement('Deny')),
+      evaluate('own', statement('Deny')),
+      evaluate('arn:aws:execute-api:us-east-1:000000000000:Other/*', statement('Allow')),
     ]) {
       expect(await refused).toMatchObject({ status: 403, text: '{"message":"Forbidden"}' });
     }

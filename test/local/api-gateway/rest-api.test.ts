@@ -320,13 +320,13 @@ const policy = (effect: string, resource: string) => ({
 describe.each(['/request', '/token'])(
   'The Lambda authorizer of a REST API protects a route at %s',
   (path) => {
-    const ask = (answer: unknown) =>
+    const callWith = (answer: unknown) =>
       call(url, 'GET', path, {
         headers: { Authorization: typeof answer === 'string' ? answer : JSON.stringify(answer) },
       });
 
     it("a REST API's Lambda authorizer allows only calls that its policy allows, and passes its context as strings", async () => {
-      const reply = await ask({ ...policy('Allow', '$ARN'), context: { n: 1, yes: true, text: 'x' } });
+      const reply = await callWith({ ...policy('Allow', '$ARN'), context: { n: 1, yes: true, text: 'x' } });
       expect(reply.status).toBe(200);
       expect(reply.json.requestContext.authorizer).toStrictEqual({
         n: '1',
@@ -353,7 +353,7 @@ describe.each(['/request', '/token'])(
         'User is not authorized to access this resource',
       ],
     ])('a REST API returns 403 if the authorizer returns %s', async (_, answer, message) => {
-      const { status, headers, json } = await ask(answer);
+      const { status, headers, json } = await callWith(answer);
       expect([status, headers['x-amzn-errortype'], json]).toStrictEqual([
         403,
         'AccessDeniedException',
@@ -362,7 +362,7 @@ describe.each(['/request', '/token'])(
     });
 
     it('a REST API returns 401 with its gateway response if the authorizer throws "Unauthorized" or the identity is missing', async () => {
-      for (const reply of [await ask('!Unauthorized'), await call(url, 'GET', path)]) {
+      for (const reply of [await callWith('!Unauthorized'), await call(url, 'GET', path)]) {
         expect([reply.status, reply.headers['www-authenticate'], reply.json]).toStrictEqual([
           401,
           'Bearer',
@@ -378,7 +378,7 @@ describe.each(['/request', '/token'])(
       ['a context that is not flat', { ...policy('Allow', '$ARN'), context: { deep: {} } }],
       ['a resource that is too long', policy('Allow', `${'a'.repeat(512)}*`)],
     ])('a REST API returns 500 if the authorizer returns %s', async (_, answer) => {
-      const { status, headers, json } = await ask(answer);
+      const { status, headers, json } = await callWith(answer);
       expect([status, headers['x-amzn-errortype'], json]).toStrictEqual([
         500,
         'AuthorizerConfigurationException',
@@ -387,7 +387,7 @@ describe.each(['/request', '/token'])(
     });
 
     it("a REST API's Lambda authorizer receives the event format for its type", async () => {
-      const reply = await ask({ ...policy('Allow', '$ARN'), context: { event: '$EVENT' } });
+      const reply = await callWith({ ...policy('Allow', '$ARN'), context: { event: '$EVENT' } });
       const event = JSON.parse(Buffer.from(reply.json.requestContext.authorizer.event, 'hex').toString());
       const methodArn = `arn:aws:execute-api:us-east-1:000000000000:Api/prod/GET${path}`;
       if (path === '/token') {

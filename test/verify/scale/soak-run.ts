@@ -80,7 +80,11 @@ let isOver = false;
 let mayFail = 0;
 
 /** Repeats a call until its response is conclusive. Any unexpected status is an error. */
-async function ask(name: string, expected: number[], make: () => Promise<Reply>): Promise<Reply> {
+async function repeatUntilConclusive(
+  name: string,
+  expected: number[],
+  make: () => Promise<Reply>,
+): Promise<Reply> {
   for (;;) {
     const began = performance.now();
     const reply = await make();
@@ -108,25 +112,30 @@ const pick = <T>(list: T[]): T | undefined => list[roll(list.length)];
 async function loop(id: string): Promise<() => Promise<void>> {
   let keys: (Pick<CreatedKey, 'id'> & { secret: string | undefined; tokens: string[] })[] = [];
   const dead: string[] = [];
-  const register = () => ask('register', [200, 201], () => admin('PUT', `/deployments/${id}`, { json: {} }));
+  const register = () =>
+    repeatUntilConclusive('register', [200, 201], () => admin('PUT', `/deployments/${id}`, { json: {} }));
   await register();
   while (!isOver) {
     const key = pick(keys);
     const what = roll(200);
     if (what < 8 && keys.length < 20) {
       const headers = { 'idempotency-key': randomUUID() };
-      const { json } = await ask('create', [201], () =>
+      const { json } = await repeatUntilConclusive('create', [201], () =>
         admin('POST', `/deployments/${id}/api-keys`, { json: { name: 'soak' }, headers }),
       );
       keys.push({ id: json.id, secret: json.secret, tokens: [] });
     } else if (what < 14 && key) {
-      await ask('delete', [204, 404], () => admin('DELETE', `/deployments/${id}/api-keys/${key.id}`));
+      await repeatUntilConclusive('delete', [204, 404], () =>
+        admin('DELETE', `/deployments/${id}/api-keys/${key.id}`),
+      );
       keys = keys.filter((one) => one !== key);
       dead.push(...key.tokens);
     } else if (what < 15) {
       const items = await certain(() => partition(stack, `DEPLOYMENT#${id}`));
       const generation = String(items.find(({ sk }) => sk === 'DEPLOYMENT')?.generation);
-      await ask('delete Deployment', [204, 404], () => admin('DELETE', `/deployments/${id}`));
+      await repeatUntilConclusive('delete Deployment', [204, 404], () =>
+        admin('DELETE', `/deployments/${id}`),
+      );
       dead.push(...keys.flatMap((one) => one.tokens));
       keys = [];
       await register();
@@ -140,18 +149,21 @@ async function loop(id: string): Promise<() => Promise<void>> {
     } else if (what < 50 && key?.secret) {
       const basic = [key.id, key.secret] as const;
       const form = { grant_type: 'client_credentials' };
-      const { json } = await ask('exchange', [200], () =>
+      const { json } = await repeatUntilConclusive('exchange', [200], () =>
         call(stack, 'POST', '/oauth/token', { basic, form }),
       );
       key.tokens.push(json.access_token);
       if (key.tokens.length > 50) key.tokens.shift();
     } else if (what < 70) {
       const token = pick(dead);
-      if (token) await ask('check of a dead token', [401], () => call(stack, 'GET', '/whoami', { token }));
+      if (token)
+        await repeatUntilConclusive('check of a dead token', [401], () =>
+          call(stack, 'GET', '/whoami', { token }),
+        );
       if (dead.length > 500) dead.splice(0, 100);
     } else {
       const token = key && pick(key.tokens);
-      if (token) await ask('check', [200], () => call(stack, 'GET', '/whoami', { token }));
+      if (token) await repeatUntilConclusive('check', [200], () => call(stack, 'GET', '/whoami', { token }));
     }
   }
   // Checks the final state: no key is missing, no deleted key is back, and no revoked token works.
@@ -161,15 +173,17 @@ async function loop(id: string): Promise<() => Promise<void>> {
     const expected = keys.map((one) => one.id).sort();
     if (found.join() !== expected.join()) throw new Error(`${id} has keys ${found}, expected ${expected}`);
     for (const token of keys.flatMap((one) => one.tokens)) {
-      await ask('check', [200], () => call(stack, 'GET', '/whoami', { token }));
+      await repeatUntilConclusive('check', [200], () => call(stack, 'GET', '/whoami', { token }));
     }
     for (const token of dead) {
-      await ask('check of a dead token', [401], () => call(stack, 'GET', '/whoami', { token }));
+      await repeatUntilConclusive('check of a dead token', [401], () =>
+        call(stack, 'GET', '/whoami', { token }),
+      );
     }
     const items = await partition(stack, `DEPLOYMENT#${id}`);
     const generation = items.find(({ sk }) => sk === 'DEPLOYMENT')?.generation;
     const old = items.filter((item) => item.generation !== generation);
-    if (old.length > 0) throw new Error(`${id} has ${old.length} items of earlier lives`);
+    if (old.length > 0) throw new Error(`${id} has ${old.length} items of earlier generations`);
   };
 }
 
