@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks';
-import { CancelButton, Dialog, DialogFooter } from './dialog.tsx';
+import { Dialog, DialogFooter } from './dialog.tsx';
 import { KeyFacts, type OneKeyDialogProps, useKeyChanges } from './key-actions.tsx';
 import { CameFrom, Failure, Scopes, Time } from './parts.tsx';
 import { paths } from './paths.ts';
@@ -153,12 +153,7 @@ function RevokeToken({ deploymentId, keyId, token, onClose, onRevoked }: RevokeP
       </p>
       <LastUse token={token} />
       {error !== undefined && <Failure error={error} />}
-      <footer>
-        <CancelButton />
-        <button type="button" class="danger" onClick={revoke} disabled={isBusy}>
-          {isBusy ? 'Revoking…' : 'Revoke token'}
-        </button>
-      </footer>
+      <DialogFooter isBusy={isBusy} busy="Revoking…" action="Revoke token" isDanger onAction={revoke} />
     </Dialog>
   );
 }

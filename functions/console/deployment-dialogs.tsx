@@ -1,9 +1,9 @@
 import { useState } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
 import { ApiError } from './api.ts';
-import { CancelButton, Dialog } from './dialog.tsx';
+import { Dialog, DialogFooter } from './dialog.tsx';
 import { faultOf } from './key-fields.ts';
-import { ConfirmField, Failure, Field, Notice } from './parts.tsx';
+import { ConfirmField, Failure, Field, Notice, VERBATIM } from './parts.tsx';
 import { DEPLOYMENT_ID, DEPLOYMENT_ID_RULE, paths } from './paths.ts';
 import type { Deployment } from './resources.ts';
 import { useAction, useTools } from './state.ts';
@@ -49,9 +49,7 @@ export function RegisterDeployment({ onClose }: { onClose: () => void }) {
               maxLength={64}
               pattern={DEPLOYMENT_ID}
               title={DEPLOYMENT_ID_RULE}
-              autoComplete="off"
-              autoCapitalize="off"
-              spellcheck={false}
+              {...VERBATIM}
               placeholder="etl-production"
               value={fields.id}
               onInput={(event) => setFields({ ...fields, id: event.currentTarget.value })}
@@ -65,12 +63,7 @@ export function RegisterDeployment({ onClose }: { onClose: () => void }) {
           placeholder={fields.id}
           onChange={(to) => setFields({ ...fields, ...to })}
         />
-        <footer>
-          <CancelButton />
-          <button type="submit" class="primary" disabled={isBusy}>
-            {isBusy ? 'Registering…' : 'Register Deployment'}
-          </button>
-        </footer>
+        <DialogFooter isBusy={isBusy} busy="Registering…" action="Register Deployment" />
       </form>
     </Dialog>
   );
@@ -125,12 +118,7 @@ export function DeploymentSettings({
             Delete Deployment
           </a>
         </section>
-        <footer>
-          <CancelButton />
-          <button type="submit" class="primary" disabled={isBusy || !isDirty}>
-            {isBusy ? 'Saving…' : 'Save'}
-          </button>
-        </footer>
+        <DialogFooter isBusy={isBusy} busy="Saving…" action="Save" isDisabled={!isDirty} />
       </form>
     </Dialog>
   );
@@ -177,12 +165,13 @@ export function DeleteDeployment({
           value={typed}
           onInput={setTyped}
         />
-        <footer>
-          <CancelButton />
-          <button type="submit" class="danger" disabled={!isConfirmed || isBusy}>
-            {isBusy ? 'Deleting…' : 'Delete Deployment'}
-          </button>
-        </footer>
+        <DialogFooter
+          isBusy={isBusy}
+          busy="Deleting…"
+          action="Delete Deployment"
+          isDanger
+          isDisabled={!isConfirmed}
+        />
       </form>
     </Dialog>
   );

@@ -137,15 +137,33 @@ interface FooterProps {
   action: string;
   isDanger?: boolean | undefined;
   isDisabled?: boolean | undefined;
+  /** Runs the action. If it is missing, the button submits the form that contains it. */
+  onAction?: (() => void) | undefined;
 }
 
-/** The buttons of a form dialog: Cancel, and the action. They stay visible when the content scrolls. */
-export function DialogFooter({ isBusy, busy, action, isDanger, isDisabled }: FooterProps) {
+/** The buttons of a dialog: Cancel, and the action. They stay visible when the content scrolls. */
+export function DialogFooter({ isBusy, busy, action, isDanger, isDisabled, onAction }: FooterProps) {
   return (
     <footer>
       <CancelButton />
-      <button type="submit" class={isDanger ? 'danger' : 'primary'} disabled={isBusy || isDisabled}>
+      <button
+        type={onAction ? 'button' : 'submit'}
+        class={isDanger ? 'danger' : 'primary'}
+        onClick={onAction}
+        disabled={isBusy || isDisabled}
+      >
         {isBusy ? busy : action}
+      </button>
+    </footer>
+  );
+}
+
+/** The button of a dialog that only shows something. It closes the dialog. */
+export function DoneFooter({ label, onClose }: { label: string; onClose: () => void }) {
+  return (
+    <footer>
+      <button type="button" class="primary" onClick={onClose}>
+        {label}
       </button>
     </footer>
   );

@@ -4,7 +4,7 @@ import { CancelButton, Dialog } from './dialog.tsx';
 import { ruleWords } from './issuers.ts';
 import type { OneKeyDialogProps } from './key-actions.tsx';
 import { faultOf, stateOf } from './key-fields.ts';
-import { Failure, Field, Notice } from './parts.tsx';
+import { Failure, Field, Notice, VERBATIM } from './parts.tsx';
 import { paths } from './paths.ts';
 import type { ApiKey, Difference, Explanation } from './resources.ts';
 import { useAction, useDropWhenHidden, useTools } from './state.ts';
@@ -49,10 +49,8 @@ export function ExplainToken({ deploymentId, apiKey, table, onClose }: OneKeyDia
               required
               maxLength={MAX_TOKEN}
               placeholder="eyJhbGciOiJSUzI1NiIs…"
-              // Turns off the browser's autofill and spelling services, which would otherwise receive the token.
-              autoComplete="off"
-              autoCapitalize="off"
-              spellcheck={false}
+              // The browser's autofill and spelling services would otherwise receive the token.
+              {...VERBATIM}
               value={token}
               onInput={(event) => {
                 setToken(event.currentTarget.value);

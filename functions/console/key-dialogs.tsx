@@ -2,7 +2,7 @@ import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
 import { RevokeAllTokens } from './access-tokens.tsx';
 import type { Config } from './config.ts';
-import { CancelButton, Dialog, DialogFooter, type LossQuestion } from './dialog.tsx';
+import { CancelButton, Dialog, DialogFooter, DoneFooter, type LossQuestion } from './dialog.tsx';
 import { ExplainToken } from './explain-dialog.tsx';
 import { issuerLabel, issuerOf, newRule } from './issuers.ts';
 import { type KeyDialogProps, KeyFacts, type OneKeyDialogProps } from './key-actions.tsx';
@@ -131,11 +131,7 @@ function Secret({ deploymentId, table, keyId, onClose }: KeyDialogProps & { keyI
           ),
         }))}
       />
-      <footer>
-        <button type="button" class="primary" onClick={onClose}>
-          I have saved the secret
-        </button>
-      </footer>
+      <DoneFooter label="I have saved the secret" onClose={onClose} />
     </Dialog>
   );
 }
@@ -325,11 +321,7 @@ function CiStep({ apiKey: { id, name, trust = [] }, onClose }: OneKeyDialogProps
           };
         })}
       />
-      <footer>
-        <button type="button" class="primary" onClick={onClose}>
-          Done
-        </button>
-      </footer>
+      <DoneFooter label="Done" onClose={onClose} />
     </Dialog>
   );
 }

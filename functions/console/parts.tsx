@@ -305,6 +305,9 @@ function invalidity({ type, title, validity, validationMessage }: HTMLInputEleme
   return `is invalid. ${validationMessage}`;
 }
 
+/** Turns off the browser's autofill, capitalisation and spelling services, for a field that holds an ID or a token. */
+export const VERBATIM = { autoComplete: 'off', autoCapitalize: 'off', spellcheck: false } as const;
+
 interface ConfirmFieldProps {
   label: ComponentChildren;
   value: string;
@@ -320,9 +323,7 @@ export function ConfirmField({ label, value, onInput }: ConfirmFieldProps) {
           {...attributes}
           class="mono"
           dir="auto"
-          autoComplete="off"
-          autoCapitalize="off"
-          spellcheck={false}
+          {...VERBATIM}
           value={value}
           onInput={(event) => onInput(event.currentTarget.value)}
           autoFocus

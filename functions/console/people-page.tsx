@@ -13,6 +13,7 @@ import {
   Notice,
   Skeleton,
   Time,
+  VERBATIM,
 } from './parts.tsx';
 import { paths } from './paths.ts';
 import type { NamedPerson } from './person.ts';
@@ -116,9 +117,7 @@ function FindPerson({ onFind }: { onFind: (sub: string) => void }) {
               maxLength={255}
               pattern="[ -~]*[!-~][ -~]*"
               title="Up to 255 printable ASCII characters"
-              autoComplete="off"
-              autoCapitalize="off"
-              spellcheck={false}
+              {...VERBATIM}
               value={sub}
               onInput={(event) => setSub(event.currentTarget.value)}
             />

@@ -31,6 +31,16 @@ export interface Snippet {
 /** Path where a user's repository contains a copy of this project. */
 const COPY = 'acme/deployment-api-keys';
 
+/** A GitLab job that calls the API with the token that the component provides. */
+const gitlabDeploy = (service: string) => `deploy:
+  extends: .deployment-token
+  variables:
+    API: ${service}/whoami
+  script:
+    - |
+      printf 'Authorization: Bearer %s' "$DEPLOYMENT_TOKEN" | curl -fsS -H @- "$API"
+`;
+
 export const SNIPPETS: readonly Snippet[] = [
   {
     id: 'github',
@@ -68,14 +78,7 @@ ${indented(4, script(input, bySecret(input), MASKED))}`,
       url: ${service}
       key-id: ${keyId}
       secret-variable: ${SECRET_NAME}
-deploy:
-  extends: .deployment-token
-  variables:
-    API: ${service}/whoami
-  script:
-    - |
-      printf 'Authorization: Bearer %s' "$DEPLOYMENT_TOKEN" | curl -fsS -H @- "$API"
-`,
+${gitlabDeploy(service)}`,
     hardened: (input) => `call-with-deployment-key:
   script:
     - |
@@ -181,14 +184,7 @@ ${indented(6, body)}`;
     inputs:
       url: ${service}
       key-id: ${keyId}
-deploy:
-  extends: .deployment-token
-  variables:
-    API: ${service}/whoami
-  script:
-    - |
-      printf 'Authorization: Bearer %s' "$DEPLOYMENT_TOKEN" | curl -fsS -H @- "$API"
-`,
+${gitlabDeploy(service)}`,
       hardened: job(script(input, bySubject(input))),
     };
   }

@@ -2,7 +2,7 @@ import { useRef, useState } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
 import { DeploymentFrame, useDeployment } from './deployment-frame.tsx';
 import { useDeployments } from './deployments.ts';
-import { CancelButton, Dialog } from './dialog.tsx';
+import { Dialog, DialogFooter, DoneFooter } from './dialog.tsx';
 import {
   Code,
   Empty,
@@ -184,11 +184,7 @@ function IssuedTokenDialog({ token, onClose }: { token: IssuedToken; onClose: ()
       <Scopes scopes={withoutDeployment(token.scope)} />
       <h3>Try it in a shell</h3>
       <Code text={temporaryTokenSnippet({ service: location.origin })} what="curl snippet" />
-      <footer>
-        <button type="button" class="primary" onClick={onClose}>
-          Done
-        </button>
-      </footer>
+      <DoneFooter label="Done" onClose={onClose} />
     </Dialog>
   );
 }
@@ -299,12 +295,7 @@ function RevokeToken({ token, deploymentId, onClose, onRevoked }: RevokeProps) {
         can’t be undone.
       </p>
       {error !== undefined && <Failure error={error} />}
-      <footer>
-        <CancelButton />
-        <button type="button" class="danger" onClick={revoke} disabled={isBusy}>
-          {isBusy ? 'Revoking…' : 'Revoke token'}
-        </button>
-      </footer>
+      <DialogFooter isBusy={isBusy} busy="Revoking…" action="Revoke token" isDanger onAction={revoke} />
     </Dialog>
   );
 }
