@@ -493,18 +493,19 @@ function fromCheckedToken(
 /** The sort key of every token that the service writes ends in a SHA-256 hash. */
 const isHash = (value: unknown): value is string => is.text(value) && /^[A-Za-z0-9_-]{43}$/.test(value);
 
+/** Returns the IDs in a token's primary key. @throws Malformed if the partition key, ULID or hash is malformed */
+function idsOfToken(item: Item, isTokenHash: (value: unknown) => value is string) {
+  const [, ulid, hash] = String(item.sk).split('#');
+  return {
+    deploymentId: idOf(item, deploymentPartition('')),
+    ulid: required(ulid, is.ulid),
+    hash: required(hash, isTokenHash),
+  };
+}
+
 export function fromToken(item: Item | undefined): Token | undefined {
   const checked = fromCheckedToken(item);
-  const [, ulid, hash] = String(item?.sk).split('#');
-  return (
-    checked &&
-    parsed(item, (it) => ({
-      ...checked,
-      deploymentId: idOf(it, deploymentPartition('')),
-      ulid: required(ulid, is.ulid),
-      hash: required(hash, isHash),
-    }))
-  );
+  return checked && parsed(item, (it) => ({ ...checked, ...idsOfToken(it, isHash) }));
 }
 
 function fromCheckedTemporaryToken(item: Item | undefined): CheckedTemporaryToken | undefined {
@@ -547,16 +548,9 @@ export function toTemporaryToken({ deploymentId, ulid, hash, scopes, ...attribut
 
 export function fromTemporaryToken(item: Item | undefined): TemporaryToken | undefined {
   const checked = fromCheckedTemporaryToken(item);
-  const [, ulid, hash] = String(item?.sk).split('#');
   return (
     checked &&
-    parsed(item, (it) => ({
-      ...checked,
-      deploymentId: idOf(it, deploymentPartition('')),
-      ulid: required(ulid, is.ulid),
-      hash: required(hash, is.text),
-      name: optional(it.name, is.text),
-    }))
+    parsed(item, (it) => ({ ...checked, ...idsOfToken(it, is.text), name: optional(it.name, is.text) }))
   );
 }
 
