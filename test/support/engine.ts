@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
 import { CreateTableCommand, type DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { type DynamoDBDocumentClient, paginateQuery } from '@aws-sdk/lib-dynamodb';
 import { callEngine, deleteTable } from '../../local/dynamodb/engine.ts';
 
 /** An in-memory DynamoDB for one test file, without streams and TTL. */
@@ -59,23 +60,53 @@ export async function startEngine(): Promise<Engine> {
   return { endpoint, stop };
 }
 
-/** Creates a table with the same keys as the service's table. */
-export async function createTable(client: DynamoDBClient, tableName: string): Promise<void> {
+/** Name and type of a key attribute. */
+type KeyAttribute = readonly [name: string, type: 'S' | 'N'];
+
+/** Creates a table. By default, it has the same keys as the service's table. */
+export async function createTable(
+  client: DynamoDBClient,
+  tableName: string,
+  [partition, sort]: readonly [KeyAttribute, KeyAttribute] = [
+    ['pk', 'S'],
+    ['sk', 'S'],
+  ],
+): Promise<void> {
   removeAtStop(tableName);
   await client.send(
     new CreateTableCommand({
       TableName: tableName,
       BillingMode: 'PAY_PER_REQUEST',
       KeySchema: [
-        { AttributeName: 'pk', KeyType: 'HASH' },
-        { AttributeName: 'sk', KeyType: 'RANGE' },
+        { AttributeName: partition[0], KeyType: 'HASH' },
+        { AttributeName: sort[0], KeyType: 'RANGE' },
       ],
-      AttributeDefinitions: [
-        { AttributeName: 'pk', AttributeType: 'S' },
-        { AttributeName: 'sk', AttributeType: 'S' },
-      ],
+      AttributeDefinitions: [partition, sort].map(([AttributeName, AttributeType]) => ({
+        AttributeName,
+        AttributeType,
+      })),
     }),
   );
+}
+
+/** Returns all items of a partition in the order of their sort keys, with strongly consistent reads. */
+export async function itemsOf(
+  client: DynamoDBDocumentClient,
+  tableName: string,
+  pk: string,
+): Promise<Record<string, unknown>[]> {
+  const pages = paginateQuery(
+    { client },
+    {
+      TableName: tableName,
+      KeyConditionExpression: 'pk = :pk',
+      ExpressionAttributeValues: { ':pk': pk },
+      ConsistentRead: true,
+    },
+  );
+  const items: Record<string, unknown>[] = [];
+  for await (const { Items = [] } of pages) items.push(...Items);
+  return items;
 }
 
 async function freePort(): Promise<number> {

@@ -1,6 +1,6 @@
 import { Logger } from '@aws-lambda-powertools/logger';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
-import { QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type {
   APIGatewayProxyEventV2WithJWTAuthorizer,
   APIGatewayProxyStructuredResultV2,
@@ -37,7 +37,7 @@ import type { RetryPolicy } from '../../functions/table/retried-calls.ts';
 import type { ItemKey } from '../../functions/table/schema.ts';
 import { documentClient, sdkTransport } from '../../functions/table/sdk-transport.ts';
 import { ENGINE_CREDENTIALS } from '../../local/dynamodb/engine.ts';
-import { createTable, type Engine, startEngine } from './engine.ts';
+import { createTable, type Engine, itemsOf, startEngine } from './engine.ts';
 import type { Call, CreatedKey } from './stack.ts';
 import { type Sent, type TestTable, watched } from './store.ts';
 
@@ -294,24 +294,7 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
       );
     },
     /** Returns all items of a partition. */
-    partition: async (pk: string): Promise<Record<string, unknown>[]> => {
-      const items: Record<string, unknown>[] = [];
-      let start: Record<string, unknown> | undefined;
-      do {
-        const page = await sdk.send(
-          new QueryCommand({
-            TableName: TABLE,
-            KeyConditionExpression: 'pk = :pk',
-            ExpressionAttributeValues: { ':pk': pk },
-            ConsistentRead: true,
-            ExclusiveStartKey: start,
-          }),
-        );
-        items.push(...(page.Items ?? []));
-        start = page.LastEvaluatedKey;
-      } while (start);
-      return items;
-    },
+    partition: (pk: string) => itemsOf(sdk, TABLE, pk),
   };
 }
 

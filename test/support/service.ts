@@ -1,6 +1,7 @@
-import { DeleteCommand, PutCommand, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { DeleteCommand, PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type { LocalStack } from '../../local/local-stack.ts';
 import type { CfnTemplate } from '../../local/template.ts';
+import { itemsOf } from './engine.ts';
 import {
   type Call,
   type CreatedKey,
@@ -29,17 +30,8 @@ export async function newToken(stack: LocalStack, deploymentId: string): Promise
 }
 
 /** Returns all items in a partition of the first table, with strongly consistent reads. */
-export async function partition(stack: LocalStack, pk: string): Promise<Record<string, unknown>[]> {
-  const { Items } = await stack.table.client.send(
-    new QueryCommand({
-      TableName: stack.table.name,
-      KeyConditionExpression: 'pk = :pk',
-      ExpressionAttributeValues: { ':pk': pk },
-      ConsistentRead: true,
-    }),
-  );
-  return Items ?? [];
-}
+export const partition = ({ table }: LocalStack, pk: string): Promise<Record<string, unknown>[]> =>
+  itemsOf(table.client, table.name, pk);
 
 /** Returns the purge markers of a Deployment. */
 export async function markers(stack: LocalStack, deploymentId: string): Promise<Record<string, unknown>[]> {

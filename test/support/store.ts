@@ -1,18 +1,12 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
-import {
-  BatchWriteCommand,
-  DeleteCommand,
-  DynamoDBDocumentClient,
-  GetCommand,
-  QueryCommand,
-} from '@aws-sdk/lib-dynamodb';
+import { BatchWriteCommand, DeleteCommand, DynamoDBDocumentClient, GetCommand } from '@aws-sdk/lib-dynamodb';
 import { httpsTransport } from '../../functions/table/https-transport.ts';
 import type { Operation, Port } from '../../functions/table/port.ts';
 import type { Table } from '../../functions/table/retried-calls.ts';
 import type { Item, ItemKey } from '../../functions/table/schema.ts';
 import { sdkTransport, translation } from '../../functions/table/sdk-transport.ts';
 import { ENGINE_CREDENTIALS } from '../../local/dynamodb/engine.ts';
-import { createTable, startEngine } from './engine.ts';
+import { createTable, itemsOf, startEngine } from './engine.ts';
 
 const NAME = 'keys';
 
@@ -76,24 +70,7 @@ export async function startStore() {
     port: watched(sdkTransport(client), record),
     onMalformed: (key) => malformed.push(key),
   });
-  const partition = async (pk: string): Promise<Item[]> => {
-    const items: Item[] = [];
-    let start: Item | undefined;
-    do {
-      const page = await client.send(
-        new QueryCommand({
-          TableName: NAME,
-          KeyConditionExpression: 'pk = :pk',
-          ExpressionAttributeValues: { ':pk': pk },
-          ConsistentRead: true,
-          ExclusiveStartKey: start,
-        }),
-      );
-      items.push(...(page.Items ?? []));
-      start = page.LastEvaluatedKey;
-    } while (start);
-    return items;
-  };
+  const partition = (pk: string): Promise<Item[]> => itemsOf(client, NAME, pk);
   /** Sends puts and deletes in batches of 25. A batch must not contain the same item twice. */
   const write = async (requests: object[]) => {
     for (let at = 0; at < requests.length; at += 25) {

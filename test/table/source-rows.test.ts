@@ -1,9 +1,4 @@
-import {
-  type AttributeValue,
-  CreateTableCommand,
-  DynamoDBClient,
-  PutItemCommand,
-} from '@aws-sdk/client-dynamodb';
+import { type AttributeValue, DynamoDBClient, PutItemCommand } from '@aws-sdk/client-dynamodb';
 import type { DynamoDBRecord } from 'aws-lambda';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type DeploymentsSource, RejectedRow } from '../../functions/domain/deployments-source.ts';
@@ -17,7 +12,7 @@ import {
 } from '../../functions/table/source-rows.ts';
 import { ENGINE_CREDENTIALS } from '../../local/dynamodb/engine.ts';
 import { damaged, failure, type Stub, startStub } from '../support/dynamodb-stub.ts';
-import { removeAtStop, startEngine } from '../support/engine.ts';
+import { createTable, startEngine } from '../support/engine.ts';
 
 const source: DeploymentsSource = {
   table: 'arn:aws:dynamodb:us-east-1:123456789012:table/platform',
@@ -109,26 +104,15 @@ describe('The service reads a followed table', () => {
   beforeAll(async () => {
     const engine = await startEngine();
     stop = engine.stop;
-    removeAtStop('platform');
     client = new DynamoDBClient({
       endpoint: engine.endpoint,
       region: 'us-east-1',
       credentials: ENGINE_CREDENTIALS,
     });
-    await client.send(
-      new CreateTableCommand({
-        TableName: 'platform',
-        BillingMode: 'PAY_PER_REQUEST',
-        KeySchema: [
-          { AttributeName: 'org', KeyType: 'HASH' },
-          { AttributeName: 'n', KeyType: 'RANGE' },
-        ],
-        AttributeDefinitions: [
-          { AttributeName: 'org', AttributeType: 'S' },
-          { AttributeName: 'n', AttributeType: 'N' },
-        ],
-      }),
-    );
+    await createTable(client, 'platform', [
+      ['org', 'S'],
+      ['n', 'N'],
+    ]);
     for (const n of ['1', '2', '3']) {
       const Item = { ...row(`d${n}`), ...keyOf(n), other: { S: 'x' } };
       await client.send(new PutItemCommand({ TableName: 'platform', Item }));
