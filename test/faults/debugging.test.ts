@@ -5,15 +5,13 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { PutCommand } from '@aws-sdk/lib-dynamodb';
-import { Stack } from 'aws-cdk-lib';
 import { afterAll, expect, it } from 'vitest';
-import { synthesise } from '../../infra/app.ts';
 import { functionNames } from '../../infra/bundle.ts';
 import { bundlesDirectory } from '../../infra/bundles.ts';
-import { DeploymentKeySecret } from '../../infra/deployment-key-secret.ts';
 import { ACCOUNT, type CfnTemplate } from '../../local/template.ts';
 import { kept } from '../support/assembly.ts';
 import { createCanaries, sendEverywhere, tracesOf } from '../support/canaries.ts';
+import { KEY_SECRET_ROLE_NAME, synthesiseKeySecret } from '../support/consumers.ts';
 import { faultyEngine } from '../support/faulty-engine.ts';
 import { registerDeployment, runStack } from '../support/stack.ts';
 
@@ -29,24 +27,10 @@ const SWITCHES: Record<string, string> = {
   POWERTOOLS_LOG_LEVEL: 'TRACE',
 };
 
-const ROLE_NAME = 'etl-key-secret';
-const ROLE = `arn:aws:iam::${ACCOUNT}:role/${ROLE_NAME}`;
+const ROLE = `arn:aws:iam::${ACCOUNT}:role/${KEY_SECRET_ROLE_NAME}`;
 const PLATFORM_TABLE = `arn:aws:dynamodb:us-east-1:${ACCOUNT}:table/platform-${randomUUID()}`;
 /** The service and a consumer's stack with a DeploymentKeySecret, which together contain every function. */
-const withConsumer = kept(
-  'debugging',
-  async () => (context, outdir) =>
-    synthesise(context, outdir, (app, { platformUrl = '', platformArn = '' }) => {
-      new DeploymentKeySecret(new Stack(app, 'Consumer'), 'Key', {
-        platformUrl,
-        platformArn,
-        roleName: ROLE_NAME,
-        deploymentId: 'etl',
-        keyName: 'ci',
-        scopes: ['code:deploy'],
-      });
-    }),
-);
+const withConsumer = kept('key-secret', async () => synthesiseKeySecret);
 
 const engine = await faultyEngine();
 const stack = await runStack({

@@ -2,36 +2,20 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Stack } from 'aws-cdk-lib';
 import type { CloudFormationCustomResourceResponse } from 'aws-lambda';
 import { afterAll, describe, expect, it } from 'vitest';
-import { synthesise } from '../../infra/app.ts';
-import { DeploymentKeySecret } from '../../infra/deployment-key-secret.ts';
 import { ACCOUNT } from '../../local/template.ts';
 import { kept } from '../support/assembly.ts';
+import { KEY_SECRET_ROLE_NAME, synthesiseKeySecret } from '../support/consumers.ts';
 import { partition } from '../support/service.ts';
 import { signedCall } from '../support/signed.ts';
 import { call, createKey, registerDeployment, runStack } from '../support/stack.ts';
 
-const ROLE_NAME = 'etl-key-secret';
-const ROLE = `arn:aws:iam::${ACCOUNT}:role/${ROLE_NAME}`;
+const ROLE = `arn:aws:iam::${ACCOUNT}:role/${KEY_SECRET_ROLE_NAME}`;
 const ID = 'etl';
 
 /** The service, and a consumer's stack that stores a key for the Deployment etl in Secrets Manager. */
-const withConsumer = kept(
-  'key-secret',
-  async () => (context, outdir) =>
-    synthesise(context, outdir, (app, { platformUrl = '', platformArn = '' }) => {
-      new DeploymentKeySecret(new Stack(app, 'Consumer'), 'Key', {
-        platformUrl,
-        platformArn,
-        roleName: ROLE_NAME,
-        deploymentId: ID,
-        keyName: 'ci',
-        scopes: ['code:deploy'],
-      });
-    }),
-);
+const withConsumer = kept('key-secret', async () => synthesiseKeySecret);
 const stack = await runStack({ context: { platformPrincipals: ROLE }, synthesise: withConsumer });
 const [secret] = stack.secrets;
 if (!secret) throw new Error('The stack has no secret.');

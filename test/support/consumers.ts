@@ -7,6 +7,7 @@ import { Code, Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambd
 import type { CloudAssembly } from 'aws-cdk-lib/cx-api';
 import { synthesise } from '../../infra/app.ts';
 import { DeploymentKeyAuthorizer } from '../../infra/deployment-key-authorizer.ts';
+import { DeploymentKeySecret } from '../../infra/deployment-key-secret.ts';
 import { addExample } from '../../infra/example/app.ts';
 import type { DeploymentKeysStack } from '../../infra/stack.ts';
 
@@ -23,6 +24,25 @@ export function synthesiseConsumers(
     new HandMadeStack(app, service);
   });
 }
+
+/** Name of the role with which the stack of `synthesiseKeySecret` calls the platform's API. */
+export const KEY_SECRET_ROLE_NAME = 'etl-key-secret';
+
+/** Synthesises the service, and a consumer's stack that stores a key for the Deployment etl in Secrets Manager. */
+export const synthesiseKeySecret = (
+  context: Readonly<Record<string, unknown>>,
+  outdir: string,
+): CloudAssembly =>
+  synthesise(context, outdir, (app, { platformUrl = '', platformArn = '' }) => {
+    new DeploymentKeySecret(new Stack(app, 'Consumer'), 'Key', {
+      platformUrl,
+      platformArn,
+      roleName: KEY_SECRET_ROLE_NAME,
+      deploymentId: 'etl',
+      keyName: 'ci',
+      scopes: ['code:deploy'],
+    });
+  });
 
 const PATH = '/deployments/{deploymentId}/deploys';
 
