@@ -1,6 +1,5 @@
-import { build } from 'esbuild';
 import { describe, expect, it } from 'vitest';
-import { circles, filesBelow, type Import, importsOf, importsOfFiles } from './support/imports.ts';
+import { bundleOf, circles, filesBelow, type Import, importsOf, importsOfFiles } from './support/imports.ts';
 
 /** The project folders and packages that each file may import. The first rule that matches a file applies to it. */
 const RULES: readonly { files: RegExp; folders: RegExp; packages: RegExp; rule: string }[] = [
@@ -214,16 +213,8 @@ const MOST_FILES = { authorize: 20, 'manage-keys': 53, 'sync-deployments': 28, p
 
 describe('The files of a function stay few', () => {
   it.each(Object.entries(MOST_FILES))('%s loads at most %i files of the project', async (name, most) => {
-    const { metafile } = await build({
-      entryPoints: [`functions/${name}.ts`],
-      bundle: true,
-      packages: 'external',
-      platform: 'node',
-      format: 'esm',
-      write: false,
-      metafile: true,
-    });
-    expect(Object.keys(metafile.inputs).length).toBeLessThanOrEqual(most);
+    const { inputs } = await bundleOf(`functions/${name}.ts`);
+    expect(Object.keys(inputs).length).toBeLessThanOrEqual(most);
   });
 });
 

@@ -9,7 +9,6 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { parse, type ScalarTag } from 'yaml';
 import { parseRequiredScopes } from '../../functions/domain/scopes.ts';
-import type { CallDenialReason } from '../../functions/routes/authorize.ts';
 import { kept } from '../support/assembly.ts';
 import { snippet, snippetsOf } from '../support/snippets.ts';
 import { createKey, registerDeployment, runStack } from '../support/stack.ts';
@@ -39,27 +38,6 @@ it('the example value of requiredScopes in docs/authorizer.md is parsed as the d
     'GET/jobs/:id': ['airflow:read', 'airflow:write'],
     'ANY/files/:path...': [],
   });
-});
-
-it('the table in docs/authorizer.md lists every reason for a denial', () => {
-  const reasons: Record<CallDenialReason, true> = {
-    malformed: true,
-    unknown: true,
-    expired: true,
-    revoked: true,
-    deleted: true,
-    generation: true,
-    missing: true,
-    disabled: true,
-    network: true,
-    deployment: true,
-    scope: true,
-    request: true,
-    configuration: true,
-    path: true,
-  };
-  const rows = text.split('\n').filter((line) => /^\| 40[013]/.test(line));
-  for (const reason of Object.keys(reasons)) expect(rows.join('\n')).toContain(`\`${reason}\``);
 });
 
 describe('The SAM template in docs/authorizer.md attaches the authorizer', () => {

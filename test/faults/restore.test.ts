@@ -215,6 +215,17 @@ async function backedUpAfter(earlier: Step[]) {
   return { id, lived, before: await held(id), point: app.time.now };
 }
 
+/** Returns a key's two secrets and its Deployment, an hour after a backup between a rotation and its first use. */
+async function backedUpInRotation() {
+  const old = await newKey();
+  app.time.now += 7;
+  const next = await rotate(old, 'on_first_use');
+  const { deploymentId: id } = partsOf(old.id);
+  const backup = { id, old, next, before: await held(id), point: app.time.now };
+  app.time.now += HOUR;
+  return backup;
+}
+
 /**
  * The times at which the tests try the secrets. One time is not enough, because a rotation can set a retirement time in
  * the future.
@@ -225,13 +236,7 @@ describe('A restore from a backup never brings back revoked access', () => {
   it.each(Object.keys(LEFT) as Left[])(
     "#45: a secret that was retired by its successor's first use after the backup is not restored, when %s remains",
     async (left) => {
-      const old = await newKey();
-      app.time.now += 7;
-      const next = await rotate(old, 'on_first_use');
-      const { deploymentId: id } = partsOf(old.id);
-      const before = await held(id);
-      const point = app.time.now;
-      app.time.now += HOUR;
+      const { id, old, next, before, point } = await backedUpInRotation();
       await app.exchangeForToken(next);
       expect((await app.exchange(old)).status).toBe(401);
       const { key, doubts } = await restored(before, await held(id), point, left);
@@ -247,13 +252,7 @@ describe('A restore from a backup never brings back revoked access', () => {
   it.each(['the table', 'the table, whose first uses wrote no events'] as const)(
     '#45: a restore keeps the old secret of a rotation whose new secret was not used, when %s remains',
     async (left) => {
-      const old = await newKey();
-      app.time.now += 7;
-      const next = await rotate(old, 'on_first_use');
-      const { deploymentId: id } = partsOf(old.id);
-      const before = await held(id);
-      const point = app.time.now;
-      app.time.now += HOUR;
+      const { id, old, next, before, point } = await backedUpInRotation();
       await app.exchangeForToken(old);
       const { key, doubts } = await restored(before, await held(id), point, left);
       expect([old, next].map(({ secret }) => isAccepted(key, secret, app.time.now))).toEqual([true, true]);

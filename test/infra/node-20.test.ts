@@ -1,6 +1,5 @@
-import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
 import { expect, it } from 'vitest';
+import { bundleOf } from '../support/imports.ts';
 
 /**
  * package.json promises support for Node.js 20. tsconfig.build.json compiles the package against ES2023, so newer
@@ -8,17 +7,8 @@ import { expect, it } from 'vitest';
  * `crc32`, which exists only in Node.js 20.15 and later.
  */
 it('the constructs load only those files from functions/ that run on every release of Node.js 20', async () => {
-  const { metafile } = await build({
-    entryPoints: ['infra/index.ts'],
-    absWorkingDir: fileURLToPath(new URL('../..', import.meta.url)),
-    bundle: true,
-    packages: 'external',
-    platform: 'node',
-    format: 'esm',
-    write: false,
-    metafile: true,
-  });
-  const loaded = Object.keys(metafile.inputs).filter((file) => file.startsWith('functions/'));
+  const { inputs, outputs } = await bundleOf('infra/index.ts');
+  const loaded = Object.keys(inputs).filter((file) => file.startsWith('functions/'));
   expect(loaded.sort()).toStrictEqual([
     'functions/domain/command-line.ts',
     'functions/domain/errors.ts',
@@ -30,9 +20,7 @@ it('the constructs load only those files from functions/ that run on every relea
     'functions/runtime/metric-names.ts',
     'functions/table/item-keys.ts',
   ]);
-  const imported = new Set(
-    Object.values(metafile.outputs).flatMap(({ imports }) => imports.map(({ path }) => path)),
-  );
+  const imported = new Set(Object.values(outputs).flatMap(({ imports }) => imports.map(({ path }) => path)));
   const packages = [...imported].filter(
     (path) => !path.startsWith('node:') && !path.startsWith('aws-cdk-lib'),
   );

@@ -151,27 +151,24 @@ describe('readSettings validates the settings', () => {
   });
 
   it('readSettings accepts settings as numbers and lists, as in cdk.json', () => {
+    const unchanged = {
+      tokenLifetime: 60,
+      slideInterval: 5,
+      maxTokenLifetime: 60,
+      scopes: ['dags:read'],
+      authorizerConcurrency: { reserved: 200 },
+      logRetention: 90,
+      tracing: true,
+    };
     const config = readSettings({
       issuer: ISSUER,
       audience: ['keys', 'cli'],
-      tokenLifetime: 60,
-      slideInterval: 5,
-      maxTokenLifetime: 60,
-      scopes: ['dags:read'],
-      authorizerConcurrency: { reserved: 200 },
-      logRetention: 90,
+      ...unchanged,
       tags: { 'cost-centre': 4711 },
-      tracing: true,
     });
     expect(config).toMatchObject({
-      tokenLifetime: 60,
-      slideInterval: 5,
-      maxTokenLifetime: 60,
-      scopes: ['dags:read'],
-      authorizerConcurrency: { reserved: 200 },
-      logRetention: 90,
+      ...unchanged,
       tags: { 'cost-centre': '4711' },
-      tracing: true,
     });
     expect(config.signIn?.audience).toStrictEqual(['keys', 'cli']);
   });

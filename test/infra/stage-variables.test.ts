@@ -40,6 +40,13 @@ interface RestConsumer {
   readonly deployment: rest.Deployment;
 }
 
+/** Creates an authorizer for an API, and the function that the API invokes. */
+function behind(api: http.HttpApi | rest.RestApi, options: Options) {
+  const stack = Stack.of(api);
+  const authorizer = new DeploymentKeyAuthorizer(stack, 'Authorizer', { ...defaults, ...options, api });
+  return { authorizer, handler: LambdaFunction.fromFunctionName(stack, 'Handler', 'handler') };
+}
+
 /**
  * Creates an HTTP API behind the authorizer.
  * @param before a function that changes the API before the authorizer is created
@@ -52,14 +59,7 @@ function httpConsumer(
   const app = new App();
   const stack = new Stack(app, 'Consumer', ENV);
   const api = new http.HttpApi(stack, 'Api', apiProps);
-  const more = before({ app, stack, api });
-  const authorizer = new DeploymentKeyAuthorizer(stack, 'Authorizer', {
-    ...defaults,
-    ...options,
-    ...more,
-    api,
-  });
-  const handler = LambdaFunction.fromFunctionName(stack, 'Handler', 'handler');
+  const { authorizer, handler } = behind(api, { ...options, ...before({ app, stack, api }) });
   const integration = new HttpLambdaIntegration('Handler', handler);
   api.addRoutes({ path: PATH, methods: [http.HttpMethod.POST], integration, authorizer });
   return { app, stack, api };
@@ -73,14 +73,7 @@ function restConsumer(
   const app = new App();
   const stack = new Stack(app, 'Consumer', ENV);
   const api = new rest.RestApi(stack, 'Api', { cloudWatchRole: false, ...apiProps });
-  const more = before({ app, stack, api });
-  const authorizer = new DeploymentKeyAuthorizer(stack, 'Authorizer', {
-    ...defaults,
-    ...options,
-    ...more,
-    api,
-  });
-  const handler = LambdaFunction.fromFunctionName(stack, 'Handler', 'handler');
+  const { authorizer, handler } = behind(api, { ...options, ...before({ app, stack, api }) });
   api.root.resourceForPath(PATH).addMethod('POST', new rest.LambdaIntegration(handler), { authorizer });
   return { app, stack, api, deployment: new rest.Deployment(stack, 'Second', { api }) };
 }

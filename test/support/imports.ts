@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { build, type Metafile } from 'esbuild';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -22,6 +22,21 @@ export function filesBelow(folder: string, ending = '.ts'): string[] {
 /** Returns the imports of the given project files, whose paths start at the root. */
 export const importsOfFiles = (files: readonly string[]): Promise<Import[]> =>
   importsOf(new Map(files.map((file) => [file, readFileSync(join(root, file), 'utf8')])));
+
+/** Bundles a project file. @returns the project files and packages that the file loads at run time */
+export async function bundleOf(file: string): Promise<Metafile> {
+  const { metafile } = await build({
+    entryPoints: [file],
+    absWorkingDir: root,
+    bundle: true,
+    packages: 'external',
+    platform: 'node',
+    format: 'esm',
+    write: false,
+    metafile: true,
+  });
+  return metafile;
+}
 
 /**
  * Returns the imports of TypeScript sources, by path from the project's root: static and dynamic imports, re-exports

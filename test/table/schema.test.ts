@@ -56,6 +56,15 @@ const NOT = {
   ulid: ['x', '8ZZZZZZZZZZZZZZZZZZZZZZZZZ', 7, null, undefined],
 };
 const orAbsent = (values: unknown[]) => values.filter((value) => value !== undefined);
+/** Malformed values for attributes of a key that a check reads. */
+const NOT_CHECKED_KEY = {
+  scopes: NOT.texts,
+  enabled: NOT.flag,
+  validUntil: orAbsent(NOT.whole),
+  epoch: NOT.whole,
+  generation: NOT.ulid,
+  lastUsedAt: orAbsent(NOT.whole),
+};
 
 /** Invalid values of each attribute. Each of these values makes the whole item malformed. */
 type Wrong = Record<string, unknown[]>;
@@ -139,12 +148,7 @@ describe('Each kind of item is parsed strictly', () => {
       sk: [...NOT.text, 'KEY#', 'KEY#x', KEY_ULID],
       name: NOT.text,
       description: orAbsent(NOT.text),
-      scopes: NOT.texts,
-      enabled: NOT.flag,
-      validUntil: orAbsent(NOT.whole),
-      epoch: NOT.whole,
-      generation: NOT.ulid,
-      lastUsedAt: orAbsent(NOT.whole),
+      ...NOT_CHECKED_KEY,
       networks: [...orAbsent(NOT.texts), []],
       revision: NOT.whole,
       createdAt: NOT.whole,
@@ -439,12 +443,7 @@ describe('A check reads only the attributes that it needs', () => {
     const wrong: Record<keyof typeof items, Wrong> = {
       deployment: { generation: NOT.ulid },
       key: {
-        scopes: NOT.texts,
-        enabled: NOT.flag,
-        validUntil: orAbsent(NOT.whole),
-        epoch: NOT.whole,
-        generation: NOT.ulid,
-        lastUsedAt: orAbsent(NOT.whole),
+        ...NOT_CHECKED_KEY,
         networks: orAbsent(NOT.texts),
       },
       token: {
