@@ -5,6 +5,7 @@ import { newUlid } from '../../functions/domain/credentials.ts';
 import type { TrustRule } from '../../functions/domain/trust.ts';
 import { sweepKeys } from '../../functions/jobs/sweep-keys.ts';
 import { toApiKey } from '../../functions/table/schema.ts';
+import { subjectForm } from '../support/ci-issuer.ts';
 import { type InProcessCall, inProcess, type Reply, startTable } from '../support/in-process.ts';
 import { apiKey } from '../support/records.ts';
 
@@ -93,12 +94,7 @@ function subjectToken(iss: string, claims: object): string {
 }
 const exchange = (id: string, subject: string) =>
   service.call('POST', '/oauth/token', {
-    form: {
-      grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
-      client_id: id,
-      subject_token: subject,
-      subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
-    },
+    form: subjectForm(id, subject),
   });
 const REJECTED = {
   error: 'invalid_request',

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import type { TrustedIssuer } from '../../functions/domain/trust.ts';
 import { openTokenVerifier } from '../../functions/runtime/subject-tokens.ts';
-import { startCiIssuer } from '../support/ci-issuer.ts';
+import { startCiIssuer, subjectForm } from '../support/ci-issuer.ts';
 import { inProcess, partsOf, startTable } from '../support/in-process.ts';
 
 const ci = await startCiIssuer();
@@ -60,12 +60,7 @@ const explain = ({ path }: { path: string }, subject: unknown, as = 'member') =>
   service.call('POST', `${path}/explain`, { as, json: { subject_token: subject } });
 const exchange = (id: string, subject: string) =>
   service.call('POST', '/oauth/token', {
-    form: {
-      grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
-      client_id: id,
-      subject_token: subject,
-      subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
-    },
+    form: subjectForm(id, subject),
   });
 /** Returns the explanation for a key that has a single rule. */
 const answerOf = (differences: object[], issuer = ci.url) => ({

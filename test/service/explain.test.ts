@@ -2,7 +2,7 @@ import { paginateScan } from '@aws-sdk/lib-dynamodb';
 import { beforeEach, expect, it } from 'vitest';
 import { DEVELOPER } from '../../local/api-gateway/iam-authorizer.ts';
 import { tracesOf } from '../support/canaries.ts';
-import { startCiIssuer } from '../support/ci-issuer.ts';
+import { startCiIssuer, subjectForm } from '../support/ci-issuer.ts';
 import { callAs } from '../support/service.ts';
 import { signedCall } from '../support/signed.ts';
 import { call, createKey, type Reply, registerDeployment, runStack } from '../support/stack.ts';
@@ -95,12 +95,7 @@ it('a subject token that is explained, rejected or sent to the wrong endpoint is
   // An explain call does not use up a subject token that a rule accepts only once.
   const exchange = () =>
     call(service, 'POST', '/oauth/token', {
-      form: {
-        grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
-        client_id: key.id,
-        subject_token: valid,
-        subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
-      },
+      form: subjectForm(key.id, valid),
     });
   expect([(await exchange()).status, (await exchange()).status]).toEqual([200, 400]);
 });

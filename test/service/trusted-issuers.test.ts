@@ -1,6 +1,6 @@
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { startCiIssuer } from '../support/ci-issuer.ts';
+import { startCiIssuer, subjectForm } from '../support/ci-issuer.ts';
 import { callAs } from '../support/service.ts';
 import { call, registerDeployment, runStack } from '../support/stack.ts';
 
@@ -49,12 +49,7 @@ async function create(rule: object) {
 }
 const exchange = (id: string, subject: string) =>
   call(stack, 'POST', '/oauth/token', {
-    form: {
-      grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
-      client_id: id,
-      subject_token: subject,
-      subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
-    },
+    form: subjectForm(id, subject),
   });
 const REJECTED = {
   error: 'invalid_request',

@@ -14,6 +14,14 @@ export interface Signing {
   readonly kid?: string;
 }
 
+/** The form with which a pipeline exchanges its CI's token (`subject`) for an access token of a key. */
+export const subjectForm = (keyId: string, subject: string): Record<string, string> => ({
+  grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+  client_id: keyId,
+  subject_token: subject,
+  subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+});
+
 /** A running issuer of CI tokens. */
 export interface CiIssuer {
   url: string;
