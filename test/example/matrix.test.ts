@@ -2,14 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { kept } from '../support/assembly.ts';
 import { faultyEngine } from '../support/faulty-engine.ts';
 import { mistyped } from '../support/mistyped.ts';
-import {
-  call,
-  createKey,
-  exchangeForToken,
-  type Reply,
-  registerDeployment,
-  runStack,
-} from '../support/stack.ts';
+import { newKey } from '../support/service.ts';
+import { call, exchangeForToken, type Reply, runStack } from '../support/stack.ts';
 
 const DAY = 24 * 60 * 60;
 const engine = await faultyEngine();
@@ -37,14 +31,8 @@ const admin = (method: string, path: string, json?: unknown) =>
 
 /** Creates a separate Deployment, key and token for a row. */
 async function setUp(id: string, scope?: string) {
-  await registerDeployment(stack, id);
-  const key = await createKey(stack, id);
-  return {
-    id,
-    key,
-    token: await exchangeForToken(stack, key, scope),
-    path: `/deployments/${id}/api-keys/${key.id}`,
-  };
+  const key = await newKey(stack, id);
+  return { id, key, token: await exchangeForToken(stack, key, scope), path: key.path };
 }
 
 const expired = await setUp('expired');

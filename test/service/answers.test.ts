@@ -1,16 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { mintCredential } from '../../functions/domain/credentials.ts';
 import { mistyped } from '../support/mistyped.ts';
-import { callAs, exchange } from '../support/service.ts';
-import {
-  type CreatedKey,
-  call,
-  createKey,
-  exchangeForToken,
-  type Reply,
-  registerDeployment,
-  runStack,
-} from '../support/stack.ts';
+import { callAs, exchange, type KeyOfDeployment, newKey } from '../support/service.ts';
+import { call, exchangeForToken, type Reply, runStack } from '../support/stack.ts';
 
 // The logs must show an engineer on call which key was used, and why a call was rejected.
 
@@ -19,12 +11,7 @@ const service = await runStack({ context: { maxIdleDays: 90 } });
 beforeEach(() => service.clock.freeze(NOON));
 
 let count = 0;
-async function newKey(body: object = {}): Promise<CreatedKey & { deploymentId: string; path: string }> {
-  const deploymentId = `call-${++count}`;
-  await registerDeployment(service, deploymentId);
-  const key = await createKey(service, deploymentId, { name: 'ci', ...body });
-  return { ...key, deploymentId, path: `/deployments/${deploymentId}/api-keys/${key.id}` };
-}
+const keyOf = (body: object = {}) => newKey(service, `call-${++count}`, body);
 const asAdmin = (method: string, path: string, json?: object) =>
   callAs(service, 'admin', method, path, json && { json });
 
@@ -41,7 +28,7 @@ const INVALID_CLIENT = { error: 'invalid_client', error_description: 'Client aut
 
 describe('The service writes a log line for each issued token', () => {
   it('the log line for an issued token names the key, the request ID of the access log, the address and the client', async () => {
-    const key = await newKey();
+    const key = await keyOf();
     const reply = await exchange(service, key);
     expect(linesOf(reply)).toMatchObject([
       { message: 'token issued', client_id: key.id, address: '127.0.0.1', client: 'node' },
@@ -54,7 +41,7 @@ describe('The service writes a log line for each issued token', () => {
 const CAUSES: readonly {
   cause: string;
   reason: string;
-  bring: (key: CreatedKey & { deploymentId: string; path: string }) => Promise<unknown>;
+  bring: (key: KeyOfDeployment) => Promise<unknown>;
   body?: object;
 }[] = [
   {
@@ -100,7 +87,7 @@ describe('The service logs the reason for each rejected exchange', () => {
   it.each(CAUSES)(
     'the log gives the reason $reason and the key for $cause, but the client gets the same response for every cause',
     async ({ reason, bring, body }) => {
-      const key = await newKey(body);
+      const key = await keyOf(body);
       await bring(key);
       const reply = await exchange(service, key);
       expect([reply.status, reply.json]).toStrictEqual([401, INVALID_CLIENT]);
@@ -110,7 +97,7 @@ describe('The service logs the reason for each rejected exchange', () => {
   );
 
   it('the log names the key and the reason if a secret is wrong, mistyped, missing or belongs to another key', async () => {
-    const [key, other] = [await newKey(), await newKey()];
+    const [key, other] = [await keyOf(), await keyOf()];
     const [, ulid = ''] = /_([0-9A-Z]{26})$/.exec(key.id) ?? [];
     for (const [secret, reason] of [
       [mintCredential('secret', key.deploymentId, ulid), 'wrong_secret'],
@@ -127,7 +114,7 @@ describe('The service logs the reason for each rejected exchange', () => {
   });
 
   it('the log gives the reason for a client ID that is not a key ID, but does not contain that ID', async () => {
-    const key = await newKey();
+    const key = await keyOf();
     const reply = await exchange(service, { ...key, id: 'my-pipeline' });
     const [line] = linesOf(reply);
     expect(line).toMatchObject({ message: 'rejected', reason: 'malformed_id' });
@@ -139,7 +126,7 @@ describe('The service logs the reason for each rejected exchange', () => {
 describe('The service logs the reason for each denied call', () => {
   const check = (token?: string) => call(service, 'GET', '/whoami', token === undefined ? {} : { token });
 
-  it.each<[string, string, (key: CreatedKey & { deploymentId: string; path: string }) => Promise<unknown>]>([
+  it.each<[string, string, (key: KeyOfDeployment) => Promise<unknown>]>([
     ['disabled', 'a disabled key', ({ path }) => asAdmin('PATCH', path, { enabled: false })],
     ['deleted', 'a deleted key', ({ path }) => asAdmin('DELETE', path)],
     [
@@ -150,7 +137,7 @@ describe('The service logs the reason for each denied call', () => {
     ['network', 'another address', ({ path }) => asAdmin('PATCH', path, { networks: ['192.0.2.0/24'] })],
     ['expired', 'an expired token', async () => service.clock.advance(86_400 + 300)],
   ])('the log line of a denied call has the reason %s and the key for %s', async (reason, _, bring) => {
-    const key = await newKey();
+    const key = await keyOf();
     const token = await exchangeForToken(service, key);
     await bring(key);
     const reply = await check(token);
@@ -165,7 +152,7 @@ describe('The service logs the reason for each denied call', () => {
   });
 
   it('the log gives the reason for an unknown, mistyped or missing token, and the key if the text looks like a token', async () => {
-    const key = await newKey();
+    const key = await keyOf();
     const [, ulid = ''] = /_([0-9A-Z]{26})$/.exec(key.id) ?? [];
     const unknown = mintCredential('token', key.deploymentId, ulid);
     expect(linesOf(await check(unknown))).toMatchObject([{ reason: 'unknown', client_id: key.id }]);
@@ -176,7 +163,7 @@ describe('The service logs the reason for each denied call', () => {
   });
 
   it('the log identifies a temporary token by its Deployment and its ID', async () => {
-    const { deploymentId } = await newKey();
+    const { deploymentId } = await keyOf();
     const path = `/deployments/${deploymentId}/temporary-tokens`;
     const { id, access_token: token } = (await callAs(service, 'member', 'POST', path, { json: {} })).json;
     await callAs(service, 'member', 'DELETE', `${path}/${id}`);

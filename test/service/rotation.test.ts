@@ -1,14 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { mistyped } from '../support/mistyped.ts';
-import { callAs, exchange, partition } from '../support/service.ts';
-import {
-  type CreatedKey,
-  createKey,
-  exchangeForToken,
-  registerDeployment,
-  runStack,
-  use,
-} from '../support/stack.ts';
+import { callAs, exchange, newKey, partition } from '../support/service.ts';
+import { type CreatedKey, exchangeForToken, runStack, use } from '../support/stack.ts';
 
 const DAY = 24 * 60 * 60;
 const NOON = Date.parse('2030-01-01T12:00:00.500Z');
@@ -18,12 +11,7 @@ const service = await runStack();
 beforeEach(() => service.clock.freeze(NOON));
 
 let count = 0;
-async function newKey(): Promise<CreatedKey & { path: string; deploymentId: string }> {
-  const deploymentId = `rota-${++count}`;
-  await registerDeployment(service, deploymentId);
-  const key = await createKey(service, deploymentId);
-  return { ...key, deploymentId, path: `/deployments/${deploymentId}/api-keys/${key.id}` };
-}
+const rotatable = () => newKey(service, `rota-${++count}`);
 const rotate = (path: string, json?: object) => callAs(service, 'member', 'POST', `${path}/rotate`, { json });
 const withSecret = (key: CreatedKey, secret: string) => exchange(service, { ...key, secret });
 
@@ -36,7 +24,7 @@ async function accepted(key: CreatedKey, secrets: string[]): Promise<boolean[]> 
 
 describe('A rotation gives a key a new secret', () => {
   it('a rotation returns 200 with the key and its new secret, which no other call returns', async () => {
-    const key = await newKey();
+    const key = await rotatable();
     const reply = await rotate(key.path);
     expect(reply.status).toBe(200);
     expect(reply.headers['cache-control']).toBe('no-store');
@@ -53,7 +41,7 @@ describe('A rotation gives a key a new secret', () => {
   });
 
   it('a rotation keeps the old secret valid for exactly 7 days by default', async () => {
-    const key = await newKey();
+    const key = await rotatable();
     const token = await exchangeForToken(service, key);
     const { secret } = (await rotate(key.path)).json;
     expect(await use(service, token)).toBe(200);
@@ -67,7 +55,7 @@ describe('A rotation gives a key a new secret', () => {
   });
 
   it('a rotation retires the old secret after the given number of seconds, or immediately if the number is 0', async () => {
-    const key = await newKey();
+    const key = await rotatable();
     const first = (await rotate(key.path, { retireOld: 60 })).json.secret;
     service.clock.advance(59);
     expect(await accepted(key, [key.secret])).toEqual([true]);
@@ -80,7 +68,7 @@ describe('A rotation gives a key a new secret', () => {
   });
 
   it('a rotation never leaves more than two active secrets, and replaces a secret that was never used', async () => {
-    const key = await newKey();
+    const key = await rotatable();
     const lost = (await rotate(key.path)).json.secret;
     const second = (await rotate(key.path)).json.secret;
     expect(await accepted(key, [key.secret, lost, second])).toEqual([true, false, true]);
@@ -89,7 +77,7 @@ describe('A rotation gives a key a new secret', () => {
   });
 
   it('a repeated rotation never extends the validity of the old secret', async () => {
-    const key = await newKey();
+    const key = await rotatable();
     await rotate(key.path, { retireOld: 60 });
     service.clock.advance(30);
     const again = await rotate(key.path, { retireOld: 90 * DAY });
@@ -97,7 +85,7 @@ describe('A rotation gives a key a new secret', () => {
   });
 
   it('the event of a rotation does not contain a secret', async () => {
-    const key = await newKey();
+    const key = await rotatable();
     await rotate(key.path, { retireOld: 'now' });
     const events = await partition(service, `EVENTS#${key.deploymentId}`);
     const event = events.find(({ type }) => type === 'api_key.rotated');
@@ -105,7 +93,7 @@ describe('A rotation gives a key a new secret', () => {
   });
 
   it('a rotation with an Idempotency-Key happens only once, and a retry gets a response without the secret', async () => {
-    const key = await newKey();
+    const key = await rotatable();
     const again = { headers: { 'idempotency-key': 'rotate-1' } };
     const first = await callAs(service, 'member', 'POST', `${key.path}/rotate`, again);
     const retry = await callAs(service, 'member', 'POST', `${key.path}/rotate`, again);
@@ -121,7 +109,7 @@ describe('A rotation gives a key a new secret', () => {
   });
 
   it('concurrent rotations leave the old secret and one of the new secrets active', async () => {
-    const key = await newKey();
+    const key = await rotatable();
     const replies = await Promise.all(Array.from({ length: 8 }, () => rotate(key.path)));
     expect(replies.every(({ status }) => status === 200 || status === 409)).toBe(true);
     const fresh = replies.filter(({ status }) => status === 200).map(({ json }) => json.secret);
@@ -138,7 +126,7 @@ describe('The service reports an old secret that is still in use before it retir
     );
 
   it('an old secret that is used in its last 24 hours is reported once', async () => {
-    const key = await newKey();
+    const key = await rotatable();
     await rotate(key.path, { retireOld: 3 * DAY });
     await accepted(key, [key.secret]);
     service.clock.freeze(NOON + 2 * DAY * 1000 - 1);
@@ -176,7 +164,7 @@ describe('The service reports an old secret that is still in use before it retir
   });
 
   it('an old secret that is kept for less than 24 hours after a rotation is reported at its first exchange', async () => {
-    const key = await newKey();
+    const key = await rotatable();
     await accepted(key, [key.secret]);
     service.clock.freeze(NOON + 1000);
     await rotate(key.path, { retireOld: 3600 });
@@ -186,7 +174,7 @@ describe('The service reports an old secret that is still in use before it retir
   });
 
   it('an old secret is also reported if its first use is in its last 24 hours', async () => {
-    const key = await newKey();
+    const key = await rotatable();
     await rotate(key.path, { retireOld: 3600 });
     service.clock.freeze(NOON + 1000);
     await accepted(key, [key.secret, key.secret]);
@@ -194,7 +182,7 @@ describe('The service reports an old secret that is still in use before it retir
   });
 
   it('an event reports an old secret even if the secret retires at the first use of the new one', async () => {
-    const key = await newKey();
+    const key = await rotatable();
     await rotate(key.path, { retireOld: 'on_first_use' });
     service.clock.freeze(NOON + 6 * DAY * 1000);
     await accepted(key, [key.secret]);
@@ -202,7 +190,7 @@ describe('The service reports an old secret that is still in use before it retir
   });
 
   it('an old secret that is exchanged many times concurrently is reported once, and each exchange returns a token', async () => {
-    const key = await newKey();
+    const key = await rotatable();
     await accepted(key, [key.secret]);
     service.clock.freeze(NOON + 1000);
     await rotate(key.path, { retireOld: 3600 });
@@ -213,7 +201,7 @@ describe('The service reports an old secret that is still in use before it retir
   });
 
   it('an old secret is not reported while only the new secret is used', async () => {
-    const key = await newKey();
+    const key = await rotatable();
     const { secret } = (await rotate(key.path, { retireOld: 3600 })).json;
     service.clock.freeze(NOON + 1000);
     await accepted(key, [secret, secret]);
@@ -223,7 +211,7 @@ describe('The service reports an old secret that is still in use before it retir
 
 describe('A rotation with on_first_use keeps the old secret until the new secret is used', () => {
   it('on_first_use retires the old secret when the new secret is first used', async () => {
-    const key = await newKey();
+    const key = await rotatable();
     const token = await exchangeForToken(service, key);
     const { secret } = (await rotate(key.path, { retireOld: 'on_first_use' })).json;
     expect(await accepted(key, [key.secret, key.secret])).toEqual([true, true]);
@@ -234,7 +222,7 @@ describe('A rotation with on_first_use keeps the old secret until the new secret
   });
 
   it('the first use of a new secret records an event if it retires the old secret, and later uses do not', async () => {
-    const key = await newKey();
+    const key = await rotatable();
     const { secret } = (await rotate(key.path, { retireOld: 'on_first_use' })).json;
     service.clock.advance(60);
     await accepted(key, [key.secret, secret, secret]);
@@ -254,7 +242,7 @@ describe('A rotation with on_first_use keeps the old secret until the new secret
   });
 
   it('on_first_use retires the old secret after 7 days even if the new secret is not used', async () => {
-    const key = await newKey();
+    const key = await rotatable();
     await rotate(key.path, { retireOld: 'on_first_use' });
     service.clock.freeze(NOON + 7 * DAY * 1000 - 1);
     expect(await accepted(key, [key.secret])).toEqual([true]);
@@ -263,14 +251,14 @@ describe('A rotation with on_first_use keeps the old secret until the new secret
   });
 
   it('a rotation with on_first_use can be repeated after a lost response', async () => {
-    const key = await newKey();
+    const key = await rotatable();
     const lost = (await rotate(key.path, { retireOld: 'on_first_use' })).json.secret;
     const { secret } = (await rotate(key.path, { retireOld: 'on_first_use' })).json;
     expect(await accepted(key, [key.secret, lost, secret, key.secret])).toEqual([true, false, true, false]);
   });
 
   it('if a new secret is first used many times concurrently, each exchange gets a token', async () => {
-    const key = await newKey();
+    const key = await rotatable();
     const { secret } = (await rotate(key.path, { retireOld: 'on_first_use' })).json;
     const answers = await Promise.all(Array.from({ length: 4 }, () => withSecret(key, secret)));
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
@@ -278,7 +266,7 @@ describe('A rotation with on_first_use keeps the old secret until the new secret
   });
 
   it('a wrong secret does not complete a rotation with on_first_use', async () => {
-    const key = await newKey();
+    const key = await rotatable();
     const { secret } = (await rotate(key.path, { retireOld: 'on_first_use' })).json;
     const wrong = mistyped(secret);
     expect(await accepted(key, [wrong, key.secret])).toEqual([false, true]);
@@ -287,7 +275,7 @@ describe('A rotation with on_first_use keeps the old secret until the new secret
 
 describe('A rotation with "now" revokes older secrets and tokens', () => {
   it('a rotation with "now" immediately revokes the old secret and all older tokens', async () => {
-    const key = await newKey();
+    const key = await rotatable();
     const tokens = [await exchangeForToken(service, key), await exchangeForToken(service, key)];
     const { secret, credentials } = (await rotate(key.path, { retireOld: 'now' })).json;
     expect(credentials).toEqual([{ createdAt: at(0) }]);
@@ -297,7 +285,7 @@ describe('A rotation with "now" revokes older secrets and tokens', () => {
   });
 
   it('a rotation with "now" leaves a disabled key disabled', async () => {
-    const key = await newKey();
+    const key = await rotatable();
     await callAs(service, 'admin', 'PATCH', key.path, { json: { enabled: false } });
     const reply = await rotate(key.path, { retireOld: 'now' });
     expect([reply.status, reply.json.enabled, reply.json.status]).toEqual([200, false, 'disabled']);
@@ -310,7 +298,7 @@ describe('The API rejects an invalid rotation', () => {
   it.each([-1, 1.5, 90 * DAY + 1, '60', 'later', null, true])(
     'a rotation with retireOld %j is rejected',
     async (retireOld) => {
-      const key = await newKey();
+      const key = await rotatable();
       const reply = await rotate(key.path, { retireOld });
       expect([reply.status, reply.json.errors]).toEqual([400, [{ field: 'retireOld', rule }]]);
       expect(await accepted(key, [key.secret])).toEqual([true]);
@@ -318,7 +306,7 @@ describe('The API rejects an invalid rotation', () => {
   );
 
   it('a rotation with an unknown field, of a missing key or by a person without access is rejected', async () => {
-    const key = await newKey();
+    const key = await rotatable();
     const unknown = await rotate(key.path, { retire: 1 });
     expect([unknown.status, unknown.json.detail]).toEqual([400, 'retire is not a field of this request']);
     const absent = await rotate(mistyped(key.path));

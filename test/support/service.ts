@@ -23,11 +23,27 @@ export async function callAs(
   return call(stack, method, path, { token: await stack.signIn(person), ...options });
 }
 
-/** Creates a Deployment with a key, and returns a token from that key. */
-export async function newToken(stack: LocalStack, deploymentId: string): Promise<string> {
-  await registerDeployment(stack, deploymentId);
-  return exchangeForToken(stack, await createKey(stack, deploymentId));
+/** A key of a Deployment that has no other keys. */
+export interface KeyOfDeployment extends CreatedKey {
+  readonly deploymentId: string;
+  /** Path of the key in the API. */
+  readonly path: string;
 }
+
+/** Creates a Deployment with a key. */
+export async function newKey(
+  stack: LocalStack,
+  deploymentId: string,
+  body: object = {},
+): Promise<KeyOfDeployment> {
+  await registerDeployment(stack, deploymentId);
+  const key = await createKey(stack, deploymentId, { name: 'ci', ...body });
+  return { ...key, deploymentId, path: `/deployments/${deploymentId}/api-keys/${key.id}` };
+}
+
+/** Creates a Deployment with a key, and returns a token from that key. */
+export const newToken = async (stack: LocalStack, deploymentId: string): Promise<string> =>
+  exchangeForToken(stack, await newKey(stack, deploymentId));
 
 /** Returns all items in a partition of the first table, with strongly consistent reads. */
 export const partition = ({ table }: LocalStack, pk: string): Promise<Record<string, unknown>[]> =>
