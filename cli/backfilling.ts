@@ -105,11 +105,11 @@ async function missing(
   { table, from, clock }: Pick<CompareDependencies, 'table' | 'from' | 'clock'>,
 ): Promise<{ present: number; gone: number }> {
   const maxMissing = Number.POSITIVE_INFINITY;
-  const look = { table, from, clock, onRejectedRow: () => {}, isDryRun: true, maxMissing };
+  const dryRun = { table, from, clock, onRejectedRow: () => {}, isDryRun: true, maxMissing };
   const sums = { present: 0, gone: 0 };
   let after = begin;
   do {
-    const { counts, next } = await compareRegistrations(after, look);
+    const { counts, next } = await compareRegistrations(after, dryRun);
     sums.present += counts.looked;
     sums.gone += counts.deleted;
     after = next;

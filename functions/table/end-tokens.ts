@@ -10,7 +10,7 @@ import { fromTemporaryToken, fromToken, type Item, parse, tokenKey } from './sch
  * malformed tokens, which no check accepts. The reads are strongly consistent.
  */
 export function allTokens(table: Table, deploymentId: string): AsyncGenerator<Token> {
-  return allBelow(table, deploymentId, TOKEN_PREFIX, fromToken);
+  return recordsWithPrefix(table, deploymentId, TOKEN_PREFIX, fromToken);
 }
 
 /**
@@ -18,10 +18,10 @@ export function allTokens(table: Table, deploymentId: string): AsyncGenerator<To
  * check accepts. The reads are strongly consistent.
  */
 export function allTemporaryTokens(table: Table, deploymentId: string): AsyncGenerator<TemporaryToken> {
-  return allBelow(table, deploymentId, TEMPORARY_TOKEN_PREFIX, fromTemporaryToken);
+  return recordsWithPrefix(table, deploymentId, TEMPORARY_TOKEN_PREFIX, fromTemporaryToken);
 }
 
-async function* allBelow<T>(
+async function* recordsWithPrefix<T>(
   table: Table,
   deploymentId: string,
   prefix: string,

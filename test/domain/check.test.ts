@@ -50,8 +50,8 @@ function setUp(records: TokenRecords, rules: Partial<CheckRules> = {}, endedAt?:
     extend: vi.fn<CheckStore['extend']>(async (_credential, _hash, until) => until),
     recordUse: vi.fn<CheckStore['recordUse']>(async () => {}),
   };
-  const use = (presented = TOKEN, demand?: CallRequirements) =>
-    check(presented, { store, clock: () => NOW, rules: { ...RULES, ...rules } }, demand);
+  const use = (presented = TOKEN, requirements?: CallRequirements) =>
+    check(presented, { store, clock: () => NOW, rules: { ...RULES, ...rules } }, requirements);
   return { store, use };
 }
 /** Returns the result of a check that denies the call. `id` is the ID of the key, or of the temporary token. */
@@ -207,11 +207,13 @@ describe('A check denies a call with an invalid access token', () => {
 describe('A check extends the access token and records the use', () => {
   const due = { ...GOOD, token: { ...token, expiresAt: seconds(SECOND + 60) } };
   const from = { address: '192.0.2.1', client: 'curl/8.5.0' };
-  const demand = { scopes: [], address: '192.0.2.1', userAgent: 'curl/8.5.0 (linux)' };
+  const requirements = { scopes: [], address: '192.0.2.1', userAgent: 'curl/8.5.0 (linux)' };
 
   it("a check extends the access token and records the use on the token's key", async () => {
     const { store, use } = setUp(due);
-    expect(await use(TOKEN, demand)).toMatchObject({ access: { expiresAt: seconds(SECOND + DAY + 300) } });
+    expect(await use(TOKEN, requirements)).toMatchObject({
+      access: { expiresAt: seconds(SECOND + DAY + 300) },
+    });
     expect(store.extend).toHaveBeenCalledExactlyOnceWith(
       OF_TOKEN,
       hashOf(TOKEN),

@@ -143,7 +143,7 @@ describe('The API validates text in a request', () => {
     ['description', 500, (value: string) => broken(keyChanges, { description: value })],
   ] as const)(
     'rejects invisible characters, and white space around the text, in a field: %s, at most %d characters',
-    (field, most, judge) => {
+    (field, most, validate) => {
       const refusal = [`${field} ${plain(field === 'description' ? 0 : 1, most)}`];
       const invisible = fc
         .constantFrom(...control, ...zeroWidth, ...bidirectional)
@@ -151,16 +151,16 @@ describe('The API validates text in a request', () => {
       fc.assert(
         fc.property(around, invisible, fc.nat(2), ([before, after], wrong, place) => {
           const value = [wrong + after, before + wrong + after, before + wrong][place] ?? '';
-          expect(judge(value), JSON.stringify(value)).toEqual(refusal);
+          expect(validate(value), JSON.stringify(value)).toEqual(refusal);
         }),
         { numRuns: 300 },
       );
       for (const space of white.map((code) => String.fromCodePoint(code))) {
         for (const value of [space, `${space}a`, `a${space}`, `${space}a${space}`]) {
-          expect(judge(value), JSON.stringify(value)).toEqual(refusal);
+          expect(validate(value), JSON.stringify(value)).toEqual(refusal);
         }
       }
-      expect(judge('a b')).toBeUndefined();
+      expect(validate('a b')).toBeUndefined();
     },
   );
 });

@@ -50,13 +50,13 @@ const put = (Item: Record<string, unknown>) => table.client.send(new PutCommand(
  * @returns the slice's log entry, or undefined if no slice was due
  */
 async function slice(hasTime = () => true, of: Table = table) {
-  let told: Record<string, string | number> | undefined;
+  let entry: Record<string, string | number> | undefined;
   const log = (message: string, fields: Record<string, string | number>) => {
-    told = { message, ...fields };
+    entry = { message, ...fields };
   };
   const clock = () => time.now;
   await reconcile(ownTable({ table: of, clock }), { table: of, clock, hasTime, log });
-  return told;
+  return entry;
 }
 
 /** Runs the purges for the markers that reconciliation wrote, as the schedule and the queue would. */

@@ -165,24 +165,26 @@ it('parseAuthorizerEvent ignores a source IP address, API ID or request ID that 
 
 describe('requirementsOf', () => {
   const route = { method: 'GET', template: '/d/{deploymentId}', parameters: { deploymentId: 'etl' } };
-  const demand = (change: Partial<AuthorizerCall>) =>
+  const requirementsWith = (change: Partial<AuthorizerCall>) =>
     requirementsOf({ route, stageVariables: {}, ...change } as AuthorizerCall);
 
   it('without stage variables, the authorizer checks the Deployment in the path but requires no scopes', () => {
-    expect(demand({})).toStrictEqual({ deploymentId: 'etl', scopes: [] });
-    expect(demand({ route: { method: 'GET', template: '/x', parameters: {} } })).toStrictEqual({
+    expect(requirementsWith({})).toStrictEqual({ deploymentId: 'etl', scopes: [] });
+    expect(requirementsWith({ route: { method: 'GET', template: '/x', parameters: {} } })).toStrictEqual({
       deploymentId: undefined,
       scopes: [],
     });
-    expect(demand({ route: undefined })).toStrictEqual({ scopes: [] });
-    expect(demand({ route: undefined, stageVariables: { requiredScopes: 'GET/x=any' } })).toStrictEqual({
+    expect(requirementsWith({ route: undefined })).toStrictEqual({ scopes: [] });
+    expect(
+      requirementsWith({ route: undefined, stageVariables: { requiredScopes: 'GET/x=any' } }),
+    ).toStrictEqual({
       scopes: [],
     });
   });
 
   it('the authorizer requires the scopes that the stage variable lists for the route', () => {
     const stageVariables = { requiredScopes: 'GET/d/:deploymentId=a:b,c' };
-    expect(demand({ stageVariables })).toStrictEqual({ deploymentId: 'etl', scopes: ['a:b', 'c'] });
+    expect(requirementsWith({ stageVariables })).toStrictEqual({ deploymentId: 'etl', scopes: ['a:b', 'c'] });
   });
 
   it.each([
@@ -193,35 +195,41 @@ describe('requirementsOf', () => {
   ])(
     'the authorizer denies a call if the stage variable requiredScopes is set but the route %s',
     (_, requiredScopes) => {
-      expect(demand({ stageVariables: { requiredScopes } })).toBeUndefined();
+      expect(requirementsWith({ stageVariables: { requiredScopes } })).toBeUndefined();
     },
   );
 
   it('the authorizer reads the Deployment ID from the path parameter that the stage variable names', () => {
     const ofName = { method: 'GET', template: '/d/{name}', parameters: { name: 'etl', deploymentId: 'x' } };
-    expect(demand({ route: ofName, stageVariables: { deploymentParameter: 'name' } })).toMatchObject({
+    expect(
+      requirementsWith({ route: ofName, stageVariables: { deploymentParameter: 'name' } }),
+    ).toMatchObject({
       deploymentId: 'etl',
     });
     for (const deploymentParameter of ['a b', '', '{name}', 7])
-      expect(demand({ route: ofName, stageVariables: { deploymentParameter } })).toBeUndefined();
-    expect(demand({ route: undefined, stageVariables: { deploymentParameter: '' } })).toBeUndefined();
+      expect(requirementsWith({ route: ofName, stageVariables: { deploymentParameter } })).toBeUndefined();
+    expect(
+      requirementsWith({ route: undefined, stageVariables: { deploymentParameter: '' } }),
+    ).toBeUndefined();
   });
 
   it("the authorizer denies every token when the Deployment's path parameter is empty", () => {
     for (const template of ['/d/{deploymentId}', '/{deploymentId+}', '/x/{deploymentId}/y'])
-      expect(demand({ route: { method: 'GET', template, parameters: {} } })).toMatchObject({
+      expect(requirementsWith({ route: { method: 'GET', template, parameters: {} } })).toMatchObject({
         deploymentId: '',
       });
     for (const template of ['/d/deploymentId', '/d/x{deploymentId}', '/d/{deploymentIdx}', undefined])
-      expect(demand({ route: { method: 'GET', template, parameters: {} } })).toMatchObject({
+      expect(requirementsWith({ route: { method: 'GET', template, parameters: {} } })).toMatchObject({
         deploymentId: undefined,
       });
     const parameters = { deploymentId: 7 };
-    expect(demand({ route: { method: 'GET', template: undefined, parameters } })).toMatchObject({
+    expect(requirementsWith({ route: { method: 'GET', template: undefined, parameters } })).toMatchObject({
       deploymentId: '',
     });
     const inherited = Object.create({ deploymentId: 'etl' });
-    expect(demand({ route: { method: 'GET', template: '/x', parameters: inherited } })).toMatchObject({
+    expect(
+      requirementsWith({ route: { method: 'GET', template: '/x', parameters: inherited } }),
+    ).toMatchObject({
       deploymentId: undefined,
     });
   });

@@ -17,7 +17,7 @@ const tokenWith = async (...scopes: string[]) =>
   service.exchangeForToken(await service.createKey('etl', { name: 'narrow', scopes }));
 
 const HEADERS = { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' };
-const essence = ({ status, headers, json }: Reply) => ({ status, headers, json });
+const comparable = ({ status, headers, json }: Reply) => ({ status, headers, json });
 const forbidden = (challenge: string) => ({
   status: 403,
   headers: { ...HEADERS, 'WWW-Authenticate': challenge },
@@ -74,14 +74,14 @@ describe('GET /whoami checks required scopes and a required Deployment', () => {
     ['lacks the scope in another Deployment', '?deployment=web&scope=code:deploy', 'scope="code:deploy"'],
   ])('GET /whoami returns 403 insufficient_scope when the token %s', async (_, query, scope) => {
     const reply = await whoami(query, await tokenWith('airflow:read'));
-    expect(essence(reply)).toStrictEqual(forbidden(`Bearer error="insufficient_scope", ${scope}`));
+    expect(comparable(reply)).toStrictEqual(forbidden(`Bearer error="insufficient_scope", ${scope}`));
   });
 
   it.each(['web', 'ETL', 'etl ', 'etl%00', 'etl%22', '..%2Fetl', '__proto__', '%ff'])(
     'GET /whoami returns 403 without naming a scope if only the Deployment differs: %s',
     async (deployment) => {
       const reply = await whoami(`?deployment=${deployment}`, await service.exchangeForToken(key));
-      expect(essence(reply)).toStrictEqual(forbidden('Bearer error="insufficient_scope"'));
+      expect(comparable(reply)).toStrictEqual(forbidden('Bearer error="insufficient_scope"'));
     },
   );
 
@@ -126,7 +126,7 @@ describe('GET /whoami checks required scopes and a required Deployment', () => {
     '?scope=code:deploy&X-Amz-Date=1',
     '?=',
   ])('GET /whoami returns 400 for a malformed requirement: %s', async (query) => {
-    expect(essence(await whoami(query, await service.exchangeForToken(key)))).toStrictEqual(BAD_REQUEST);
+    expect(comparable(await whoami(query, await service.exchangeForToken(key)))).toStrictEqual(BAD_REQUEST);
   });
 
   it('GET /whoami returns 400 for any unknown query parameter', async () => {
@@ -139,7 +139,7 @@ describe('GET /whoami checks required scopes and a required Deployment', () => {
       .filter((text) => text.isWellFormed() && !['scope', 'deployment'].includes(text));
     const property = fc.asyncProperty(name, fc.constantFrom('', '&scope=code:deploy'), async (one, rest) => {
       const reply = await whoami(`?${encodeURIComponent(one)}=1${rest}`, token);
-      expect(essence(reply)).toStrictEqual(BAD_REQUEST);
+      expect(comparable(reply)).toStrictEqual(BAD_REQUEST);
     });
     await fc.assert(property, { numRuns: 50 });
   });
@@ -156,7 +156,7 @@ describe('GET /whoami checks required scopes and a required Deployment', () => {
     ];
     for (const token of tokens) {
       for (const query of ['?scopes=a', '?scope=code:deploy&deployment=web', '?deployment=etl', '?scope=']) {
-        expect(essence(await whoami(query, token))).toStrictEqual({
+        expect(comparable(await whoami(query, token))).toStrictEqual({
           status: 401,
           headers: { ...HEADERS, 'WWW-Authenticate': 'Bearer error="invalid_token"' },
           json: { message: 'Unauthorized' },

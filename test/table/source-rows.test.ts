@@ -62,20 +62,20 @@ describe("A followed table's stream record is parsed strictly", () => {
   const change = (eventName: string, dynamodb: object | undefined) =>
     rowChange({ eventName, dynamodb } as DynamoDBRecord, source);
   const old = { deploymentId: 'etl', type: 'deployment' };
-  const told = { key: keyOf('1'), sequenceNumber: '7', at: 5000 };
+  const expected = { key: keyOf('1'), sequenceNumber: '7', at: 5000 };
 
   it("reads the row before and after a change from a followed table's stream record", () => {
     expect(change('MODIFY', { ...images, OldImage, NewImage })).toEqual({
-      ...told,
+      ...expected,
       before: old,
       after: { ...old, label: 'ETL' },
     });
     expect(change('INSERT', { ...images, NewImage })).toEqual({
-      ...told,
+      ...expected,
       before: undefined,
       after: { ...old, label: 'ETL' },
     });
-    expect(change('REMOVE', { ...images, OldImage })).toEqual({ ...told, before: old, after: undefined });
+    expect(change('REMOVE', { ...images, OldImage })).toEqual({ ...expected, before: old, after: undefined });
     expect(change('REMOVE', { Keys: keyOf('1'), OldImage })).toMatchObject({
       at: 0,
       sequenceNumber: undefined,
@@ -185,12 +185,12 @@ describe('The DynamoDB client for a followed table limits its attempts', () => {
     stub = await startStub();
   });
   afterAll(() => stub.stop());
-  const open = (patience: Parameters<typeof openSource>[1]) => {
+  const open = (policy: Parameters<typeof openSource>[1]) => {
     vi.stubEnv('AWS_REGION', 'us-east-1');
     vi.stubEnv('AWS_ACCESS_KEY_ID', 'a');
     vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'b');
     vi.stubEnv('AWS_ENDPOINT_URL_DYNAMODB', stub.endpoint);
-    return openSource(source, patience);
+    return openSource(source, policy);
   };
 
   it('the client for a followed table throws a 503 error after its last attempt when DynamoDB hangs', async () => {
