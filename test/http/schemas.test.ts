@@ -2,15 +2,23 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import * as z from 'zod/mini';
 import { formatCredential } from '../../functions/domain/credentials.ts';
-import { GITHUB } from '../../functions/domain/trust.ts';
+import { EVENT_TYPES } from '../../functions/domain/events.ts';
+import { GITHUB, RESERVED_CLAIMS } from '../../functions/domain/trust.ts';
 import {
   deploymentInput,
+  deploymentsInput,
+  endAccessInput,
+  eventsInput,
+  explainInput,
+  findPersonInput,
   keyChangesInput,
+  keysInput,
   leakInput,
   newKeyInput,
   newTemporaryTokenInput,
   pageInput,
   parseInput,
+  restoreAccessInput,
   rotationInput,
 } from '../../functions/http/schemas.ts';
 import { CONTEXTS } from '../support/contexts.ts';
@@ -299,6 +307,9 @@ describe('The API validates trust rules', () => {
   it('a trust rule has 1 to 10 claims', () => {
     const claims = ['trust[0].claims must be 1 to 10 claims, each a text or a prefix that ends in / or :'];
     const many = Object.fromEntries(list(11, 0).map((_, n) => [`c${n}`, 'x']));
+    expect(of([{ issuer: ISSUER }])).toEqual([
+      'trust[0].claims is required: must be 1 to 10 claims, each a text or a prefix that ends in / or :',
+    ]);
     for (const bad of [{}, many, 'x', null]) expect(one({ claims: bad })).toEqual(claims);
   });
 
@@ -341,6 +352,15 @@ describe('The API validates trust rules', () => {
     ]);
     expect(one({ issuer: GITHUB, claims: { repository_id: '1' } })).toBeUndefined();
     expect(one({ claims: { ref: 'main' } })).toEqual(['trust[0] must bind sub to exact text']);
+  });
+
+  it("rejects a trust rule that does not bind the claims in the setting of the stack's issuer", () => {
+    const schema = newKeyInput(KNOWN, NOW, [{ issuer: ISSUER, bind: ['project', 'environment'] }]);
+    const bound = (claims: object) => broken(schema, { name: 'ci', trust: [{ issuer: ISSUER, claims }] });
+    expect(bound({ project: '7', environment: 'production' })).toBeUndefined();
+    expect(bound({ sub: 'x', project: '7' })).toEqual([
+      'trust[0] must bind project and environment to exact text',
+    ]);
   });
 
   it('rejects a trust rule for reserved claims, and names each of these claims', () => {
@@ -431,6 +451,90 @@ it('a page has 100 items by default, and the parameter limit accepts 1 to 100', 
     expect(broken(pageInput, { limit }, 'query')).toEqual(['limit must be a whole number from 1 to 100']);
 });
 
+it('explains a subject token of 1 to 16,384 characters', () => {
+  const rule = 'subject_token must be a JWT of 1 to 16384 characters';
+  for (const subject_token of ['x', 'x'.repeat(16_384)])
+    expect(parseInput(explainInput, { subject_token })).toEqual({ subject_token });
+  for (const subject_token of ['', 'x'.repeat(16_385), 7, null])
+    expect(broken(explainInput, { subject_token })).toEqual([rule]);
+  expect(broken(explainInput, {})).toEqual([
+    'subject_token is required: must be a JWT of 1 to 16384 characters',
+  ]);
+});
+
+it('lists the Deployments whose IDs begin with a prefix, which is itself a valid Deployment ID', () => {
+  const rule =
+    'prefix must be the beginning of a Deployment ID: 1 to 64 characters out of A-Z a-z 0-9 _ -, the first a letter or digit';
+  expect(parseInput(deploymentsInput, {})).toEqual({ limit: 100 });
+  for (const prefix of ['e', '0_-', 'x'.repeat(64)])
+    expect(parseInput(deploymentsInput, { prefix, limit: '7' })).toEqual({ prefix, limit: 7 });
+  for (const prefix of ['', '_a', '-', 'a#b', 'a\n', 'x'.repeat(65)])
+    expect(broken(deploymentsInput, { prefix }, 'query')).toEqual([rule]);
+});
+
+it('lists keys from the oldest to the newest by default, or in the opposite order', () => {
+  expect(parseInput(keysInput, {})).toEqual({ limit: 100, order: 'oldest' });
+  for (const order of ['oldest', 'newest'])
+    expect(parseInput(keysInput, { order })).toEqual({ limit: 100, order });
+  for (const order of ['', 'Newest', 'x'])
+    expect(broken(keysInput, { order }, 'query')).toEqual(['order must be oldest or newest']);
+});
+
+it('lists events of one type or one key', () => {
+  const keyId = 'dk_etl_01ARZ3NDEKTSV4RRFFQ69G5FAV';
+  expect(parseInput(eventsInput, {})).toEqual({ limit: 100 });
+  for (const type of EVENT_TYPES) expect(parseInput(eventsInput, { type })).toEqual({ limit: 100, type });
+  expect(parseInput(eventsInput, { keyId })).toEqual({ limit: 100, keyId });
+  for (const type of ['', 'api_key', 'API_KEY.CREATED'])
+    expect(broken(eventsInput, { type }, 'query')).toEqual(['type must be the type of an event']);
+  for (const bad of ['', 'dk_etl', `${keyId}x`, keyId.replace('dk', 'dks')])
+    expect(broken(eventsInput, { keyId: bad }, 'query')).toEqual(['keyId must be the ID of a key']);
+});
+
+describe('The API validates the sub of a person', () => {
+  it.each([
+    ['whose access ends', endAccessInput],
+    ['whose access is restored', restoreAccessInput],
+    ['whose keys are listed', findPersonInput],
+  ])('the sub of a person %s is required and has 1 to 255 printable ASCII characters', (_, schema) => {
+    const rule = 'must be 1 to 255 printable ASCII characters';
+    for (const sub of [' ', '~', 'x'.repeat(255)])
+      expect(parseInput(schema as Schema, { sub })).toMatchObject({ sub });
+    for (const sub of ['', 'x'.repeat(256), 'é', 'a\n', '\u007f'])
+      expect(broken(schema, { sub })).toEqual([`sub ${rule}`]);
+    expect(broken(schema, {})).toHaveLength(1);
+    expect(broken(schema, { sub: 'ada', x: 1 })).toEqual(['x is not a field of this request']);
+  });
+
+  it("the end of a person's access reports their keys by default, and does not block them", () => {
+    expect(parseInput(endAccessInput, { sub: 'ada' })).toEqual({ sub: 'ada', keys: 'report', block: false });
+    for (const change of [
+      { keys: 'report', block: true },
+      { keys: 'disable', block: false },
+    ])
+      expect(parseInput(endAccessInput, { sub: 'ada', ...change })).toEqual({ sub: 'ada', ...change });
+    for (const keys of ['', 'delete', null, true])
+      expect(broken(endAccessInput, { sub: 'ada', keys })).toEqual(['keys must be "report" or "disable"']);
+    for (const block of ['true', 1, null])
+      expect(broken(endAccessInput, { sub: 'ada', block })).toEqual(['block must be true or false']);
+  });
+
+  it("a page of a person's keys has 100 items by default, and the field limit accepts 1 to 100", () => {
+    expect(parseInput(findPersonInput, { sub: 'ada' })).toEqual({ sub: 'ada', limit: 100 });
+    for (const limit of [1, 100])
+      expect(parseInput(findPersonInput, { sub: 'ada', limit, cursor: 'c' })).toEqual({
+        sub: 'ada',
+        limit,
+        cursor: 'c',
+      });
+    for (const limit of ['7', 1.5, null])
+      expect(broken(findPersonInput, { sub: 'ada', limit })).toEqual([
+        'limit must be a whole number from 1 to 100',
+      ]);
+    for (const limit of [0, 101]) expect(broken(findPersonInput, { sub: 'ada', limit })).toHaveLength(1);
+  });
+});
+
 describe('The OpenAPI schema describes the limits of request input', () => {
   const said = (schema: Schema) => z.toJSONSchema(schema, { io: 'input' }).properties ?? {};
 
@@ -443,6 +547,27 @@ describe('The OpenAPI schema describes the limits of request input', () => {
 
   it('the OpenAPI schema gives the maximum length of a scope', () => {
     expect(said(newKey).scopes).toMatchObject({ maxItems: 16, items: { maxLength: 64 } });
+  });
+
+  it('the OpenAPI schema gives the limits of a leak report, of a sub and of a prefix', () => {
+    expect(said(leakInput).credential).toEqual({ type: 'string', minLength: 1, maxLength: 32_768 });
+    expect(said(restoreAccessInput).sub).toEqual({
+      type: 'string',
+      minLength: 1,
+      maxLength: 255,
+      pattern: '^[ -~]+$',
+    });
+    expect(said(deploymentsInput).prefix).toEqual({
+      type: 'string',
+      pattern: '^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$',
+    });
+  });
+
+  it('the OpenAPI schema lists the types of events and the claims that a trust rule must not name', () => {
+    expect(said(eventsInput).type).toEqual({ type: 'string', enum: EVENT_TYPES });
+    const { claims } = (said(newKey).trust as { items: { properties: Record<string, object> } }).items
+      .properties;
+    expect(claims).toMatchObject({ propertyNames: { not: { enum: RESERVED_CLAIMS } } });
   });
 
   it('the OpenAPI schema declares the parameter limit as an integer', () => {
