@@ -3,7 +3,7 @@ import middy from '@middy/core';
 import type { APIGatewayProxyEventV2, Context } from 'aws-lambda';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { invalidFields, notFound, ServiceError, unavailable } from '../../functions/domain/errors.ts';
-import { type Answer, answers, asOAuthError, asProblem } from '../../functions/http/answer.ts';
+import { type Answer, answers, asOAuthError, asProblem, invocation } from '../../functions/http/answer.ts';
 
 const logger = new Logger({ logLevel: 'SILENT' });
 beforeEach(() => {
@@ -14,9 +14,9 @@ const calls = (method: 'error' | 'info' | 'appendKeys') => vi.mocked(logger[meth
 const EVENT = { routeKey: 'GET /x', requestContext: { requestId: 'r-1' } } as APIGatewayProxyEventV2;
 
 /** Returns the HTTP response that is sent when a route returns or throws the given value. */
-async function rendered(render: typeof asProblem, route: () => Answer) {
+async function rendered(render: typeof asProblem, route: () => Answer, onFailed?: () => void) {
   const handler = middy<APIGatewayProxyEventV2>()
-    .use(answers(logger, render))
+    .use(answers(logger, render, onFailed))
     .handler(async () => route());
   const { body, ...rest } = (await handler(EVENT, {} as Context)) as { body: string };
   return { ...rest, body: body === '' ? '' : JSON.parse(body) };
@@ -50,6 +50,17 @@ describe('The API responds to a successful request with JSON', () => {
     expect(calls('appendKeys')).toEqual([[{ request_id: 'r-1', route: 'GET /x' }]]);
     expect(logger.info).not.toHaveBeenCalled();
     expect(logger.error).not.toHaveBeenCalled();
+  });
+
+  it('never logs the event of a request, even if the environment asks for it', async () => {
+    vi.stubEnv('POWERTOOLS_LOGGER_LOG_EVENT', 'true');
+    const own = new Logger({ logLevel: 'SILENT' });
+    vi.spyOn(own, 'info');
+    const handler = middy<APIGatewayProxyEventV2>()
+      .use(invocation(own))
+      .handler(async () => 'done');
+    expect(await handler(EVENT, {} as Context)).toBe('done');
+    expect(own.info).not.toHaveBeenCalled();
   });
 });
 
@@ -113,6 +124,17 @@ describe('The API hides the cause of a server error from the client', () => {
       },
     });
     expect(calls('error')).toEqual([['failed', fault]]);
+  });
+
+  it('reports each response with a status of 500 or higher once, and no other response', async () => {
+    const onFailed = vi.fn();
+    await rendered(asProblem, () => ({ status: 204 }), onFailed);
+    await rendered(asProblem, throwing(new ServiceError(499, 'invalid_request', 'No.')), onFailed);
+    expect(onFailed).not.toHaveBeenCalled();
+    await rendered(asProblem, throwing(new ServiceError(500, 'server_error', 'Broken.')), onFailed);
+    expect(onFailed).toHaveBeenCalledTimes(1);
+    await rendered(asProblem, throwing(new Error('bug')), onFailed);
+    expect(onFailed).toHaveBeenCalledTimes(2);
   });
 
   it('logs a ServiceError itself when the error has no cause', async () => {

@@ -2,15 +2,18 @@ import { Logger } from '@aws-lambda-powertools/logger';
 import type { APIGatewayProxyEventV2WithJWTAuthorizer, Context } from 'aws-lambda';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { hashOf } from '../../functions/domain/credentials.ts';
-import { notFound, ServiceError, unavailable } from '../../functions/domain/errors.ts';
+import { notFound, notSignedIn, ServiceError, unavailable } from '../../functions/domain/errors.ts';
+import type { SignIn } from '../../functions/domain/records.ts';
 import { type ManagementRequest, managementHandler } from '../../functions/http/management.ts';
 
 const logger = new Logger({ logLevel: 'SILENT' });
 const onRejected = vi.fn(async (_request: ManagementRequest, _error: unknown) => {});
+const requireAccess = vi.fn(async (_signIn: SignIn) => {});
 const route = vi.fn(async (_request: ManagementRequest) => ({ status: 204 }));
 beforeEach(() => {
   for (const method of ['error', 'appendKeys', 'resetKeys'] as const) vi.spyOn(logger, method);
   onRejected.mockReset().mockResolvedValue();
+  requireAccess.mockReset().mockResolvedValue();
   route.mockReset().mockResolvedValue({ status: 204 });
 });
 
@@ -25,12 +28,10 @@ const people = {
 };
 const context = { awsRequestId: 'r', getRemainingTimeInMillis: () => 1000 } as Context;
 
-const requireAccess = vi.fn(async () => {});
-
 async function send(
   change: object = {},
   headers: Record<string, string> = {},
-  options: { platformPrincipals?: string[] } = {},
+  options: { platformPrincipals?: string[]; people?: typeof people & { nameClaim: string } } = {},
 ) {
   const handler = managementHandler(
     { [KEYS]: route, 'GET /deployments': route },
@@ -79,6 +80,16 @@ describe('The management API passes a valid call to its route', () => {
     expect(onRejected).not.toHaveBeenCalled();
   });
 
+  it('records the name of the person behind a management call only if their access token has one', async () => {
+    const actor = { principal: 'ada', type: 'person', address: '192.0.2.1', requestId: 'r-1' };
+    await send();
+    expect(asked().actor).toStrictEqual(actor);
+    route.mockClear();
+    const bearer = `Bearer ${part({ typ: 'at+jwt' })}.${part({ sub: 'ada', name: 'Ada' })}.c2ln`;
+    await send({}, { authorization: bearer }, { people: { ...people, nameClaim: 'name' } });
+    expect(asked().actor).toStrictEqual({ ...actor, name: 'Ada' });
+  });
+
   it('passes a management call without parameters or a query string to its route', async () => {
     await send({ routeKey: 'GET /deployments', pathParameters: undefined });
     expect(asked()).toMatchObject({
@@ -91,6 +102,21 @@ describe('The management API passes a valid call to its route', () => {
   it('the management API returns 401 when the caller is not signed in', async () => {
     expect(await send({}, { authorization: 'Bearer x' })).toMatchObject({ status: 401 });
     expect(route).not.toHaveBeenCalled();
+  });
+
+  it('the management API returns 401 when the access of a signed-in person was ended', async () => {
+    requireAccess.mockRejectedValue(notSignedIn('Sign in again.'));
+    expect(await send()).toMatchObject({
+      status: 401,
+      body: { code: 'invalid_token', detail: 'Sign in again.' },
+    });
+    expect(requireAccess).toHaveBeenCalledExactlyOnceWith({
+      issuer: 'https://login.test',
+      sub: 'ada',
+      at: 0,
+    });
+    expect(route).not.toHaveBeenCalled();
+    expect(onRejected).not.toHaveBeenCalled();
   });
 
   it('the management API returns 500 when no route matches the call', async () => {
@@ -134,6 +160,7 @@ describe('The management API accepts calls by IAM principals under /platform', (
       base: '/platform',
       routeKey,
     });
+    expect(requireAccess).not.toHaveBeenCalled();
   });
 
   it('a call under /platform gets 403 from a person, or if the stack lists no IAM principals', async () => {
@@ -168,6 +195,23 @@ describe('The management API parses the request body as JSON', () => {
     expect(await body({ body: '' }, { b: 2 })).toEqual({ b: 2 });
     expect(await body({})).toBe(400);
     expect(await body({ body: 'x' }, { b: 2 })).toBe(400);
+  });
+
+  it('rejects a request body in which API Gateway replaced bytes that are not UTF-8', async () => {
+    route.mockImplementation(async (request) => {
+      request.body();
+      return { status: 204 };
+    });
+    expect(await send({ body: '{"a":"\ufffd"}' }, { 'content-type': 'application/json' })).toEqual({
+      status: 400,
+      body: {
+        type: '/errors#invalid_request',
+        title: 'Bad Request',
+        status: 400,
+        code: 'invalid_request',
+        detail: 'The body must be UTF-8.',
+      },
+    });
   });
 });
 

@@ -19,7 +19,7 @@ const logger = new Logger({ logLevel: 'SILENT' });
 const onRejectedClient = vi.fn();
 const route = vi.fn(async (_request: OAuthRequest) => ({ status: 200, body: { ok: true } }));
 beforeEach(() => {
-  for (const method of ['error', 'appendKeys', 'resetKeys'] as const) vi.spyOn(logger, method);
+  for (const method of ['error', 'info', 'appendKeys', 'resetKeys'] as const) vi.spyOn(logger, method);
   onRejectedClient.mockReset();
   route.mockReset().mockResolvedValue({ status: 200, body: { ok: true } });
 });
@@ -32,7 +32,10 @@ interface Sent {
   routeKey?: string;
 }
 
-async function send(sent: Sent, options: { acceptsJson?: boolean; publicUrl?: string } = {}) {
+async function send(
+  sent: Sent,
+  options: { acceptsJson?: boolean; acceptsNoSecret?: boolean; publicUrl?: string } = {},
+) {
   const { body = '', type = FORM, authorization, query = '', routeKey = 'POST /oauth/token' } = sent;
   const handler = oauthHandler({ 'POST /oauth/token': route }, { logger, onRejectedClient, ...options });
   const event = {
@@ -122,6 +125,15 @@ describe('An OAuth endpoint passes a valid request to its route', () => {
   });
 });
 
+it('only the log contains the cause of a malformed OAuth request', async () => {
+  const cause = new Error('bad signature');
+  route.mockRejectedValue(invalidRequest('No.', cause));
+  expect(await send({ body: POST })).toMatchObject(badRequest('No.'));
+  expect(vi.mocked(logger.info).mock.calls).toEqual([
+    ['rejected', { status: 400, code: 'invalid_request', detail: 'No.', reason: cause }],
+  ]);
+});
+
 describe('An OAuth endpoint authenticates the client', () => {
   it('decodes client_secret_basic credentials, whether or not they are form-encoded (RFC 6749, section 2.3.1)', async () => {
     for (const [id, secret, clientId, clientSecret] of [
@@ -173,6 +185,18 @@ describe('An OAuth endpoint authenticates the client', () => {
   ])('returns 401 for an OAuth request with %s', async (_, sent) => {
     expect(await send(sent)).toMatchObject(refusedClient);
     expect(onRejectedClient).toHaveBeenCalledTimes(1);
+    const { description: detail } = refusedClient;
+    expect(vi.mocked(logger.info).mock.calls).toEqual([
+      ['rejected', { status: 401, code: 'invalid_client', detail, reason: 'no_credentials' }],
+    ]);
+  });
+
+  it('accepts a client ID without a secret only on an OAuth endpoint that allows it', async () => {
+    const sent = { body: 'client_id=a' };
+    expect(await send(sent)).toMatchObject(refusedClient);
+    expect(await send(sent, { acceptsNoSecret: true })).toMatchObject({ status: 200 });
+    expect(asked()?.client).toEqual({ clientId: 'a', clientSecret: '' });
+    expect(await send({}, { acceptsNoSecret: true })).toMatchObject(refusedClient);
   });
 
   it('returns 400 for Basic authentication together with a secret in the body', async () => {
@@ -289,6 +313,11 @@ describe("An OAuth endpoint reads the request's parameters from the body", () =>
       '{"client_id":"a","audience":[["b"]]}',
       'The body must be a JSON object of strings.',
     ],
+    [
+      'a text and a number as audience',
+      '{"client_id":"a","audience":["b",1]}',
+      'The body must be a JSON object of strings.',
+    ],
     ['null as audience', '{"client_id":"a","audience":null}', 'The body must be a JSON object of strings.'],
     ['a repeated value with quotes in it', '{"a":"\\"","a":"\\\\"}', 'Parameters must not be repeated.'],
   ])(
@@ -331,6 +360,30 @@ describe("An OAuth endpoint reads the request's parameters from the body", () =>
         }
       }),
     );
+  });
+
+  it('ignores audience and resource in JSON, also if they are lists of strings', async () => {
+    const body = JSON.stringify({
+      client_id: 'a',
+      client_secret: 'b',
+      audience: ['x', 'y'],
+      resource: [],
+    });
+    expect(await send({ body, type: 'application/json' }, { acceptsJson: true })).toMatchObject({
+      status: 200,
+    });
+    expect([...(asked()?.parameters ?? [])]).toEqual([
+      ['client_id', 'a'],
+      ['client_secret', 'b'],
+    ]);
+  });
+
+  it('accepts OAuth parameters in JSON whose names begin with a colon', async () => {
+    const body = '{"client_id":"a","client_secret":"b",":x":"c",":y":"d"}';
+    expect(await send({ body, type: 'application/json' }, { acceptsJson: true })).toMatchObject({
+      status: 200,
+    });
+    expect(asked()?.parameters.get(':y')).toBe('d');
   });
 
   it('accepts empty values, quotes and backslashes in OAuth parameters that are sent as JSON', async () => {

@@ -42,7 +42,7 @@ describe("A person's access token determines their name, groups and rights", () 
       personBehind(`Bearer ${jwt({ sub: 'ada', ...claims })}`, { ...CONFIG, nameClaim } as never).name;
     expect(nameIn({ name: ' Ada Lovelace ' }, 'name')).toBe('Ada Lovelace');
     expect(nameIn({ 'https://example.com/name': 'Ada' }, 'https://example.com/name')).toBe('Ada');
-    expect(nameIn({ name: 'Ada' }, undefined)).toBeUndefined();
+    expect(nameIn({ name: 'Ada', undefined: 'Ada' }, undefined)).toBeUndefined();
     for (const name of ['', ' ', 7, ['Ada'], null, 'a'.repeat(101), 'Ada\nAdmin', 'Ada\u202eadA'])
       expect(nameIn({ name }, 'name')).toBeUndefined();
   });
@@ -77,6 +77,38 @@ describe("A person's access token determines their name, groups and rights", () 
     const bearer = `Bearer ${jwt({ sub: 'ada', groups: [undefined, 'undefined'], scope: 'undefined' })}`;
     expect(personBehind(bearer, config)).toMatchObject({ isAdministrator: false });
   });
+});
+
+describe("A person's access token determines when they signed in", () => {
+  const signedInAt = (claims: object) => signedIn({ sub: 'ada', ...claims }).signIn?.at;
+  const LATEST = 100_000_000_000;
+
+  it.each([
+    ['auth_time, which is earlier than iat', { auth_time: 1000, iat: 2000 }, 1000],
+    ['iat, if auth_time is later', { auth_time: 2_000_000, iat: 2000 }, 2000],
+    ['iat, if there is no auth_time', { iat: 2000 }, 2000],
+    ['auth_time, if there is no iat', { auth_time: 1000 }, 1000],
+    ['the whole seconds of iat', { iat: 2000.9 }, 2000],
+    ['the latest plausible time', { iat: LATEST }, LATEST],
+  ])("takes the time of a person's sign-in from %s", (_, claims, at) => {
+    expect(signedInAt(claims)).toBe(at);
+  });
+
+  it.each([
+    ['no time', {}],
+    ['an iat that is text', { iat: '2000' }],
+    ['an iat that is null', { iat: null }],
+    ['an iat below 0', { iat: -1 }],
+    ['an iat that is not in seconds', { iat: LATEST + 1 }],
+    ['an invalid auth_time and a valid iat', { auth_time: '1000', iat: 2000 }],
+    ['a valid auth_time and an invalid iat', { auth_time: 1000, iat: -1 }],
+    ['an auth_time of 0', { auth_time: 0, iat: 2000 }],
+  ])(
+    "a person's sign-in counts as older than any end of access if their access token has %s",
+    (_, claims) => {
+      expect(signedInAt(claims)).toBe(0);
+    },
+  );
 });
 
 describe('The service accepts only a verified access token from a person', () => {

@@ -147,6 +147,12 @@ export const EQUIVALENT: readonly Equivalent[] = [
     why: 'A pattern is tried on the text `undefined`, which fits it: the answer is undefined in both cases.',
   },
   {
+    file: 'functions/http/management.ts',
+    line: "if (event.body?.includes('\\uFFFD')) {",
+    mutants: ['OptionalChaining: event.body?.includes → event.body.includes'],
+    why: 'The previous line has rejected a request without a body.',
+  },
+  {
     file: 'functions/http/oauth.ts',
     line: 'const pairs = isObject ? Object.entries(fields as object).filter((pair) => !isRepeatedInJson(pair)) : [];',
     mutants: ['ArrayDeclaration: [] → ["Stryker was here"]'],
@@ -168,6 +174,21 @@ export const EQUIVALENT: readonly Equivalent[] = [
       'ConditionalExpression: clientSecret === undefined → false',
     ],
     why: 'What did not match has no text to decode, and that error is caught and rejected likewise.',
+  },
+  {
+    file: 'functions/http/oauth.ts',
+    line: "strings.flatMap(({ groups = {} }) => (groups.colon ? [JSON.parse(groups.string ?? '')] : [])),",
+    mutants: [`StringLiteral: '' → "Stryker was here!"`],
+    why: 'Every match has the group `string`. The default is only for the type checker.',
+  },
+  {
+    file: 'functions/http/oauth.ts',
+    line: "/^(?<clientId>[^:]*):(?<clientSecret>.*)$/s.exec(Buffer.from(encoded, 'base64').toString())?.groups ?? {};",
+    mutants: [
+      'Regex: /^(?<clientId>[^:]*):(?<clientSecret>.*)$/s → /(?<clientId>[^:]*):(?<clientSecret>.*)$/s',
+      'Regex: /^(?<clientId>[^:]*):(?<clientSecret>.*)$/s → /^(?<clientId>[^:]*):(?<clientSecret>.*)/s',
+    ],
+    why: 'Text with a colon matches from its first character, and `.*` with the flag `s` always reaches its last.',
   },
   {
     file: 'functions/http/parameters.ts',
@@ -213,6 +234,30 @@ export const EQUIVALENT: readonly Equivalent[] = [
     line: 'if (!header || !payload) return [];',
     mutants: ['ArrayDeclaration: [] → ["Stryker was here"]'],
     why: 'A header without claims is rejected as neither is.',
+  },
+  {
+    file: 'functions/http/person.ts',
+    line: "const areValid = times.every((time) => typeof time === 'number' && time >= 0 && time <= LATEST);",
+    mutants: ['EqualityOperator: time >= 0 → time > 0'],
+    why: 'If a time is 0, the earliest valid time is 0, which is also the result for invalid times.',
+  },
+  {
+    file: 'functions/http/query.ts',
+    line: 'const known = PARAMETERS.get(routeKey) ?? [];',
+    mutants: ['ArrayDeclaration: [] → ["Stryker was here"]'],
+    why: 'The mutant accepts only one more parameter, with a name that no client sends.',
+  },
+  {
+    file: 'functions/http/schemas.ts',
+    line: "const names = typeof claims === 'object' && claims !== null ? Object.keys(claims) : [];",
+    mutants: ['ArrayDeclaration: [] → ["Stryker was here"]'],
+    why: 'The next line keeps only reserved names.',
+  },
+  {
+    file: 'functions/http/schemas.ts',
+    line: `context.issues.push({ code: 'custom', input: claims, message: \`must not name the claim \${name}\` });`,
+    mutants: [`StringLiteral: 'custom' → ""`],
+    why: 'The issue has its own message, and the service uses a code only to recognize unknown fields.',
   },
   {
     file: 'functions/domain/allowed-characters.ts',
