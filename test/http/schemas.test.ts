@@ -527,11 +527,10 @@ describe('The API validates the sub of a person', () => {
         limit,
         cursor: 'c',
       });
-    for (const limit of ['7', 1.5, null])
+    for (const limit of [0, 101, '7', 1.5, null])
       expect(broken(findPersonInput, { sub: 'ada', limit })).toEqual([
         'limit must be a whole number from 1 to 100',
       ]);
-    for (const limit of [0, 101]) expect(broken(findPersonInput, { sub: 'ada', limit })).toHaveLength(1);
   });
 });
 
