@@ -88,11 +88,8 @@ const scopes = (known: readonly string[]) => {
 /** Schema of a key's allowed IP ranges. An empty array allows any address. */
 const networks = (() => {
   const rule = `must be an array of at most ${MAX_NETWORKS} CIDR ranges`;
-  const one = z
-    .string()
-    .check(
-      z.refine(isNetwork, 'must be a CIDR range such as 203.0.113.0/24 or 2001:db8::/32, without host bits'),
-    );
+  const oneRule = 'must be a CIDR range such as 203.0.113.0/24 or 2001:db8::/32, without host bits';
+  const one = z.string(oneRule).check(z.refine(isNetwork, oneRule));
   return z.array(one, rule).check(z.maxLength(MAX_NETWORKS, rule));
 })();
 
@@ -114,6 +111,7 @@ const claimNames = z.transform((claims: unknown, context) => {
 const trust = (issuers: readonly TrustedIssuer[]) => {
   const issuerOf = ({ issuer }: TrustRule) => findIssuer(issuers, issuer) ?? issuer;
   const rule = `must be an array of 1 to ${MAX_RULES} rules`;
+  const issuerRule = 'must be one that the stack trusts';
   const prefixRule = 'must be a text, or a prefix that ends in / or :';
   const prefix = z.strictObject({ prefix: text(2, 256).check(z.refine(isPrefix, prefixRule)) }, prefixRule);
   const claimsRule = `must be 1 to ${MAX_CLAIMS} claims, each a text or a prefix that ends in / or :`;
@@ -127,14 +125,17 @@ const trust = (issuers: readonly TrustedIssuer[]) => {
       ),
   );
   const one = z
-    .strictObject({
-      issuer: z
-        .string()
-        .check(z.refine((it) => findIssuer(issuers, it) !== undefined, 'must be one that the stack trusts')),
-      audience: z.optional(text(1, 256)),
-      claims,
-      singleUse: z.optional(z.boolean('must be true or false')),
-    })
+    .strictObject(
+      {
+        issuer: z
+          .string(issuerRule)
+          .check(z.refine((it) => findIssuer(issuers, it) !== undefined, issuerRule)),
+        audience: z.optional(text(1, 256)),
+        claims,
+        singleUse: z.optional(z.boolean('must be true or false')),
+      },
+      'must be an object with the fields issuer and claims',
+    )
     .check(
       z.refine((rule: TrustRule) => bindsTenant(rule, issuerOf(rule)), {
         error: ({ input }) => bindingOf(issuerOf(input as TrustRule)),
@@ -175,7 +176,7 @@ export const keyChangesInput = (
 /** POST …/api-keys/{keyId}/rotate */
 export const rotationInput = (() => {
   const rule = `must be "on_first_use", "now", or whole seconds from 0 to ${MAX_RETIRE_AFTER}`;
-  const seconds = z.int().check(z.minimum(0, rule), z.maximum(MAX_RETIRE_AFTER, rule));
+  const seconds = z.int(rule).check(z.minimum(0, rule), z.maximum(MAX_RETIRE_AFTER, rule));
   return z.strictObject({
     retireOld: z._default(
       z.union([z.literal('on_first_use'), z.literal('now'), seconds], rule),
@@ -219,7 +220,7 @@ export const pageInput = (() => {
     );
   return z.object({
     limit: z._default(z.pipe(digits, z.transform(Number)), 100),
-    cursor: z.optional(z.string()),
+    cursor: z.optional(z.string('must be the nextCursor of an earlier page of this listing')),
   });
 })();
 
@@ -227,7 +228,7 @@ export const pageInput = (() => {
 export const deploymentsInput = (() => {
   const rule =
     'must be the beginning of a Deployment ID: 1 to 64 characters out of A-Z a-z 0-9 _ -, the first a letter or digit';
-  const prefix = z.string().check(z.regex(new RegExp(`^${DEPLOYMENT_ID}$`), rule));
+  const prefix = z.string(rule).check(z.regex(new RegExp(`^${DEPLOYMENT_ID}$`), rule));
   return z.extend(pageInput, { prefix: z.optional(prefix) });
 })();
 
@@ -236,12 +237,11 @@ export const keysInput = z.extend(pageInput, {
   order: z._default(z.enum(['oldest', 'newest'], 'must be oldest or newest'), 'oldest'),
 });
 
-const sub = z
-  .string()
-  .check(
-    z.refine(isSub, `must be 1 to ${MAX_SUB_LENGTH} printable ASCII characters`),
-    z.meta({ minLength: 1, maxLength: MAX_SUB_LENGTH, pattern: '^[ -~]+$' }),
-  );
+const sub = (() => {
+  const rule = `must be 1 to ${MAX_SUB_LENGTH} printable ASCII characters`;
+  const shape = { minLength: 1, maxLength: MAX_SUB_LENGTH, pattern: '^[ -~]+$' };
+  return z.string(rule).check(z.refine(isSub, rule), z.meta(shape));
+})();
 
 /** POST /people/end-access */
 export const endAccessInput = z.strictObject({
@@ -257,7 +257,7 @@ export const restoreAccessInput = z.strictObject({ sub });
 export const findPersonInput = z.strictObject({
   sub,
   limit: z._default(z.int('must be a whole number from 1 to 100').check(z.minimum(1), z.maximum(100)), 100),
-  cursor: z.optional(z.string()),
+  cursor: z.optional(z.string('must be the nextCursor of an earlier page of this listing')),
 });
 
 /** Query parameters of a listing of events. */

@@ -574,3 +574,36 @@ describe('The OpenAPI schema describes the limits of request input', () => {
     expect(said(pageInput).limit).not.toHaveProperty('pattern', expect.anything());
   });
 });
+
+it.each<[string, Schema]>([
+  ['a Deployment', deploymentInput],
+  ['a new key', newKey],
+  ['changes to a key', keyChanges],
+  ['a rotation', rotationInput],
+  ['a token to explain', explainInput],
+  ['a new temporary token', newTemporaryTokenInput(KNOWN)],
+  ['a leak report', leakInput],
+  ['the end of access', endAccessInput],
+  ['the return of access', restoreAccessInput],
+  ['a search for a person', findPersonInput],
+])('errors about %s name our rule, whatever type a field has', (_, schema) => {
+  const fields = Object.keys((schema as unknown as { shape: object }).shape);
+  const rule = fc.record({ issuer: fc.anything(), claims: fc.anything() }, { requiredKeys: [] });
+  const value = fc.oneof(fc.jsonValue(), fc.array(fc.oneof(rule, fc.jsonValue()), { maxLength: 3 }));
+  const body = fc.record(Object.fromEntries(fields.map((name) => [name, value])), { requiredKeys: [] });
+  fc.assert(
+    fc.property(body, (input) => {
+      for (const error of (broken(schema, input) ?? []) as string[]) {
+        expect(error).not.toMatch(/Invalid|expected|Unrecognized/);
+      }
+    }),
+    {
+      examples: fields.flatMap((name) => [
+        [{}],
+        [{ [name]: 5 }],
+        [{ [name]: [5] }],
+        [{ [name]: [{}] }],
+      ]) as never,
+    },
+  );
+});
