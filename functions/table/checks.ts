@@ -109,18 +109,18 @@ export function keyUse(now: EpochMillis, from: UseOrigin) {
   return { ...lastUse(now, from), ':day': new Set([dayOf(now)]) };
 }
 
-/** What a check needs, with a report that writes nothing. */
+/** What a check needs, with a report that writes nothing. Its `failed` throws the error, so that the rehearsal ends. */
 interface Rehearsal {
   store: CheckStore;
   clock: Clock;
   rules: CheckRules;
-  report: { denied: () => void; failed: () => void };
+  report: { denied: () => void; failed: (error: unknown) => never };
 }
 
 /**
  * Makes three calls with a token that does not exist, and keeps only the connection to the table. The first call of a
  * client then runs almost no code for the first time. The first rehearsed call opens the connection, and the third
- * reuses it. The second reads items that were never stored, so that the code for an allowed call also runs.
+ * reuses it. The second reads and extends a token that was never stored, so that the code for an allowed call also runs.
  * @param call makes a call of the function with the given Authorization header
  * @returns a promise that resolves after at most 500 ms
  * @throws any error of `call`, such as ServiceError 503 if the table did not respond
@@ -138,13 +138,18 @@ export async function rehearseCheck(
     Responses: { [table.tableName]: inventedItems(checkedKeys(credential, hashOf(token)), rules) },
   };
   const invented: Table = { ...limited, port: (async () => ({ kind: 'done', output })) as Port };
-  const report = { denied: () => {}, failed: () => {} };
+  const report = {
+    denied: () => {},
+    failed: (error: unknown) => {
+      throw error;
+    },
+  };
   for (const one of [limited, invented, limited]) {
     await call({ store: checkStore(one, issuer), clock: Date.now, rules, report }, `Bearer ${token}`);
   }
 }
 
-/** Returns the items of a token that is valid now and was just used, so that its check writes nothing. */
+/** Returns the items of a token that was just issued for a key that was just used. Its check extends the token. */
 function inventedItems(keys: CheckedKeys, { tokenLifetime, scopes }: CheckRules): Item[] {
   const now = Date.now();
   const generation = '0'.repeat(26);

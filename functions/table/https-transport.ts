@@ -148,8 +148,9 @@ const parsed = (bytes: Buffer): Json => converted(plainValue, JSON.parse(bytes.t
  */
 function errorOf(status: number, bytes: Buffer): DynamoError {
   try {
-    const { __type, message, ...details } = parsed(bytes);
-    return Object.assign(new Error(message), { name: __type.split('#').at(-1), ...details });
+    // DynamoDB writes `Message` for some errors, such as AccessDeniedException.
+    const { __type, message, Message = message, ...details } = parsed(bytes);
+    return Object.assign(new Error(Message), { name: __type.split('#').at(-1), ...details });
   } catch {
     return new Error(`status ${status}`);
   }

@@ -187,7 +187,7 @@ function secretsOf(item: Item): SecretHash[] {
 // bundle does not contain them.
 const isSecrets = (value: unknown): value is SecretHash[] => Array.isArray(value) && value.every(isSecret);
 
-/** Reports whether a value is a map. The AWS SDK returns sets and binary values as objects of other classes. */
+/** Reports whether a value is a map. Sets and binary values are not. */
 const isFields = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 

@@ -314,6 +314,17 @@ describe('The HTTPS transport behaves like the AWS SDK', () => {
 });
 
 describe('Both transports handle faults of DynamoDB', () => {
+  it('both transports keep the text of an error whose field is called Message', async () => {
+    const __type = 'com.amazon.coral.service#AccessDeniedException';
+    stub.reply(() => answer(400, { __type, Message: 'User: arn is not authorized' }));
+    for (const port of Object.values(bothOn(stub.endpoint))) {
+      expect(await attempt(port, GET)).toMatchObject({
+        kind: 'unexpected',
+        error: { name: 'AccessDeniedException', message: 'User: arn is not authorized' },
+      });
+    }
+  });
+
   const output = { Item: marshall({ pk: 'a' }) };
   const cancelled = (...codes: string[]) =>
     failure(400, 'TransactionCanceledException', { CancellationReasons: codes.map((Code) => ({ Code })) });
