@@ -500,8 +500,12 @@ const STEPS: Step[] = [
       const reply = await real.service.call('PATCH', path, { ...admin, json: { expiresAt } });
       if (!isThere(key)) return void must(reply, 404);
       const latest = latestExpiry(key, real.policy);
+      // The policy does not apply to a value that stays the same.
+      const isChange = validUntil === undefined || validUntil !== key.validUntil;
       const isForbidden =
-        latest !== undefined && (latest <= now || (validUntil !== undefined && validUntil > latest));
+        isChange &&
+        latest !== undefined &&
+        (latest <= now || (validUntil !== undefined && validUntil > latest));
       must(reply, isForbidden ? 409 : 200);
       if (isForbidden) return void note(real, 'expiry forbidden by the policy');
       const next = validUntil ?? latest;
