@@ -148,7 +148,7 @@ const parsed = (bytes: Buffer): Json => converted(plainValue, JSON.parse(bytes.t
  */
 function errorOf(status: number, bytes: Buffer): DynamoError {
   try {
-    // DynamoDB writes `Message` for some errors, such as AccessDeniedException.
+    // As the AWS SDK does, accept both spellings of the field.
     const { __type, message, Message = message, ...details } = parsed(bytes);
     return Object.assign(new Error(Message), { name: __type.split('#').at(-1), ...details });
   } catch {
