@@ -5,8 +5,8 @@ import { newLogger } from './runtime/logger.ts';
 import { openQueue } from './runtime/queue.ts';
 import { malformedReport } from './runtime/report.ts';
 import { openUserPool } from './runtime/user-pool.ts';
-import { openTable, PURGE_RETRIES } from './table/retried-calls.ts';
-import { pacedTable, sdkTransport } from './table/sdk-transport.ts';
+import { PURGE_RETRIES } from './table/retried-calls.ts';
+import { openJobTable } from './table/sdk-transport.ts';
 
 /**
  * Time reserved for processing one Deployment and for the work after it, in milliseconds. A job whose writes are limited
@@ -14,14 +14,10 @@ import { pacedTable, sdkTransport } from './table/sdk-transport.ts';
  */
 const RESERVE = 60_000;
 
-const config = readJobConfig();
 const logger = newLogger('end-access');
 const userPoolId = readUserPoolId();
 const dependencies = {
-  table: pacedTable(
-    openTable(config, sdkTransport(), PURGE_RETRIES, malformedReport(logger)),
-    config.writeUnits,
-  ),
+  table: openJobTable(readJobConfig(), PURGE_RETRIES, malformedReport(logger)),
   clock: Date.now,
   defer: openQueue(readPeopleQueueUrl()),
   signOut: userPoolId === undefined ? undefined : openUserPool(userPoolId),

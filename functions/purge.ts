@@ -4,8 +4,8 @@ import { readPurgeConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { openQueue } from './runtime/queue.ts';
 import { malformedReport, purgeReport } from './runtime/report.ts';
-import { openTable, PURGE_RETRIES } from './table/retried-calls.ts';
-import { pacedTable, sdkTransport } from './table/sdk-transport.ts';
+import { PURGE_RETRIES } from './table/retried-calls.ts';
+import { openJobTable } from './table/sdk-transport.ts';
 
 /** Time reserved for the last page of a run and the work after it, in milliseconds. */
 const RESERVE = 10_000;
@@ -13,10 +13,7 @@ const RESERVE = 10_000;
 const config = readPurgeConfig();
 const logger = newLogger('purge');
 const dependencies = {
-  table: pacedTable(
-    openTable(config, sdkTransport(), PURGE_RETRIES, malformedReport(logger)),
-    config.writeUnits,
-  ),
+  table: openJobTable(config, PURGE_RETRIES, malformedReport(logger)),
   clock: Date.now,
   defer: openQueue(config.continuationQueueUrl),
   report: purgeReport(logger),

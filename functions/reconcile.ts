@@ -5,8 +5,8 @@ import { deletionLimit } from './operations/limit-deletions.ts';
 import { readDeploymentsSource, readJobConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { changeReport, malformedReport, reconcileMeasures, stoppedDeletion } from './runtime/report.ts';
-import { openTable, PURGE_RETRIES } from './table/retried-calls.ts';
-import { pacedTable, sdkTransport } from './table/sdk-transport.ts';
+import { PURGE_RETRIES } from './table/retried-calls.ts';
+import { openJobTable } from './table/sdk-transport.ts';
 import { openSource } from './table/source-rows.ts';
 
 /** Time reserved for the last page of a slice and the work after it, in milliseconds. */
@@ -17,12 +17,8 @@ const RESERVE = 60_000;
  */
 const MAX_MISSING = 5;
 
-const config = readJobConfig();
 const logger = newLogger('reconcile');
-const table = pacedTable(
-  openTable(config, sdkTransport(), PURGE_RETRIES, malformedReport(logger)),
-  config.writeUnits,
-);
+const table = openJobTable(readJobConfig(), PURGE_RETRIES, malformedReport(logger));
 const source = readDeploymentsSource();
 const measures = reconcileMeasures();
 const stopped = stoppedDeletion();

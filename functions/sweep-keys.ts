@@ -5,8 +5,8 @@ import { recordRejectedCalls } from './operations/record-rejected-calls.ts';
 import { readJobConfig, readMaxIdleDays, readTrustedIssuers } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { malformedReport, sweepMeasures } from './runtime/report.ts';
-import { CALL_RETRIES, openTable } from './table/retried-calls.ts';
-import { pacedTable, sdkTransport } from './table/sdk-transport.ts';
+import { CALL_RETRIES } from './table/retried-calls.ts';
+import { openJobTable } from './table/sdk-transport.ts';
 
 /**
  * Time reserved for one key or caller and the work after it, in milliseconds. A sweep whose writes are limited can take a
@@ -14,12 +14,8 @@ import { pacedTable, sdkTransport } from './table/sdk-transport.ts';
  */
 const RESERVE = 120_000;
 
-const config = readJobConfig();
 const logger = newLogger('sweep-keys');
-const table = pacedTable(
-  openTable(config, sdkTransport(), CALL_RETRIES, malformedReport(logger)),
-  config.writeUnits,
-);
+const table = openJobTable(readJobConfig(), CALL_RETRIES, malformedReport(logger));
 const measures = sweepMeasures();
 const maxIdleDays = readMaxIdleDays();
 const issuers = readTrustedIssuers();

@@ -23,8 +23,8 @@ import {
   outcomeOf,
   type Port,
 } from './port.ts';
-import type { Table } from './retried-calls.ts';
-import type { Item } from './schema.ts';
+import { openTable, type RetryPolicy, type Table } from './retried-calls.ts';
+import type { Item, OnMalformed } from './schema.ts';
 
 /**
  * Returns the options with which the AWS SDK converts items to plain values and back. This is a function because the
@@ -142,6 +142,15 @@ const ESTIMATES: { [O in Operation]?: (input: Operations[O]['input']) => number 
   BatchWriteItem: ({ RequestItems }) => sum(Object.values(RequestItems ?? {}).map((writes) => writes.length)),
   TransactWriteItems: ({ TransactItems }) => 2 * (TransactItems?.length ?? 0),
 };
+
+/** Opens the table for a job. If the capacity is provisioned, limits the job's write units as the stack specifies. */
+export function openJobTable(
+  config: { tableName: string; writeUnits?: number | undefined },
+  retryPolicy: RetryPolicy,
+  onMalformed: OnMalformed,
+): Table {
+  return pacedTable(openTable(config, sdkTransport(), retryPolicy, onMalformed), config.writeUnits);
+}
 
 /**
  * Limits the write units that a job or a command uses, so that it leaves provisioned capacity for calls by pipelines
