@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { invalidFields } from '../domain/errors.ts';
+import { CURSOR_RULE } from './schemas.ts';
 
 const DIGEST_LENGTH = 16;
 
@@ -32,9 +33,7 @@ export function fromCursor(listing: Listing, cursor: string | undefined): string
   const position = bytes.subarray(DIGEST_LENGTH).toString();
   const isTooLong = bytes.length > DIGEST_LENGTH + MAX_POSITION;
   if (position === '' || isTooLong || toCursor(listing, position) !== cursor) {
-    throw invalidFields([
-      { field: 'cursor', rule: 'must be the nextCursor of an earlier page of this listing' },
-    ]);
+    throw invalidFields([{ field: 'cursor', rule: CURSOR_RULE }]);
   }
   return position;
 }

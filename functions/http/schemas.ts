@@ -209,6 +209,9 @@ export const leakInput = (() => {
   return z.strictObject({ credential });
 })();
 
+/** Rule of the parameter `cursor`, worded to follow the field's name in an error message. */
+export const CURSOR_RULE = 'must be the nextCursor of an earlier page of this listing';
+
 /** Query parameters of a listing. */
 export const pageInput = (() => {
   const rule = 'must be a whole number from 1 to 100';
@@ -220,7 +223,7 @@ export const pageInput = (() => {
     );
   return z.object({
     limit: z._default(z.pipe(digits, z.transform(Number)), 100),
-    cursor: z.optional(z.string('must be the nextCursor of an earlier page of this listing')),
+    cursor: z.optional(z.string(CURSOR_RULE)),
   });
 })();
 
@@ -257,7 +260,7 @@ export const restoreAccessInput = z.strictObject({ sub });
 export const findPersonInput = z.strictObject({
   sub,
   limit: z._default(z.int('must be a whole number from 1 to 100').check(z.minimum(1), z.maximum(100)), 100),
-  cursor: z.optional(z.string('must be the nextCursor of an earlier page of this listing')),
+  cursor: z.optional(z.string(CURSOR_RULE)),
 });
 
 /** Query parameters of a listing of events. */
