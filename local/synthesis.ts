@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import {
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -84,13 +85,16 @@ export function cachedSynthesis({ sources, folder, bundle, synthesise }: CachedS
       const draft = `${directory}.draft`;
       writeFileSync(draft, JSON.stringify(result));
       renameSync(draft, join(entry, COMPLETE));
-      discardUnused(folder);
     }
+    discardUnused(folder);
     return result;
   };
 }
 
+/** Returns a key that is different each time if a source is missing, so that the result is not used again. */
 function keyOf(context: Context, sources: readonly string[]): string {
+  // Package managers other than npm do not write `.package-lock.json`, so it is unknown whether packages have changed.
+  if (!sources.every((path) => existsSync(path))) return randomUUID();
   // The CDK reads variables with these prefixes, such as CDK_DEFAULT_REGION.
   const environment = Object.entries(process.env).filter(([name]) => /^(CDK|AWS|JSII)_/.test(name));
   return createHash('sha256')

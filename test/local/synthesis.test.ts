@@ -43,6 +43,7 @@ function numberedApp({ onSynthesis = () => {} }: { onSynthesis?: () => void } = 
     synthesise: async (_, directory) => {
       calls.synthesis++;
       onSynthesis();
+      mkdirSync(directory, { recursive: true });
       return { directory, stacks: [{ stackName: 'a', template: { Resources: {}, calls: calls.synthesis } }] };
     },
   });
@@ -69,6 +70,17 @@ describe('npm start caches the synthesised template', () => {
     const second = await synthesise({});
     expect(second.stacks).not.toEqual(first.stacks);
     expect(calls.synthesis).toBe(2);
+  });
+
+  it('npm start synthesises each time if a source is missing, and keeps at most eight of the results', async () => {
+    const { calls, synthesise } = numberedApp();
+    rmSync(sources, { recursive: true });
+    for (const start of [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]) {
+      const { stacks } = await synthesise({});
+      expect(stacks[0]?.template).toEqual({ Resources: {}, calls: start });
+    }
+    expect(calls).toEqual({ bundle: 10, synthesis: 10 });
+    expect(readdirSync(results).length).toBeLessThanOrEqual(8);
   });
 
   it('npm start synthesises again if a setting changes', async () => {
