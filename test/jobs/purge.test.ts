@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { unavailable } from '../../functions/domain/errors.ts';
 import type { PurgeOutcome } from '../../functions/domain/purge-outcome.ts';
 import {
@@ -16,7 +16,6 @@ import { apiKey, deployment, GENERATION, KEY_ULID, MADE_AT, token } from '../sup
 import { startStore } from '../support/store.ts';
 
 const store = await startStore();
-afterAll(() => store.stop());
 
 const OTHER = '01BRZ3NDEKTSV4RRFFQ69G5FAV';
 const ULIDS = [GENERATION, OTHER];

@@ -1,11 +1,10 @@
-import { afterAll, beforeEach, expect, it } from 'vitest';
+import { beforeEach, expect, it } from 'vitest';
 import { sweepKeys } from '../../functions/jobs/sweep-keys.ts';
 import { passKey, toApiKey, toDirectoryEntry } from '../../functions/table/schema.ts';
 import { apiKey, deployment, MADE_AT } from '../support/records.ts';
 import { startStore, watched } from '../support/store.ts';
 
 const store = await startStore();
-afterAll(() => store.stop());
 
 const IDS = ['alpha', 'beta', 'delta', 'gamma'];
 const PASS = passKey('KEYS');

@@ -1,4 +1,4 @@
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { newUlid } from '../../functions/domain/credentials.ts';
 import type { RejectedCall } from '../../functions/domain/records.ts';
 import { recordRejectedCalls } from '../../functions/operations/record-rejected-calls.ts';
@@ -7,13 +7,17 @@ import { toDeployment, toEvent } from '../../functions/table/schema.ts';
 import { deployment, event, GENERATION, MADE_AT, rejectedCall } from '../support/records.ts';
 import { startStore } from '../support/store.ts';
 
-const store = await startStore();
+const store = await startStore(
+  'REJECTED_CALLS',
+  'EVENTS#etl',
+  'EVENTS#other',
+  'DEPLOYMENT#etl',
+  'DEPLOYMENT#other',
+);
 const { table } = store;
-afterAll(() => store.stop());
 const logged: unknown[] = [];
-beforeEach(async () => {
+beforeEach(() => {
   logged.length = 0;
-  await store.clear('REJECTED_CALLS', 'EVENTS#etl', 'EVENTS#other', 'DEPLOYMENT#etl', 'DEPLOYMENT#other');
 });
 
 const HOUR = 60 * 60 * 1000;

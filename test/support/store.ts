@@ -1,5 +1,6 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { BatchWriteCommand, DeleteCommand, DynamoDBDocumentClient, GetCommand } from '@aws-sdk/lib-dynamodb';
+import { afterAll, beforeEach } from 'vitest';
 import { httpsTransport } from '../../functions/table/https-transport.ts';
 import type { Operation, Port } from '../../functions/table/port.ts';
 import type { Table } from '../../functions/table/retried-calls.ts';
@@ -49,11 +50,12 @@ export function watched(
 }
 
 /**
- * Starts an engine with the table, but without the functions.
+ * Starts an engine with the table, but without the functions. The engine stops after the file's tests.
  *
+ * @param partitions partitions that are empty at the start of each test
  * @returns `sent`, which lists the calls of the code under test, and functions that read and write the table directly
  */
-export async function startStore() {
+export async function startStore(...partitions: string[]) {
   const engine = await startEngine();
   const base = new DynamoDBClient({
     endpoint: engine.endpoint,
@@ -78,6 +80,19 @@ export async function startStore() {
       await client.send(new BatchWriteCommand({ RequestItems }));
     }
   };
+  /** Empties partitions and forgets the recorded calls, so that each test starts with none. */
+  const clear = async (...some: string[]) => {
+    for (const pk of some) {
+      await write((await partition(pk)).map(({ sk }) => ({ DeleteRequest: { Key: { pk, sk } } })));
+    }
+    sent.length = 0;
+    malformed.length = 0;
+  };
+  afterAll(async () => {
+    client.destroy();
+    await engine.stop();
+  });
+  beforeEach(() => clear(...partitions));
   return {
     table,
     /** The table accessed through the HTTPS transport instead of an SDK client. */
@@ -94,18 +109,7 @@ export async function startStore() {
     remove: ({ pk, sk }: ItemKey) => client.send(new DeleteCommand({ TableName: NAME, Key: { pk, sk } })),
     /** Returns all items of a partition in the order of their sort keys. */
     partition,
-    /** Empties partitions and forgets the recorded calls, so that each test starts with none. */
-    clear: async (...partitions: string[]) => {
-      for (const pk of partitions) {
-        await write((await partition(pk)).map(({ sk }) => ({ DeleteRequest: { Key: { pk, sk } } })));
-      }
-      sent.length = 0;
-      malformed.length = 0;
-    },
-    stop: async () => {
-      client.destroy();
-      await engine.stop();
-    },
+    clear,
   };
 }
 

@@ -1,4 +1,4 @@
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import type { CheckStore } from '../../functions/domain/check.ts';
 import { newUlid } from '../../functions/domain/credentials.ts';
 import { CHECKED_ATTRIBUTES, checkStore } from '../../functions/table/checks.ts';
@@ -23,11 +23,9 @@ import {
 } from '../support/records.ts';
 import { startStore, tableOn } from '../support/store.ts';
 
-const store = await startStore();
-afterAll(() => store.stop());
-beforeEach(() => store.clear(pk));
-
 const pk = 'DEPLOYMENT#etl';
+const store = await startStore(pk);
+
 const HASH = 't'.repeat(43);
 const OF_TOKEN = { kind: 'token', deploymentId: 'etl', ulid: KEY_ULID } as const;
 const OF_GRANT = { ...OF_TOKEN, kind: 'temporary' } as const;

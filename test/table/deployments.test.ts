@@ -1,4 +1,4 @@
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { newUlid } from '../../functions/domain/credentials.ts';
 import {
   deleteDeployment,
@@ -12,10 +12,8 @@ import { NO_GENERATION } from '../../functions/table/schema.ts';
 import { deployment, event, GENERATION } from '../support/records.ts';
 import { startStore } from '../support/store.ts';
 
-const store = await startStore();
+const store = await startStore('DEPLOYMENT#etl', 'DEPLOYMENTS', 'EVENTS#etl', 'PURGES');
 const { table } = store;
-afterAll(() => store.stop());
-beforeEach(() => store.clear('DEPLOYMENT#etl', 'DEPLOYMENTS', 'EVENTS#etl', 'PURGES'));
 
 const etl = deployment();
 const ofEtl = { pk: 'DEPLOYMENT#etl', sk: 'DEPLOYMENT' };

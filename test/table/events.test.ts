@@ -1,7 +1,7 @@
 import { marshall } from '@aws-sdk/util-dynamodb';
 import type { DynamoDBRecord } from 'aws-lambda';
 import fc from 'fast-check';
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { newUlid } from '../../functions/domain/credentials.ts';
 import type { ServiceEvent } from '../../functions/domain/events.ts';
 import { expiryAfter } from '../../functions/domain/expiry.ts';
@@ -14,10 +14,8 @@ import { sample } from '../support/generated.ts';
 import { event, GENERATION, KEY_ULID, MADE_AT, record, seconds } from '../support/records.ts';
 import { startStore } from '../support/store.ts';
 
-const store = await startStore();
+const store = await startStore('DEPLOYMENT#etl', 'EVENTS#etl');
 const { table } = store;
-afterAll(() => store.stop());
-beforeEach(() => store.clear('DEPLOYMENT#etl', 'EVENTS#etl'));
 
 /** The time of the Deployment's second registration. */
 const REGISTERED_AT = MADE_AT - 1_000_000;

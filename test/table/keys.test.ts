@@ -1,4 +1,4 @@
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { newUlid } from '../../functions/domain/credentials.ts';
 import type { ServiceEvent } from '../../functions/domain/events.ts';
 import type { ApiKey, IdempotencyRecord, SecretHash } from '../../functions/domain/records.ts';
@@ -16,10 +16,8 @@ import { toApiKey, toDeployment } from '../../functions/table/schema.ts';
 import { apiKey, deployment, event, GENERATION, KEY_ULID, MADE_AT, record } from '../support/records.ts';
 import { startStore } from '../support/store.ts';
 
-const store = await startStore();
+const store = await startStore('DEPLOYMENT#etl', 'EVENTS#etl');
 const { table } = store;
-afterAll(() => store.stop());
-beforeEach(() => store.clear('DEPLOYMENT#etl', 'EVENTS#etl'));
 
 const etl = deployment();
 const key = apiKey();

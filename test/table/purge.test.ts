@@ -1,4 +1,4 @@
-import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { newUlid } from '../../functions/domain/credentials.ts';
 import {
   beginPurge,
@@ -28,12 +28,15 @@ vi.mock('node:timers/promises', () => ({
   },
 }));
 
-const store = await startStore();
-const { table } = store;
-afterAll(() => store.stop());
-beforeEach(() =>
-  store.clear('DEPLOYMENT#etl', 'DEPLOYMENTS', 'GROUP#own', 'GROUP#later', 'PURGES', 'EVENTS#etl'),
+const store = await startStore(
+  'DEPLOYMENT#etl',
+  'DEPLOYMENTS',
+  'GROUP#own',
+  'GROUP#later',
+  'PURGES',
+  'EVENTS#etl',
 );
+const { table } = store;
 
 const pk = 'DEPLOYMENT#etl';
 const generation = { deploymentId: 'etl', generation: GENERATION };

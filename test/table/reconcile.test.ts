@@ -1,4 +1,4 @@
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { newUlid } from '../../functions/domain/credentials.ts';
 import {
   isBeingPurged,
@@ -15,13 +15,17 @@ import { NO_GENERATION, toDeployment, toDirectoryEntry } from '../../functions/t
 import { deployment, GENERATION } from '../support/records.ts';
 import { startStore } from '../support/store.ts';
 
-const store = await startStore();
-const { table } = store;
-afterAll(() => store.stop());
 const pk = 'DEPLOYMENT#etl';
-beforeEach(() =>
-  store.clear(pk, 'DEPLOYMENT#a b', 'DEPLOYMENTS', 'GROUP#g', 'PURGES', 'EVENTS#etl', 'RECONCILIATION'),
+const store = await startStore(
+  pk,
+  'DEPLOYMENT#a b',
+  'DEPLOYMENTS',
+  'GROUP#g',
+  'PURGES',
+  'EVENTS#etl',
+  'RECONCILIATION',
 );
+const { table } = store;
 
 const OTHER = newUlid(0);
 const generation = { deploymentId: 'etl', generation: GENERATION };

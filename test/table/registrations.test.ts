@@ -1,4 +1,4 @@
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { newUlid } from '../../functions/domain/credentials.ts';
 import {
   type Registration,
@@ -12,10 +12,8 @@ import { fromRegistration, toDeployment, toRegistration } from '../../functions/
 import { deployment, GENERATION, MADE_AT } from '../support/records.ts';
 import { startStore, tableOn } from '../support/store.ts';
 
-const store = await startStore();
+const store = await startStore('SOURCES', 'DEPLOYMENT#etl');
 const { table } = store;
-afterAll(() => store.stop());
-beforeEach(() => store.clear('SOURCES', 'DEPLOYMENT#etl'));
 
 const of = (change: Partial<Registration> = {}): Registration => ({
   id: 'etl',

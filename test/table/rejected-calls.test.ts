@@ -1,4 +1,4 @@
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { hashOf } from '../../functions/domain/credentials.ts';
 import type { RejectedCall, RejectedCalls } from '../../functions/domain/records.ts';
 import {
@@ -10,10 +10,8 @@ import {
 import { event, MADE_AT, rejectedCall } from '../support/records.ts';
 import { startStore } from '../support/store.ts';
 
-const store = await startStore();
+const store = await startStore('REJECTED_CALLS', 'EVENTS#etl');
 const { table } = store;
-afterAll(() => store.stop());
-beforeEach(() => store.clear('REJECTED_CALLS', 'EVENTS#etl'));
 
 const HOUR = 60 * 60 * 1000;
 const count = (deploymentId: string, change: Partial<RejectedCall> = {}, principal = 'eve') =>

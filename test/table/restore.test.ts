@@ -1,4 +1,4 @@
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { newUlid } from '../../functions/domain/credentials.ts';
 import { registrationWrite } from '../../functions/table/registrations.ts';
 import {
@@ -37,11 +37,9 @@ import {
 } from '../support/records.ts';
 import { startStore, tableOn } from '../support/store.ts';
 
-const store = await startStore();
-const { table } = store;
-afterAll(() => store.stop());
 const pk = 'DEPLOYMENT#etl';
-beforeEach(() => store.clear(pk, 'DEPLOYMENT#other', 'DEPLOYMENTS', 'PURGES', 'EVENTS#etl', 'RESTORES'));
+const store = await startStore(pk, 'DEPLOYMENT#other', 'DEPLOYMENTS', 'PURGES', 'EVENTS#etl', 'RESTORES');
+const { table } = store;
 
 const OTHER = newUlid(0);
 const isConsistent = () => expect(store.sent.every(({ input }) => input.ConsistentRead === true)).toBe(true);

@@ -1,4 +1,4 @@
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { newUlid } from '../../functions/domain/credentials.ts';
 import type { ServiceEvent } from '../../functions/domain/events.ts';
 import type { IdempotencyRecord, TemporaryToken } from '../../functions/domain/records.ts';
@@ -21,10 +21,8 @@ import {
 } from '../support/records.ts';
 import { startStore } from '../support/store.ts';
 
-const store = await startStore();
+const store = await startStore('DEPLOYMENT#etl', 'EVENTS#etl');
 const { table } = store;
-afterAll(() => store.stop());
-beforeEach(() => store.clear('DEPLOYMENT#etl', 'EVENTS#etl'));
 
 const pk = 'DEPLOYMENT#etl';
 const etl = deployment();

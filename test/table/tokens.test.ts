@@ -1,4 +1,4 @@
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { newUlid } from '../../functions/domain/credentials.ts';
 import { recordUse } from '../../functions/table/checks.ts';
 import { toApiKey, toDeployment, toEvent, toTemporaryToken, toToken } from '../../functions/table/schema.ts';
@@ -16,10 +16,8 @@ import {
 } from '../support/records.ts';
 import { startStore } from '../support/store.ts';
 
-const store = await startStore();
+const store = await startStore('DEPLOYMENT#etl', 'EVENTS#etl');
 const table = store.httpsTable;
-afterAll(() => store.stop());
-beforeEach(() => store.clear('DEPLOYMENT#etl', 'EVENTS#etl'));
 
 const pk = 'DEPLOYMENT#etl';
 const ofKey = { pk, sk: `KEY#${KEY_ULID}` };
