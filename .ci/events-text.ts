@@ -1,13 +1,13 @@
 import { cloudEventOf } from '../functions/domain/cloud-event.ts';
-import { EVENT_HELP, type EventHelp } from '../functions/domain/event-help.ts';
 import type { EventType } from '../functions/domain/events.ts';
+import { EVENT_HELP, type EventHelp } from './event-help.ts';
 
 /** Returns the content of docs/events.md, which has a section for each type of event. */
 export function eventsText(): string {
   const sections = Object.entries(EVENT_HELP).map(([type, help]) => section(type, help));
   return `# Events
 
-<!-- \`npm run openapi\` writes this page from functions/domain/event-help.ts. -->
+<!-- \`npm run openapi\` writes this page from .ci/event-help.ts. -->
 
 After reading this page, you can subscribe to the service's events, and know when each is written and what it contains.
 

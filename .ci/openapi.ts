@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
-import { errorsText } from '../functions/domain/error-codes.ts';
 import { openApiText } from '../functions/openapi/document.ts';
+import { errorsText } from './errors-text.ts';
 import { eventsText } from './events-text.ts';
 
 // `npm run openapi`: generates docs/openapi.json from the schemas, docs/errors.md from the list of codes, and

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2 } from 'aws-lambda';
-import { type ErrorHelp, errorHelp } from '../domain/error-codes.ts';
+import { ERROR_CODES, type ErrorHelp } from '../domain/error-codes.ts';
 import { escaped, pageHeaders } from '../http/page-headers.ts';
 
 /** Caches can keep the page, because it changes only when the stack is deployed. */
@@ -65,7 +65,7 @@ interface ServedFile {
 }
 
 function errorsPage(): string {
-  const codes = errorHelp();
+  const codes = Object.entries(ERROR_CODES);
   return `<!doctype html>
 <html lang="en">
 <head>

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, describe, expect, it } from 'vitest';
+import { EVENT_HELP } from '../../.ci/event-help.ts';
 import { eventsText } from '../../.ci/events-text.ts';
 import { erasePerson } from '../../cli/erase-person.ts';
-import { EVENT_HELP } from '../../functions/domain/event-help.ts';
 import { EVENT_TYPES, type EventType } from '../../functions/domain/events.ts';
 import { purgeFromQueue, sweepMarkers } from '../../functions/jobs/purge.ts';
 import { sweepKeys } from '../../functions/jobs/sweep-keys.ts';

@@ -1,4 +1,4 @@
-import type { EventType, ServiceEvent } from './events.ts';
+import type { EventType, ServiceEvent } from '../functions/domain/events.ts';
 
 type Value = ServiceEvent['data'][string];
 
