@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
 import { CHECKED_ATTRIBUTES } from '../../functions/table/checks.ts';
 import {
@@ -15,6 +16,7 @@ import {
   fromLastUse,
   fromPersonId,
   fromTemporaryToken,
+  fromToken,
   generationOfMarker,
   type Item,
   isOfGeneration,
@@ -209,6 +211,32 @@ describe('Each kind of item is parsed strictly', () => {
         ...change(rule, 'singleUse', orAbsent(NOT.flag)),
       ],
     });
+  });
+
+  it('parses an access token only if the hash in its sort key has exactly 43 base64url characters', () => {
+    const item = toToken(token());
+    const withHash = (hash: string) => fromToken({ ...item, sk: `TOKEN#${KEY_ULID}#${hash}` });
+    const base64url = fc.constantFrom(...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_');
+    const hashes = (minLength: number, maxLength = minLength) =>
+      fc.string({ unit: base64url, minLength, maxLength });
+    fc.assert(
+      fc.property(hashes(43), (hash) => {
+        expect(withHash(hash)).toEqual({ ...token(), hash });
+      }),
+    );
+    fc.assert(
+      fc.property(fc.oneof(hashes(0, 42), hashes(44, 128)), (hash) => {
+        expect(withHash(hash)).toBeUndefined();
+      }),
+    );
+    // A generated length rarely equals one of the two neighbours of 43.
+    for (const length of [0, 42, 44, 86]) expect(withHash('t'.repeat(length)), `${length}`).toBeUndefined();
+    const foreign = fc.string({ minLength: 1, maxLength: 1 }).filter((text) => !/[A-Za-z0-9_#-]/.test(text));
+    fc.assert(
+      fc.property(hashes(42), fc.nat(42), foreign, (rest, at, character) => {
+        expect(withHash(rest.slice(0, at) + character + rest.slice(at))).toBeUndefined();
+      }),
+    );
   });
 
   it('parses a temporary token, and rejects a malformed one', () => {
