@@ -209,7 +209,7 @@ describe('npm pack creates a package with everything that an app needs', () => {
 });
 
 describe('The package contains a working CLI', { timeout: 120_000 }, () => {
-  const installed = commandLine([join(app, 'node_modules/.bin/deployment-api-keys')]);
+  const installed = commandLine({ program: [join(app, 'node_modules/.bin/deployment-api-keys')] });
 
   it("the package's CLI prints its version and each command's help", async () => {
     expect(await installed.run(['--version'])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });

@@ -1,10 +1,9 @@
-import { execFile } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
 import { type Backfill, backfill, type Position } from '../../cli/backfilling.ts';
+import { commandLine, tableEnvironment } from '../support/command-line.ts';
 import { inProcess, startTable } from '../support/in-process.ts';
 import { createPlatformTable, rowOf } from '../support/platform-table.ts';
 
@@ -128,15 +127,9 @@ describe('A backfill registers a Deployment for each row of a followed table', (
 describe('The backfill command supports dry runs and can continue after an interruption', {
   timeout: 120_000,
 }, () => {
-  const script = async (...args: string[]) => {
-    const env = { ...process.env, AWS_ENDPOINT_URL_DYNAMODB: engine.endpoint };
-    const command = ['cli/main.ts', 'backfill', ...args, '--position', join(folder, 'position.json')];
-    const run = promisify(execFile)(process.execPath, command, { env });
-    return run.then(
-      ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
-      ({ code, stdout, stderr }) => ({ code, stdout, stderr }),
-    );
-  };
+  const cli = commandLine({ env: tableEnvironment(engine) });
+  const script = (...args: string[]) =>
+    cli.run(['backfill', ...args, '--position', join(folder, 'position.json')]);
   const source = ['--source', JSON.stringify(platform.source)];
 
   it('the backfill command only prints its plan in a dry run', async () => {

@@ -1,7 +1,6 @@
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
 import { type EndTokens, endTokens } from '../../cli/end-tokens.ts';
+import { commandLine, tableEnvironment } from '../support/command-line.ts';
 import { DAY, inProcess, must, startTable } from '../support/in-process.ts';
 
 const engine = await startTable();
@@ -158,13 +157,8 @@ describe('end-tokens revokes tokens in bulk', () => {
 });
 
 describe('The end-tokens command validates its options', { timeout: 60_000 }, () => {
-  const run = (...args: string[]) =>
-    promisify(execFile)(process.execPath, ['cli/main.ts', 'end-tokens', '--table', 'keys', ...args], {
-      env: { ...process.env, AWS_ENDPOINT_URL_DYNAMODB: engine.endpoint },
-    }).then(
-      ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
-      ({ code, stdout, stderr }) => ({ code, stdout, stderr }),
-    );
+  const cli = commandLine({ env: tableEnvironment(engine) });
+  const run = (...args: string[]) => cli.run(['end-tokens', '--table', 'keys', ...args]);
 
   it.each([
     [[], 'Give either --issued-before or --longer-than.'],
@@ -207,6 +201,8 @@ describe('The end-tokens command validates its options', { timeout: 60_000 }, ()
 });
 
 describe('Commands that work on the table require a Region', { timeout: 60_000 }, () => {
+  const { AWS_REGION, ...env } = tableEnvironment(engine);
+  const { run } = commandLine({ env });
   const source =
     '{"table":"arn:aws:dynamodb:eu-west-1:111122223333:table/platform","stream":"arn:aws:dynamodb:eu-west-1:111122223333:table/platform/stream/2026-01-01T00:00:00.000","id":"deploymentId"}';
 
@@ -216,11 +212,7 @@ describe('Commands that work on the table require a Region', { timeout: 60_000 }
     ['restore', '--from', 'old', '--into', 'keys', '--point', '2030-01-01T12:00:00Z'],
     ['backfill', '--table', 'keys', '--source', source],
   ])('the command %s exits with 2 and names AWS_REGION if no Region is set', async (...args) => {
-    const { AWS_REGION, AWS_DEFAULT_REGION, ...others } = process.env;
-    const run = promisify(execFile)(process.execPath, ['cli/main.ts', ...args, '--dry-run'], {
-      env: { ...others, AWS_CONFIG_FILE: '/dev/null' },
-    });
-    await expect(run).rejects.toMatchObject({
+    expect(await run([...args, '--dry-run'])).toEqual({
       code: 2,
       stdout: '',
       stderr: "error: The Region is missing: set AWS_REGION to the stack's Region.\n",

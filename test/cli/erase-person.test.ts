@@ -1,9 +1,8 @@
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
 import { DeleteCommand, PutCommand, ScanCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { afterAll, describe, expect, it } from 'vitest';
 import { erasePerson } from '../../cli/erase-person.ts';
 import { restore } from '../../cli/restoration.ts';
+import { commandLine, tableEnvironment } from '../support/command-line.ts';
 import { createTable } from '../support/engine.ts';
 import { inProcess, must, startTable } from '../support/in-process.ts';
 import { restoration } from '../support/interrupted.ts';
@@ -219,13 +218,8 @@ describe('A restore of a backup that is older than an erasure repeats the erasur
 });
 
 describe('The erase-person command asks for confirmation', { timeout: 60_000 }, () => {
-  const run = (...args: string[]) =>
-    promisify(execFile)(process.execPath, ['cli/main.ts', 'erase-person', '--table', 'keys', ...args], {
-      env: { ...process.env, AWS_ENDPOINT_URL_DYNAMODB: engine.endpoint },
-    }).then(
-      ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
-      ({ code, stdout, stderr }) => ({ code, stdout, stderr }),
-    );
+  const cli = commandLine({ env: tableEnvironment(engine) });
+  const run = (...args: string[]) => cli.run(['erase-person', '--table', 'keys', ...args]);
 
   it('the erase-person command rejects a malformed sub, and does nothing without a confirmation', async () => {
     for (const sub of ['', 'grün', 'erased']) {

@@ -12,29 +12,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { startCiIssuer } from '../support/ci-issuer.ts';
-import { commandLine, type Running } from '../support/command-line.ts';
+import { commandLine } from '../support/command-line.ts';
 import { callAs, exchange, setAttribute } from '../support/service.ts';
 import { createKey, registerDeployment, runStack, use } from '../support/stack.ts';
 
 const issuer = await startCiIssuer();
 const stack = await runStack({ context: { trustedIssuers: [issuer.url], maxKeyDays: 30 } });
-const { run: start } = commandLine();
-const env = {
-  DEPLOYMENT_KEYS_URL: stack.url,
-  DEPLOYMENT_KEYS_ACCESS_TOKEN: await stack.signIn('admin'),
-};
+/** Run CLI commands as the administrator. */
+const { run, json } = commandLine({
+  env: { DEPLOYMENT_KEYS_URL: stack.url, DEPLOYMENT_KEYS_ACCESS_TOKEN: await stack.signIn('admin') },
+});
 const folder = mkdtempSync(join(tmpdir(), 'keys-and-people-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 await registerDeployment(stack, 'etl');
-
-/** Runs a CLI command as the administrator. */
-const run = (args: string[], running: Running = {}) =>
-  start(args, { ...running, env: { ...env, ...running.env } });
-const json = async (args: string[], running: Running = {}) => {
-  const { code, stdout, stderr } = await run([...args, '--json'], running);
-  expect([code, stderr], args.join(' ')).toEqual([0, '']);
-  return JSON.parse(stdout);
-};
 
 describe('The command `keys tokens` lists and revokes the tokens of a key', { timeout: 120_000 }, () => {
   it("the keys tokens command can list a key's active tokens and revoke one or all of them", async () => {

@@ -1,5 +1,3 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +5,7 @@ import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { csvField, parseCsv } from '../../cli/csv.ts';
 import { createKey, readWanted } from '../../cli/migration.ts';
+import { commandLine, type Running } from '../support/command-line.ts';
 import { callAs, exchange } from '../support/service.ts';
 import { exchangeForToken, registerDeployment, runStack, use } from '../support/stack.ts';
 
@@ -15,6 +14,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const stack = await runStack();
 const token = await stack.signIn('admin');
 await registerDeployment(stack, 'etl');
+const cli = commandLine();
 
 const at = (name: string) => join(folder, name);
 const file = (name: string, text: string) => {
@@ -22,28 +22,9 @@ const file = (name: string, text: string) => {
   return at(name);
 };
 
-/**
- * Runs the migrate command.
- * @param typed standard input
- */
-async function run(
-  args: string[],
-  { env = { MIGRATE_TOKEN: token }, typed = '' }: { env?: object; typed?: string } = {},
-) {
-  const child = spawn(process.execPath, ['cli/main.ts', 'migrate', ...args], {
-    env: { PATH: process.env.PATH, ...env },
-    stdio: 'pipe',
-  });
-  const said = { stdout: '', stderr: '' };
-  for (const stream of ['stdout', 'stderr'] as const) {
-    child[stream].on('data', (chunk) => {
-      said[stream] += chunk;
-    });
-  }
-  child.stdin.end(typed);
-  const [code] = await once(child, 'close');
-  return { code, ...said };
-}
+/** Runs the migrate command with the token. */
+const run = (args: string[], { env = { MIGRATE_TOKEN: token }, ...running }: Running = {}) =>
+  cli.run(['migrate', ...args], { env, ...running });
 
 const listed = async (id: string) =>
   (await callAs(stack, 'admin', 'GET', `/deployments/${id}/api-keys`)).json.items;

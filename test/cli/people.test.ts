@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DEVELOPER } from '../../local/api-gateway/iam-authorizer.ts';
-import { commandLine, type Running } from '../support/command-line.ts';
+import { awsEnvironment, commandLine } from '../support/command-line.ts';
 import { exchange } from '../support/service.ts';
 import { call, createKey, registerDeployment, runStack, use } from '../support/stack.ts';
 
 const stack = await runStack({ context: { platformPrincipals: DEVELOPER.arn } });
-const { run, home } = commandLine();
+const { run, json, home } = commandLine();
 const folder = mkdtempSync(join(tmpdir(), 'people-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 const file = join(home, '.config/deployment-api-keys/sign-ins.json');
@@ -31,12 +31,6 @@ async function login(person: string, tamper: (url: URL) => void = () => {}) {
     },
   });
 }
-
-const json = async (args: string[], running: Running = {}) => {
-  const { code, stdout, stderr } = await run([...args, '--json'], running);
-  expect([code, stderr], args.join(' ')).toEqual([0, '']);
-  return JSON.parse(stdout);
-};
 
 describe('People can sign in from the command line', { timeout: 120_000 }, () => {
   it('the login command stores the tokens in a file that only its owner can read', async () => {
@@ -247,12 +241,7 @@ describe('The CLI manages Deployments and keys for a person who is signed in', {
   });
 
   it('the CLI signs calls with AWS credentials, and accepts an access token from the environment', async () => {
-    const { accessKeyId, secretAccessKey } = DEVELOPER;
-    const env = {
-      AWS_ACCESS_KEY_ID: accessKeyId,
-      AWS_SECRET_ACCESS_KEY: secretAccessKey,
-      AWS_REGION: 'us-east-1',
-    };
+    const env = awsEnvironment(DEVELOPER);
     const signed = ['--url', stack.url, '--sigv4'];
     expect(await json(['deployments', 'register', 'iam', '--name', 'a b', ...signed], { env })).toMatchObject(
       { id: 'iam' },

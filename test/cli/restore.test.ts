@@ -1,11 +1,10 @@
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { BatchWriteCommand, DeleteCommand, PutCommand, ScanCommand } from '@aws-sdk/lib-dynamodb';
 import { afterAll, describe, expect, it } from 'vitest';
 import { readArchive } from '../../cli/archive.ts';
@@ -14,9 +13,9 @@ import { openPaced } from '../../cli/table.ts';
 import { cloudEventOf } from '../../functions/domain/cloud-event.ts';
 import type { ServiceEvent } from '../../functions/domain/events.ts';
 import type { Actor } from '../../functions/domain/records.ts';
-import { reportLeak } from '../../functions/routes/report-leak.ts';
 import type { Port } from '../../functions/table/port.ts';
 import { allEvents } from '../../functions/table/restore.ts';
+import { commandLine, tableEnvironment } from '../support/command-line.ts';
 import { createTable } from '../support/engine.ts';
 import { DAY, inProcess, must, partsOf, startTable } from '../support/in-process.ts';
 import { restoration, stoppingAfter } from '../support/interrupted.ts';
@@ -109,13 +108,7 @@ await rotate(keys['rotated-later'], DAY);
 await rotate(keys['rotated-on-use'], 'on_first_use');
 await patch(keys.narrowed, { scopes: ['airflow:read'], name: 'narrow' });
 await patch(keys.bound, { networks: ['192.0.2.0/24'] });
-const { rules, time } = app;
-await reportLeak(
-  app.table,
-  keys.leaked.secret,
-  { address: '', requestId: '' },
-  { clock: () => time.now, rules, hasTime: () => true },
-);
+await app.leak(keys.leaked.secret);
 await as('admin', 'PUT', '/deployments/etl', { name: 'ETL', groups: ['data-eng', 'others'] });
 const since = await app.createKey('etl', { name: 'since' });
 const sinceToken = await app.exchangeForToken(since);
@@ -538,13 +531,8 @@ describe('A restore limits its write rate', () => {
 });
 
 describe('The restore command validates its options', { timeout: 120_000 }, () => {
-  const run = (...args: string[]) =>
-    promisify(execFile)(process.execPath, ['cli/main.ts', 'restore', ...args], {
-      env: { ...process.env, AWS_ENDPOINT_URL_DYNAMODB: engine.endpoint },
-    }).then(
-      ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
-      ({ code, stdout, stderr }) => ({ code, stdout, stderr }),
-    );
+  const cli = commandLine({ env: tableEnvironment(engine) });
+  const run = (...args: string[]) => cli.run(['restore', ...args]);
   const point = new Date(POINT).toISOString();
 
   it('the restore command reports a missing option and a malformed time', async () => {

@@ -3,7 +3,7 @@ import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, describe, expect, it } from 'vitest';
 import { DEVELOPER } from '../../local/api-gateway/iam-authorizer.ts';
-import { commandLine } from '../support/command-line.ts';
+import { awsEnvironment, commandLine } from '../support/command-line.ts';
 import { callAs } from '../support/service.ts';
 import { runStack } from '../support/stack.ts';
 
@@ -60,12 +60,7 @@ describe('The verify-stack command tests a deployed stack', { timeout: 120_000 }
   });
 
   it('the verify-stack command can sign its calls with AWS credentials and print JSON', async () => {
-    const { accessKeyId, secretAccessKey } = DEVELOPER;
-    const env = {
-      AWS_ACCESS_KEY_ID: accessKeyId,
-      AWS_SECRET_ACCESS_KEY: secretAccessKey,
-      AWS_REGION: 'us-east-1',
-    };
+    const env = awsEnvironment(DEVELOPER);
     const { code, stdout } = await run(['verify-stack', '--url', stack.url, '--sigv4', '--json'], { env });
     expect(code).toBe(0);
     const steps: { status: number; isExpected: boolean; method: string; path: string }[] = JSON.parse(stdout);

@@ -2,7 +2,6 @@ import { readFileSync } from 'node:fs';
 import { ScanCommand } from '@aws-sdk/lib-dynamodb';
 import { afterAll, describe, expect, it } from 'vitest';
 import { erasePerson } from '../../cli/erase-person.ts';
-import { reportLeak } from '../../functions/routes/report-leak.ts';
 import { inProcess, must, startTable } from '../support/in-process.ts';
 
 const page = readFileSync(new URL('../../docs/data.md', import.meta.url), 'utf8');
@@ -30,13 +29,7 @@ const used = await app.call('GET', '/whoami', {
   headers: { 'user-agent': 'curl/8.5' },
 });
 must(await app.call('GET', '/deployments/not-theirs', { as: WHO }), 404);
-const { rules, time } = app;
-await reportLeak(
-  app.table,
-  temporary.json.access_token,
-  { address: '192.0.2.9', requestId: '' },
-  { clock: () => time.now, rules, hasTime: () => true },
-);
+await app.leak(temporary.json.access_token);
 must(await app.call('POST', '/deployments/etl/temporary-tokens', { as: WHO, json: {} }), 201);
 
 type Item = Record<string, unknown>;

@@ -7,6 +7,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { readSettings } from '../../infra/settings.ts';
 import { evaluate } from '../../local/aws/policy.ts';
+import { awsEnvironment } from '../support/command-line.ts';
 import { snippet } from '../support/snippets.ts';
 import { runStack } from '../support/stack.ts';
 
@@ -47,16 +48,14 @@ describe('The commands in docs/platform.md work', async () => {
   writeFileSync(join(folder, 'aws'), '#!/bin/sh\nexec cat\n', { mode: 0o755 });
 
   const run = (arn: string, runId: string) => {
-    const { accessKeyId, secretAccessKey, sessionToken } = stack.credentialOf(arn);
+    const credentials = stack.credentialOf(arn);
     return promisify(execFile)('sh', [script], {
       env: {
         PATH: `${folder}:${process.env.PATH}`,
         PLATFORM_URL: stack.url,
         RUN_ID: runId,
-        AWS_REGION: 'us-east-1',
-        AWS_ACCESS_KEY_ID: accessKeyId,
-        AWS_SECRET_ACCESS_KEY: secretAccessKey,
-        ...(sessionToken && { AWS_SESSION_TOKEN: sessionToken }),
+        ...awsEnvironment(credentials),
+        ...(credentials.sessionToken && { AWS_SESSION_TOKEN: credentials.sessionToken }),
       },
     });
   };

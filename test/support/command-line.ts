@@ -4,7 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll } from 'vitest';
+import { afterAll, expect } from 'vitest';
+import { ENGINE_CREDENTIALS } from '../../local/dynamodb/engine.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -27,13 +28,35 @@ export interface Outcome {
   readonly stderr: string;
 }
 
+/** Returns the environment variables with which a process signs its calls to AWS. */
+export const awsEnvironment = (credentials: { accessKeyId: string; secretAccessKey: string }) => ({
+  AWS_REGION: 'us-east-1',
+  AWS_ACCESS_KEY_ID: credentials.accessKeyId,
+  AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+});
+
+/** Returns the environment variables with which commands work on the tables of an engine. */
+export const tableEnvironment = ({ endpoint }: { endpoint: string }) => ({
+  ...awsEnvironment(ENGINE_CREDENTIALS),
+  AWS_ENDPOINT_URL_DYNAMODB: endpoint,
+});
+
 /**
- * Returns a function that runs the CLI as a process. The process has its own home folder, which is empty at first and
- * is removed after the file's tests.
+ * Returns functions that run the CLI as a process. The process has its own home folder, which is empty at first and is
+ * removed after the file's tests.
  *
  * const { code, stdout } = await run(['token', '--url', stack.url], { env: { DEPLOYMENT_KEY_SECRET: secret } });
+ *
+ * @param program the program and its first arguments; by default, the CLI from its source
+ * @param shared environment variables of all commands
  */
-export function commandLine(program: readonly string[] = [process.execPath, join(root, 'cli/main.ts')]) {
+export function commandLine({
+  program = [process.execPath, join(root, 'cli/main.ts')],
+  env: shared = {},
+}: {
+  readonly program?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+} = {}) {
   const home = mkdtempSync(join(tmpdir(), 'cli-home-'));
   afterAll(() => rmSync(home, { recursive: true, force: true }));
   const run = async (
@@ -43,7 +66,7 @@ export function commandLine(program: readonly string[] = [process.execPath, join
     const [command = '', ...first] = program;
     const child = spawn(command, [...first, ...args], {
       cwd: home,
-      env: { PATH: process.env.PATH, HOME: home, ...env },
+      env: { PATH: process.env.PATH, HOME: home, ...shared, ...env },
       stdio: [typed === undefined ? 'ignore' : 'pipe', stdout ?? 'pipe', 'pipe'],
     });
     onStart?.(child);
@@ -59,5 +82,11 @@ export function commandLine(program: readonly string[] = [process.execPath, join
     const [code] = await once(child, 'close');
     return { code, ...said };
   };
-  return { run, home };
+  /** Runs a command with `--json`, which must succeed, and returns its parsed output. */
+  const json = async (args: readonly string[], running: Running = {}) => {
+    const { code, stdout, stderr } = await run([...args, '--json'], running);
+    expect([code, stderr], args.join(' ')).toEqual([0, '']);
+    return JSON.parse(stdout);
+  };
+  return { run, json, home };
 }
