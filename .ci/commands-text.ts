@@ -11,7 +11,7 @@ const HEADING = '## Reference\n';
 export function describedCommands(): string {
   const text = readFileSync(PAGE, 'utf8');
   const own = text.slice(0, text.indexOf(HEADING) + HEADING.length);
-  return `${own}\n\`npm run commands\` writes this section.\n${sections(createProgram()).join('')}`;
+  return `${own}\n\`npm run generate\` writes this section.\n${sections(createProgram()).join('')}`;
 }
 
 /**

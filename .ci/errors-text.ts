@@ -8,7 +8,7 @@ export function errorsText(): string {
   );
   return `# Errors
 
-<!-- \`npm run openapi\` writes this page from functions/domain/error-codes.ts. -->
+<!-- \`npm run generate\` writes this page from functions/domain/error-codes.ts. -->
 
 With this page, you can look up what an error means, why it happens and what to do.
 

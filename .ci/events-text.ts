@@ -7,7 +7,7 @@ export function eventsText(): string {
   const sections = Object.entries(EVENT_HELP).map(([type, help]) => section(type, help));
   return `# Events
 
-<!-- \`npm run openapi\` writes this page from .ci/event-help.ts. -->
+<!-- \`npm run generate\` writes this page from .ci/event-help.ts. -->
 
 After reading this page, you can subscribe to the service's events, and know when each is written and what it contains.
 

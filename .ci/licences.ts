@@ -11,8 +11,8 @@ import { faultsOf, foldersOf, type LockedPackage, noticesOf } from './licensed.t
 
 const HELP = `Checks the licences of all packages, as package-lock.json names them. Part of npm run check.
 
-  npm run licences
-  npm run licences -- --notices <file>    also writes the licences of what is in our bundles to a file
+  node .ci/licences.ts
+  node .ci/licences.ts --notices <file>    also writes the licences of what is in our bundles to a file
 
 .ci/licensed.ts lists what is allowed, for what we ship and for what we use.`;
 

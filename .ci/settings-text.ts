@@ -30,7 +30,7 @@ export function propsText(): string {
     const lines = comment.map((line) => `   * ${line}`.trimEnd());
     return `  /**\n${lines.join('\n')}\n   */\n  readonly ${setting.name}?: SettingInputs['${setting.name}'];\n`;
   });
-  return `// \`npm run settings\` writes this file from infra/settings.ts.
+  return `// \`npm run generate\` writes this file from infra/settings.ts.
 import type { SettingInputs } from './settings.ts';
 
 /** The settings of the service. CDK context has the same names, units and rules. */

@@ -1,4 +1,4 @@
-// `npm run settings` writes this file from infra/settings.ts.
+// `npm run generate` writes this file from infra/settings.ts.
 import type { SettingInputs } from './settings.ts';
 
 /** The settings of the service. CDK context has the same names, units and rules. */

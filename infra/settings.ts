@@ -27,7 +27,7 @@ export const SETTING_GROUPS = [
 export type SettingGroup = (typeof SETTING_GROUPS)[number];
 
 /**
- * Documentation of a setting. docs/settings.md and DeploymentKeysProps contain this text; run `npm run settings` after
+ * Documentation of a setting. docs/settings.md and DeploymentKeysProps contain this text; run `npm run generate` after
  * a change.
  */
 export interface SettingDescription {

@@ -1,5 +1,5 @@
 /**
- * Writes functions/openapi/api-types.ts from docs/openapi.json. `npm run openapi` runs it after it has written the document. Installs
+ * Writes functions/openapi/api-types.ts from docs/openapi.json. `npm run generate` runs it after it has written the document. Installs
  * openapi-typescript first if necessary.
  */
 import './install.mjs';
@@ -18,7 +18,7 @@ const types = astToString(await generate(withoutExamples(document), { silent: tr
 const hash = createHash('sha256').update(source).digest('hex');
 writeFileSync(
   new URL('../../functions/openapi/api-types.ts', import.meta.url),
-  `// \`npm run openapi\` writes this file from docs/openapi.json, whose SHA-256 is ${hash}.\n${types}`,
+  `// \`npm run generate\` writes this file from docs/openapi.json, whose SHA-256 is ${hash}.\n${types}`,
 );
 
 /** Returns a part of the document without its examples. */

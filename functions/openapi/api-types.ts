@@ -1,4 +1,4 @@
-// `npm run openapi` writes this file from docs/openapi.json, whose SHA-256 is 3ecbc8600f79452cfc179c40ec02ba5f4708ab4f1bf1d637b6aee43d35a7d4a0.
+// `npm run generate` writes this file from docs/openapi.json, whose SHA-256 is 3ecbc8600f79452cfc179c40ec02ba5f4708ab4f1bf1d637b6aee43d35a7d4a0.
 export interface paths {
     "/oauth/token": {
         parameters: {

@@ -1,5 +1,5 @@
 /**
- * `npm run action` bundles the action into dist/. GitHub runs the committed bundle. The action's dependencies are in
+ * `npm run generate` bundles the action into dist/. GitHub runs the committed bundle. The action's dependencies are in
  * the node_modules folder of the repository's root.
  */
 import { writeFileSync } from 'node:fs';
@@ -21,7 +21,7 @@ export const ACTION: BuildOptions = {
   format: 'cjs',
   charset: 'utf8',
   alias: { undici: `./${folder}/no-undici.ts` },
-  banner: { js: `// Written by \`npm run action\` from ${folder}. Do not edit.` },
+  banner: { js: `// Written by \`npm run generate\` from ${folder}. Do not edit.` },
 };
 
 /** Returns the files in dist/, by their path in the project. */

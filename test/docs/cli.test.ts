@@ -14,7 +14,7 @@ const page = readFileSync(PAGE, 'utf8');
 const tree = (command: Command): Command[] => [command, ...command.commands.flatMap(tree)];
 
 describe('docs/cli.md documents the whole CLI', () => {
-  it('docs/cli.md contains the current reference: run `npm run commands` after a change', () => {
+  it('docs/cli.md contains the current reference: run `npm run generate` after a change', () => {
     expect(page).toBe(describedCommands());
   });
 
@@ -44,7 +44,7 @@ describe('Every command has a complete help text', () => {
   );
 });
 
-it('functions/openapi/api-types.ts matches docs/openapi.json: run `npm run openapi` after a change', () => {
+it('functions/openapi/api-types.ts matches docs/openapi.json: run `npm run generate` after a change', () => {
   const hash = createHash('sha256').update(textOf('docs/openapi.json')).digest('hex');
   expect(textOf('functions/openapi/api-types.ts').split('\n')[0]).toContain(hash);
 });

@@ -5,7 +5,7 @@ import { ERROR_CODES } from '../../functions/domain/error-codes.ts';
 
 const page = readFileSync(new URL('../../docs/errors.md', import.meta.url), 'utf8');
 
-it('docs/errors.md matches the list of codes (`npm run openapi` updates it)', () => {
+it('docs/errors.md matches the list of codes (`npm run generate` updates it)', () => {
   expect(page).toBe(errorsText());
 });
 

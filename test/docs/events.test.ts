@@ -12,7 +12,7 @@ import type { CreatedKey } from '../support/stack.ts';
 
 const page = readFileSync(new URL('../../docs/events.md', import.meta.url), 'utf8');
 
-it('docs/events.md matches the help for events (`npm run openapi` updates it)', () => {
+it('docs/events.md matches the help for events (`npm run generate` updates it)', () => {
   expect(page).toBe(eventsText());
 });
 

@@ -84,9 +84,9 @@ case "$*" in "${broken}"*) exit 3 ;; esac
   });
 
   it.each([
-    ['run soak', '4 passed, 1 failed'],
-    ['run model', '4 passed, 1 failed'],
-    ['run openapi', '4 passed, 1 failed'],
+    ['run verify:soak', '4 passed, 1 failed'],
+    ['run verify:model', '4 passed, 1 failed'],
+    ['run generate', '4 passed, 1 failed'],
     ['test', '3 passed, 1 failed'],
     ['run test:slow', '3 passed, 1 failed'],
     ['ci', '0 passed, 1 failed'],

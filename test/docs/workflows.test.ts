@@ -101,7 +101,7 @@ describe("The project's own workflow runs all checks", () => {
       'npm ci --ignore-scripts',
       'npm audit --audit-level=high',
       'npm audit signatures',
-      'npm run licences',
+      'node .ci/licences.ts',
     ]);
     expect(commands('tests')).toEqual(['npm ci', 'npm run check', 'npm test']);
     expect(commands('everything').at(-1)).toBe('.ci/run');

@@ -2,7 +2,7 @@ import { afterAll, expect, it } from 'vitest';
 import { startTable } from '../support/in-process.ts';
 import { RACES, runRace } from './races.ts';
 
-/** Runs each race a few times. `npm run races` runs each race a thousand times. */
+/** Runs each race a few times. `npm run verify:races` runs each race a thousand times. */
 const TIMES = Number(process.env.RACES ?? 10);
 
 const engine = await startTable();

@@ -8,7 +8,7 @@ import { ARN, type Json, templateOf, WITH_ISSUER } from '../support/template.ts'
 const NOT_OF_THE_API: Readonly<Record<string, string>> = {};
 
 describe('The OpenAPI document matches the API', () => {
-  it('docs/openapi.json matches the schemas (`npm run openapi` updates it)', () => {
+  it('docs/openapi.json matches the schemas (`npm run generate` updates it)', () => {
     expect(readFileSync(new URL('../../docs/openapi.json', import.meta.url), 'utf8')).toBe(openApiText());
   });
 

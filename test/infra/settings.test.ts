@@ -576,7 +576,7 @@ describe('readSettings validates the settings', () => {
 });
 
 describe('The settings are documented', () => {
-  it('docs/settings.md and the properties of DeploymentKeys are up to date (npm run settings updates them)', () => {
+  it('docs/settings.md and the properties of DeploymentKeys are up to date (npm run generate updates them)', () => {
     expect(readFileSync(PAGE, 'utf8')).toBe(describedIn(PAGE));
     expect(readFileSync(PROPS, 'utf8')).toBe(propsText());
   });

@@ -8,9 +8,9 @@ const metadata = parse(textOf('integrations/github-action/action.yml'));
 
 describe('The committed GitHub Action matches its source', () => {
   it.each([...filesOfAction()])(
-    'the committed GitHub Action has the same %s that `npm run action` writes',
+    'the committed GitHub Action has the same %s that `npm run generate` writes',
     (path, text) => {
-      expect(textOf(path), 'Run `npm run action` and commit what it writes.').toBe(text);
+      expect(textOf(path), 'Run `npm run generate` and commit what it writes.').toBe(text);
     },
   );
 

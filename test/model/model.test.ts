@@ -2,7 +2,7 @@ import { afterAll, expect, it } from 'vitest';
 import { DAY, startTable } from '../support/in-process.ts';
 import { realService, runModel } from './model.ts';
 
-/** Runs are few, to save time. In CI, `npm run model` makes 1,000 runs. */
+/** Runs are few, to save time. In CI, `npm run verify:model` makes 1,000 runs. */
 const RUNS = 20;
 
 const engine = await startTable();

@@ -4,7 +4,7 @@ import { numericOptions } from '../support/options.ts';
 
 const HELP = `Compares the service with a model of it in random runs.
 
-  npm run model [-- --runs 100000]     default: 1,000
+  npm run verify:model [-- --runs 100000]     default: 1,000
 
 Of every 1,100 runs, 500 have a slide interval, 500 are exact to the second, and 100 have a maximum age of tokens. Prints the
 progress and how often each kind of step occurred. Ends at the first run that differs, and prints its seed.`;

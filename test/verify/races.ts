@@ -4,7 +4,7 @@ import { numericOptions } from '../support/options.ts';
 
 const HELP = `Runs each race many times and prints how often each outcome occurred. A forbidden outcome ends the run.
 
-  npm run races [-- --times 100]     default: 1,000`;
+  npm run verify:races [-- --times 100]     default: 1,000`;
 const { times } = numericOptions(HELP, { times: 1000 });
 for (const race of RACES) {
   const engine = await startTable();

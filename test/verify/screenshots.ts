@@ -17,7 +17,7 @@ const DAY = 24 * 60 * 60;
 const HELP = `Takes the screenshots of the console in a browser, on a local stack with a few Deployments and keys: each page 1440 pixels
 wide in light colours, and 360 pixels wide in dark ones.
 
-  npm run screenshots [-- --into <folder>]
+  npm run verify:screenshots [-- --into <folder>]
 
   --into     where to write them. Default: docs/screenshots`;
 const DOCUMENTED = fileURLToPath(new URL('../../docs/screenshots', import.meta.url));

@@ -13,7 +13,7 @@ const HELP = `Checks the built documentation site in a browser: every page loads
 without sideways scrolling on a phone; the drawings, the navigation, the search, the dark colours and the API reference work.
 Run \`npm run site\` first.
 
-  npm run site:check [-- --site <folder>]
+  npm run verify:site [-- --site <folder>]
 
   --site     folder with the built site. Default: site/dist`;
 const BUILT = fileURLToPath(new URL('../../site/dist', import.meta.url));

@@ -1,4 +1,4 @@
-// Written by `npm run action` from integrations/github-action. Do not edit.
+// Written by `npm run generate` from integrations/github-action. Do not edit.
 "use strict";
 var __create = Object.create;
 var __defProp = Object.defineProperty;

@@ -26,7 +26,7 @@ import {
 const HELP = `Compares the service with its peers on this machine, and writes docs/performance.md and docs/performance.svg. The
 exit code is 1 if a goal is missed, unless docs/performance-limits.md explains the limit and the result is near it.
 
-  npm run bench [-- --quick] [-- --before <folder>] [-- --url https://<your stack>]
+  npm run verify:bench [-- --quick] [-- --before <folder>] [-- --url https://<your stack>]
 
   --quick     take about 90 seconds and write nothing. The rates are rough, so a missed rate is only reported, even if it
               is far from its goal. Wrong responses and units still fail

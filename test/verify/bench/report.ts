@@ -433,7 +433,7 @@ With this page, you can see what a check costs, in milliseconds and dollars, col
 
 ${answer(figures)}
 
-Written by \`npm run bench\`; do not edit. **Not measured on AWS.** Everything runs on one machine over loopback, against the
+Written by \`npm run verify:bench\`; do not edit. **Not measured on AWS.** Everything runs on one machine over loopback, against the
 embedded engine with its stream off. Compare only ratios, and only within one run.
 
 Measured ${begun.at.toISOString().slice(0, 16).replace('T', ' ')} UTC on ${cpus().length} cores (${processor?.model}), ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()},
@@ -450,7 +450,7 @@ To measure the latency of your own stack, run this command near it. \`$KEYS_URL\
 hold an access token:
 
 \`\`\`sh
-npm run bench -- --url "$KEYS_URL"    # p50 and p99 of GET /whoami
+npm run verify:bench -- --url "$KEYS_URL"    # p50 and p99 of GET /whoami
 \`\`\`
 
 ## Goals

@@ -15,7 +15,7 @@ import { fileURLToPath } from 'node:url';
 const HELP = `Checks that tests detect known defects. Each patch in test/verify/defects breaks one guarantee, as a careless change might. The
 patch is applied to a copy of the project, and the test that it names must fail. Otherwise no test protects that guarantee.
 
-  npm run defects [-- 03 slide …]     run only patches whose names contain one of the words`;
+  npm run verify:defects [-- 03 slide …]     run only patches whose names contain one of the words`;
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const root = fileURLToPath(new URL('../../..', import.meta.url));

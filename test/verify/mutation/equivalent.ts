@@ -3,7 +3,7 @@ export interface Equivalent {
   file: string;
   /** The source line on which the mutants begin. */
   line: string;
-  /** The mutants, as `npm run mutation` prints them. */
+  /** The mutants, as `npm run verify:mutation` prints them. */
   mutants: string[];
   why: string;
 }

@@ -1,5 +1,5 @@
 /**
- * Runs mutation tests (`npm run mutation`), which make small changes to the sources. The tests must detect these
+ * Runs mutation tests (`npm run verify:mutation`), which make small changes to the sources. The tests must detect these
  * changes. A change that no test detects must behave like the original source, and must be listed in equivalent.ts with
  * the reason.
  */
@@ -10,7 +10,7 @@ import { readOptions } from '../../support/options.ts';
 import { EQUIVALENT } from './equivalent.ts';
 import { PARTS } from './parts.ts';
 
-const HELP = `Usage: npm run mutation -- [options]
+const HELP = `Usage: npm run verify:mutation -- [options]
 
   --part <name>   ${Object.keys(PARTS).join(', ')}; can be given more than once. Default: all, one after the other
   --file <path>   mutate only this source, such as functions/domain/expiry.ts. It must belong to the one given --part

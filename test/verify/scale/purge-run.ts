@@ -6,7 +6,7 @@ import { numericOptions } from '../../support/options.ts';
 const HELP = `Purges a Deployment with 1,000 keys and many tokens, and prints the time per 1,000 items and the memory. Then purges
 another one, and kills the purge at random points.
 
-  npm run purge-scale [-- --tokens 1000 [--tokens 3000 …]] [-- --kills 10000]
+  npm run verify:purge-scale [-- --tokens 1000 [--tokens 3000 …]] [-- --kills 10000]
 
   --tokens     number of tokens; can be given more than once. Default: several sizes from 1,000 to 100,000
   --kills      number of tokens in the purge that is killed. Default: 10,000`;
@@ -26,7 +26,7 @@ const LOOK = 20;
 /** Maximum heap of the purge itself in MiB, for any number of items: the pages and batches in progress. */
 const MOST = 6;
 const { gc } = globalThis;
-if (!gc) throw new Error('run it with --expose-gc, as npm run purge-scale does');
+if (!gc) throw new Error('run it with --expose-gc, as npm run verify:purge-scale does');
 const liveHeap = () => {
   gc();
   return process.memoryUsage().heapUsed / 2 ** 20;

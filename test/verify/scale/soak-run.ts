@@ -17,7 +17,7 @@ const HELP = `Sends mixed traffic to the whole local stack from a few parallel l
 with kill -9 and restarts it on its file. Checks every response. While the engine is away, 500 and 503 are correct too, and
 calls are repeated until their result is certain.
 
-  npm run soak [-- --minutes 2] [-- --loops 3]
+  npm run verify:soak [-- --minutes 2] [-- --loops 3]
 
   --minutes     duration in minutes. Default: 30
   --loops       number of parallel loops. Default: 6`;
