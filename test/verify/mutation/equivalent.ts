@@ -108,6 +108,12 @@ export const EQUIVALENT: readonly Equivalent[] = [
     why: 'No pattern matches such a short text. The condition only saves time.',
   },
   {
+    file: 'functions/domain/subject-decision.ts',
+    line: 'Object.entries(claims).sort(([one], [other]) => (one < other ? -1 : 1));',
+    mutants: ['EqualityOperator: one < other → one <= other'],
+    why: 'An object never has two claims with the same name.',
+  },
+  {
     file: 'functions/routes/authorize.ts',
     line: 'return Object.values(route?.parameters ?? {}).some((value) => detour.test(String(value)));',
     mutants: ['OptionalChaining: route?.parameters → route.parameters'],
