@@ -82,10 +82,10 @@ function isCanonical(part: string): boolean {
   return part !== '' && Buffer.from(part, 'base64url').toString('base64url') === part;
 }
 
-function objectIn(part: string): Record<string, unknown> | undefined {
+function objectIn(part: string): Record<string, unknown> | null | undefined {
   try {
     const json: unknown = JSON.parse(Buffer.from(part, 'base64url').toString());
-    return typeof json === 'object' && json !== null ? (json as Record<string, unknown>) : undefined;
+    return typeof json === 'object' ? (json as Record<string, unknown> | null) : undefined;
   } catch {
     return undefined;
   }
@@ -93,16 +93,18 @@ function objectIn(part: string): Record<string, unknown> | undefined {
 
 /**
  * Returns what is wrong with the times in a subject token, except that the token has expired or is not yet valid. `exp`
- * must
- * be a whole number of seconds, because it becomes a TTL, and DynamoDB ignores a TTL in any other form. `exp` must be
- * at most 24 hours in the future, and later than `iat`.
+ * must be a whole number of seconds, because it becomes a TTL, and DynamoDB ignores a TTL in any other form. `exp` must
+ * be at most 24 hours in the future, and later than `iat`, if the token has it.
  * @param now epoch milliseconds
  * @returns undefined if the times are plausible for a CI job
  */
-export function timeFaultOf({ exp, iat }: VerifiedClaims, now: EpochMillis): TimeFault | undefined {
-  if (!Number.isSafeInteger(exp) || !(iat === undefined || typeof iat === 'number')) return 'malformed_time';
+export function timeFaultOf(
+  { exp, iat = Number.NEGATIVE_INFINITY }: VerifiedClaims,
+  now: EpochMillis,
+): TimeFault | undefined {
+  if (!Number.isSafeInteger(exp) || typeof iat !== 'number') return 'malformed_time';
   const expiry = exp as number;
-  if (iat !== undefined && expiry <= iat) return 'expires_before_issue';
+  if (expiry <= iat) return 'expires_before_issue';
   return expiry <= Math.floor(now / 1000) + LONGEST_LIFETIME ? undefined : 'expires_too_late';
 }
 

@@ -108,6 +108,18 @@ export const EQUIVALENT: readonly Equivalent[] = [
     why: 'No pattern matches such a short text. The condition only saves time.',
   },
   {
+    file: 'functions/domain/subject-token.ts',
+    line: 'const [header, payload] = parts.slice(0, 2).map(objectIn);',
+    mutants: ['MethodExpression: parts.slice(0, 2) → parts'],
+    why: 'The mutant also tries to parse the signature, but nothing uses the result.',
+  },
+  {
+    file: 'functions/domain/subject-token.ts',
+    line: '} catch {',
+    mutants: ['BlockStatement: { return undefined; } → {}'],
+    why: 'A function without a return statement returns undefined too.',
+  },
+  {
     file: 'functions/domain/subject-decision.ts',
     line: 'Object.entries(claims).sort(([one], [other]) => (one < other ? -1 : 1));',
     mutants: ['EqualityOperator: one < other → one <= other'],
