@@ -78,9 +78,9 @@ async function run(options: BackfillOptions): Promise<void> {
     },
     onRejectedRow: (key, reason) => console.log(`rejected: row ${JSON.stringify(key)}: ${reason}`),
     onRepaired: (id, outcome) => console.log(`${outcome}: ${id}`),
-    onProgress: ({ looked, registered, edited, deleted, refused, malformed }) =>
+    onProgress: ({ read, registered, edited, deleted, refused, malformed }) =>
       console.error(
-        `${looked} read, ${registered} registered, ${edited} changed, ${deleted} deleted, ${refused} rejected, ${malformed} malformed`,
+        `${read} read, ${registered} registered, ${edited} changed, ${deleted} deleted, ${refused} rejected, ${malformed} malformed`,
       ),
   });
   console.log(isDryRun ? 'Dry run: nothing was written.' : 'Done.');

@@ -69,7 +69,7 @@ export async function backfill({
   onProgress,
   ...comparison
 }: Backfill): Promise<Backfilled> {
-  const sums = { looked: 0, refused: 0, malformed: 0, registered: 0, edited: 0, deleted: 0, stopped: 0 };
+  const sums = { read: 0, refused: 0, malformed: 0, registered: 0, edited: 0, deleted: 0, stopped: 0 };
   let most: number | undefined;
   const parts = prunes ? (['rows', 'registrations'] as const) : (['rows'] as const);
   const compare = { rows: compareRows, registrations: compareRegistrations };
@@ -110,7 +110,7 @@ async function missing(
   let after = begin;
   do {
     const { counts, next } = await compareRegistrations(after, dryRun);
-    sums.present += counts.looked;
+    sums.present += counts.read;
     sums.gone += counts.deleted;
     after = next;
   } while (after);

@@ -108,8 +108,8 @@ export abstract class DeploymentKeysReference extends Construct {
   }
 
   /** Number of Deployments that differed from the table in `deploymentsSource` and were corrected. */
-  metricDeploymentsMended(options?: MetricOptions): Metric {
-    return this.#sum(METRIC.deploymentsMended, options);
+  metricDeploymentsCorrected(options?: MetricOptions): Metric {
+    return this.#sum(METRIC.deploymentsCorrected, options);
   }
 
   /** Number of deletions in the table of `deploymentsSource` that the limit on deletions stopped. */

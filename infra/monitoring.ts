@@ -73,7 +73,7 @@ export class Monitoring extends Construct {
     this.#props = props;
     const { stackName, topicArn } = props;
     const topic = topicArn === undefined ? undefined : Topic.fromTopicArn(this, 'Topic', topicArn);
-    const facade = new MonitoringFacade(this, 'Default', {
+    const monitoring = new MonitoringFacade(this, 'Default', {
       metricFactoryDefaults: { namespace: METRIC.namespace },
       alarmFactoryDefaults: {
         alarmNamePrefix: stackName,
@@ -90,7 +90,7 @@ export class Monitoring extends Construct {
         createAlarmDashboard: false,
       }),
     });
-    facade
+    monitoring
       .monitorCustom({
         humanReadableName: 'Checks',
         alarmFriendlyName: 'Checks',
@@ -123,7 +123,7 @@ export class Monitoring extends Construct {
         ],
       });
     if (props.followed) {
-      facade.monitorCustom({
+      monitoring.monitorCustom({
         humanReadableName: 'Source of Deployments',
         alarmFriendlyName: 'Source',
         metricGroups: this.#source(props.followed),
@@ -296,14 +296,14 @@ export class Monitoring extends Construct {
   }
 
   #source({ sync, failures }: NonNullable<MonitoringProps['followed']>): CustomMetricGroup[] {
-    const mended = this.#own(METRIC.deploymentsMended, 'Sum', FIFTEEN_MINUTES);
+    const corrected = this.#own(METRIC.deploymentsCorrected, 'Sum', FIFTEEN_MINUTES);
     // The period is twice the interval between runs of reconciliation, each of which reports stopped deletions.
     const stopped = this.#own(METRIC.deletionsStopped, 'Sum', Duration.minutes(30));
     return [
       { title: 'Age of the stream', metrics: this.#alarmed(iteratorAge(sync.function), OLD_SOURCE_CHANGES) },
       { title: 'Stopped deletions', metrics: this.#alarmed(stopped, STOPPED_DELETIONS) },
       { title: 'Rejected changes', metrics: this.#alarmed(waiting(failures), REJECTED_CHANGES) },
-      { title: 'Corrected Deployments', metrics: this.#alarmed(mended, CORRECTED_DEPLOYMENTS) },
+      { title: 'Corrected Deployments', metrics: this.#alarmed(corrected, CORRECTED_DEPLOYMENTS) },
     ];
   }
 

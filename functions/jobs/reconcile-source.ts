@@ -50,7 +50,7 @@ type Position = Record<string, unknown> | undefined;
 
 /** The result of comparing one page, and the position at which the next page starts. */
 export interface Compared {
-  counts: Record<'looked' | 'refused' | 'malformed' | Exclude<FollowOutcome, 'unchanged'>, number>;
+  counts: Record<'read' | 'refused' | 'malformed' | Exclude<FollowOutcome, 'unchanged'>, number>;
   next: Position;
 }
 
@@ -75,7 +75,7 @@ export async function compareRows(after: Position, dependencies: CompareDependen
     const deployment = deploymentIn(key, row);
     return deployment ? [{ key, ...deployment }] : [];
   });
-  counts.looked = wanted.length;
+  counts.read = wanted.length;
   const registered = await readRegistered(table, [...new Set(wanted.map(({ id }) => id))]);
   for (const { key, ...row } of wanted) {
     const { deployment, registration } = registered.get(row.id) ?? {};
@@ -124,7 +124,7 @@ export async function compareRegistrations(
   const { counts, countOutcome } = counting(dependencies);
   counts.malformed = malformed;
   const present = registrations.filter(({ isPresent }) => isPresent);
-  counts.looked = present.length;
+  counts.read = present.length;
   const gone: Registration[] = [];
   for (const registration of present) {
     if (!(await isInSource(registration))) gone.push(registration);
@@ -165,7 +165,7 @@ export async function areDeletionsStopped(table: Table): Promise<boolean> {
 const isRejectedKey = (error: unknown) => error instanceof Error && error.name === 'ValidationException';
 
 function counting({ onRepaired }: CompareDependencies) {
-  const counts = { looked: 0, refused: 0, malformed: 0, registered: 0, edited: 0, deleted: 0, stopped: 0 };
+  const counts = { read: 0, refused: 0, malformed: 0, registered: 0, edited: 0, deleted: 0, stopped: 0 };
   const countOutcome = (id: string, outcome: FollowOutcome | undefined) => {
     if (outcome === undefined || outcome === 'unchanged') return;
     counts[outcome]++;

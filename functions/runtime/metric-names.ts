@@ -35,8 +35,8 @@ export const oldPurgeMarkers = 'OldPurgeMarkers';
  * pass.
  */
 export const orphansFound = 'OrphansFound';
-/** Number of Deployments that differed from their source and were repaired, recorded at each slice of a comparison. */
-export const deploymentsMended = 'DeploymentsMended';
+/** Number of Deployments that differed from their source and were corrected, recorded at each slice of a comparison. */
+export const deploymentsCorrected = 'DeploymentsCorrected';
 /**
  * Number of deletions that the limit for a followed table stopped, plus one for each run of reconciliation until a
  * person confirms the deletions.

@@ -176,7 +176,7 @@ export function issueReport(env: Record<string, string | undefined> = process.en
 const PURGE_MESSAGES: Record<PurgeOutcome['type'], string> = {
   purged: 'purged',
   deferred: 'purge continues later',
-  current: 'not purged: it lives',
+  current: 'not purged: the Deployment exists',
   malformed: 'not purged: the Deployment is malformed',
   key_exists: 'not purged: the key exists',
   failed: 'purge failed',
@@ -255,7 +255,7 @@ export function reconcileMeasures(env: Record<string, string | undefined> = proc
       ? measured({ [METRIC.orphansFound]: { value: Number(orphans), unit: 'Count' } }, dimension)
       : measured(
           {
-            [METRIC.deploymentsMended]: {
+            [METRIC.deploymentsCorrected]: {
               value: Number(registered) + Number(edited) + Number(deleted),
               unit: 'Count',
             },

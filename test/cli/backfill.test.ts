@@ -21,7 +21,7 @@ describe('A backfill registers a Deployment for each row of a followed table', (
   const OF = 'a into b';
   const IDS = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
   let kept: Position | undefined = { of: OF, part: 'rows', after: undefined };
-  const looked: number[] = [];
+  const read: number[] = [];
   const run = (more: Partial<Backfill> = {}) =>
     backfill({
       table: service.table,
@@ -35,7 +35,7 @@ describe('A backfill registers a Deployment for each row of a followed table', (
       onPosition: (position) => {
         kept = position;
       },
-      onProgress: ({ looked: n }) => looked.push(n),
+      onProgress: ({ read: n }) => read.push(n),
       ...more,
     });
 
@@ -65,13 +65,13 @@ describe('A backfill registers a Deployment for each row of a followed table', (
 
   it('a second backfill changes nothing, except that it deletes Deployments without a row if prune is set', async () => {
     await platform.remove('a');
-    looked.length = 0;
+    read.length = 0;
     await run({ prunes: false });
-    expect(looked.at(-1)).toBeLessThan(IDS.length);
+    expect(read.at(-1)).toBeLessThan(IDS.length);
     const had = await listed();
-    const mended: string[] = [];
-    await run({ onRepaired: (id, outcome) => mended.push(`${outcome} ${id}`) });
-    expect(mended).toEqual(had.includes('a') ? ['deleted a'] : []);
+    const repaired: string[] = [];
+    await run({ onRepaired: (id, outcome) => repaired.push(`${outcome} ${id}`) });
+    expect(repaired).toEqual(had.includes('a') ? ['deleted a'] : []);
     expect(await listed()).not.toContain('a');
   });
 

@@ -110,10 +110,10 @@ describe('A malformed registration does not stop the comparison with the followe
       const compared = await registrations().catch(String);
       const isFine = isDeepStrictEqual(item.row, good.row) && service.malformed.length === 0;
       const done = { registered: 0, edited: 0, deleted: 1, stopped: 0 };
-      const counts = { looked: 1, refused: 0, malformed: 1, ...done };
+      const counts = { read: 1, refused: 0, malformed: 1, ...done };
       const expected = isFine
-        ? { ...counts, looked: 2, malformed: 0 }
-        : { ...counts, looked: (compared as { counts: { looked: number } }).counts?.looked };
+        ? { ...counts, read: 2, malformed: 0 }
+        : { ...counts, read: (compared as { counts: { read: number } }).counts?.read };
       if (!isDeepStrictEqual(compared, { counts: expected, next: undefined }))
         faults.push(`${title}: ${JSON.stringify(compared)}`);
       if (!isFine && !isDeepStrictEqual(service.malformed, [BAD])) faults.push(`${title}: not reported`);

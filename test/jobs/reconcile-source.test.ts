@@ -24,7 +24,7 @@ const { table } = service;
 const clock = () => service.time.now;
 
 const refused: string[] = [];
-const mended: string[] = [];
+const repaired: string[] = [];
 beforeEach(async () => {
   around = undefined;
   const { Items: items = [] } = await table.client.send(new ScanCommand({ TableName: 'keys' }));
@@ -34,7 +34,7 @@ beforeEach(async () => {
   for (const id of ['a', 'b', 'c', 'x']) await platform.remove(id);
   await platform.records();
   refused.length = 0;
-  mended.length = 0;
+  repaired.length = 0;
 });
 
 const dependencies: CompareDependencies = {
@@ -42,7 +42,7 @@ const dependencies: CompareDependencies = {
   from: platform.from,
   clock,
   onRejectedRow: (key, reason) => refused.push(`${key.key?.S}: ${reason}`),
-  onRepaired: (id, outcome) => mended.push(`${id} ${outcome}`),
+  onRepaired: (id, outcome) => repaired.push(`${id} ${outcome}`),
   maxMissing: 2,
 };
 const rows = (more: Partial<CompareDependencies> = {}) =>
@@ -65,7 +65,7 @@ const follow = async () => sync(await platform.records());
 const listed = async () => (await service.partition('DEPLOYMENTS')).map(({ sk, name }) => `${sk}: ${name}`);
 const generationOf = async (id: string) =>
   (await service.partition(`DEPLOYMENT#${id}`)).find(({ sk }) => sk === 'DEPLOYMENT')?.generation;
-const none = { looked: 0, refused: 0, malformed: 0, registered: 0, edited: 0, deleted: 0, stopped: 0 };
+const none = { read: 0, refused: 0, malformed: 0, registered: 0, edited: 0, deleted: 0, stopped: 0 };
 
 /** Runs the function once, just before the next transaction. */
 const beforeTransaction = (something: () => Promise<unknown>) => {
@@ -82,21 +82,21 @@ describe('Reconciliation compares the rows of a followed table with the Deployme
     await platform.put(rowOf('b'));
     await platform.put(rowOf('c', { status: { S: 'deleted' } }));
     await platform.put(rowOf('x', { deployment: { S: 'no such id' } }));
-    expect((await rows()).counts).toEqual({ ...none, looked: 2, refused: 1, registered: 2 });
+    expect((await rows()).counts).toEqual({ ...none, read: 2, refused: 1, registered: 2 });
     expect(await listed()).toEqual(['a: A', 'b: b']);
     expect(refused).toEqual([expect.stringMatching(/^row-x: deployment must be text of the form/)]);
     // The stream records about these rows arrive after the reconciliation and change nothing.
     const generation = await generationOf('a');
     await follow();
     expect(await generationOf('a')).toBe(generation);
-    expect((await rows()).counts).toEqual({ ...none, looked: 2, refused: 1 });
+    expect((await rows()).counts).toEqual({ ...none, read: 2, refused: 1 });
   });
 
   it('a reconciliation dry run reports the same changes as a real run, and writes nothing', async () => {
     await platform.put(rowOf('a'));
     const before = await table.client.send(new ScanCommand({ TableName: 'keys' }));
     expect((await rows({ isDryRun: true })).counts).toMatchObject({ registered: 1 });
-    expect(mended).toEqual(['a registered']);
+    expect(repaired).toEqual(['a registered']);
     expect((await table.client.send(new ScanCommand({ TableName: 'keys' }))).Items).toEqual(before.Items);
   });
 
@@ -108,14 +108,14 @@ describe('Reconciliation compares the rows of a followed table with the Deployme
     await platform.records();
     const Key = { pk: 'DEPLOYMENT#b', sk: 'DEPLOYMENT' };
     await table.client.send(new DeleteCommand({ TableName: 'keys', Key }));
-    expect((await rows()).counts).toEqual({ ...none, looked: 2, registered: 1, edited: 1 });
+    expect((await rows()).counts).toEqual({ ...none, read: 2, registered: 1, edited: 1 });
     expect(await listed()).toEqual(['a: new', 'b: b']);
   });
 
   it('reconciliation takes over Deployments that people registered if the followed table has rows for them', async () => {
     await service.register('a', { name: 'a' });
     await platform.put(rowOf('a'));
-    expect((await rows()).counts).toEqual({ ...none, looked: 1 });
+    expect((await rows()).counts).toEqual({ ...none, read: 1 });
     expect((await service.call('DELETE', '/deployments/a', { as: 'admin' })).status).toBe(409);
   });
 
@@ -217,12 +217,12 @@ describe('Reconciliation compares the registered Deployments with the rows of a 
     await platform.remove('a');
     await platform.put(rowOf('b', { status: { S: 'archived' } }));
     const lost = await platform.records();
-    expect((await registrations()).counts).toEqual({ ...none, looked: 3, deleted: 2 });
+    expect((await registrations()).counts).toEqual({ ...none, read: 3, deleted: 2 });
     expect(await listed()).toEqual(['c: c']);
     expect(await service.use(token)).toBe(401);
     await sync(lost);
     expect(await listed()).toEqual(['c: c']);
-    expect((await registrations()).counts).toEqual({ ...none, looked: 1 });
+    expect((await registrations()).counts).toEqual({ ...none, read: 1 });
   });
 
   it('reconciliation deletes nothing when more rows are missing than the configured maximum', async () => {
@@ -256,7 +256,7 @@ describe('Reconciliation compares the registered Deployments with the rows of a 
     await follow();
     await platform.put(rowOf('a', { label: { S: '' } }));
     await platform.records();
-    expect((await registrations()).counts).toEqual({ ...none, looked: 1 });
+    expect((await registrations()).counts).toEqual({ ...none, read: 1 });
   });
 
   it('reconciliation ignores Deployments that people registered', async () => {

@@ -772,9 +772,9 @@ describe('#66: A limit prevents mass deletion when a followed table loses its ro
     const ids = await several(8);
     await limited(await lose(ids.slice(0, 2)));
     await lose(ids.slice(2, 5));
-    expect(await reconciled()).toMatchObject({ looked: 6, deleted: 1, stopped: 2 });
+    expect(await reconciled()).toMatchObject({ read: 6, deleted: 1, stopped: 2 });
     expect(await stillThere(ids)).toEqual(ids.slice(3));
-    expect(await reconciled()).toMatchObject({ looked: 5, deleted: 0, stopped: 2 });
+    expect(await reconciled()).toMatchObject({ read: 5, deleted: 0, stopped: 2 });
     await prune();
     expect(await stillThere(ids)).toEqual(ids.slice(5));
   });

@@ -181,7 +181,7 @@ describe("Log lines contain metrics in CloudWatch's embedded metric format", () 
     [
       'measures nothing when a generation is not purged because it is the current one',
       { type: 'current', deploymentId: 'etl' },
-      'not purged: it lives',
+      'not purged: the Deployment exists',
       { deployment_id: 'etl' },
     ],
     [
