@@ -13,7 +13,7 @@ import {
 import { isIdle, statusOf } from '../domain/key-status.ts';
 import { visibleTo } from '../domain/people.ts';
 import type { ApiKey, Deployment, Generation, MalformedKey } from '../domain/records.ts';
-import { disabled, isWanted, type RetireOld, rotated } from '../domain/rotation.ts';
+import { disabled, isWanted, rotated } from '../domain/rotation.ts';
 import type { Answer } from '../http/answer.ts';
 import { fromCursor, toCursor } from '../http/cursor.ts';
 import type { ManagementRequest, ManagementRoute } from '../http/management.ts';
@@ -62,204 +62,57 @@ interface Dependencies {
 }
 
 /** Returns the routes for API keys. Each route first checks that the person is allowed to see the Deployment. */
-export function keyRoutes(
-  table: Table,
-  { clock, scopes: known, maxIdleDays, trust, policy = {} }: Dependencies,
-): Record<string, ManagementRoute> {
-  const rules: KeyRules = { maxIdleDays, policy, issuers: trust.issuers };
+export function keyRoutes(table: Table, dependencies: Dependencies): Record<string, ManagementRoute> {
   return {
-    'POST /deployments/{deploymentId}/api-keys': create,
-    'GET /deployments/{deploymentId}/api-keys': list,
-    'GET /deployments/{deploymentId}/api-keys/{keyId}': get,
-    'PATCH /deployments/{deploymentId}/api-keys/{keyId}': edit,
-    'POST /deployments/{deploymentId}/api-keys/{keyId}/rotate': rotate,
-    'POST /deployments/{deploymentId}/api-keys/{keyId}/explain': explain,
-    'DELETE /deployments/{deploymentId}/api-keys/{keyId}': remove,
+    'POST /deployments/{deploymentId}/api-keys': (request) => createKey(table, dependencies, request),
+    'GET /deployments/{deploymentId}/api-keys': (request) => listKeys(table, dependencies, request),
+    'GET /deployments/{deploymentId}/api-keys/{keyId}': (request) => getKey(table, dependencies, request),
+    'PATCH /deployments/{deploymentId}/api-keys/{keyId}': (request) => editKey(table, dependencies, request),
+    'POST /deployments/{deploymentId}/api-keys/{keyId}/rotate': (request) =>
+      rotateKey(table, dependencies, request),
+    'POST /deployments/{deploymentId}/api-keys/{keyId}/explain': (request) =>
+      explainTrust(table, dependencies, request),
+    'DELETE /deployments/{deploymentId}/api-keys/{keyId}': (request) =>
+      deleteKey(table, dependencies, request),
   };
+}
 
-  async function create(request: ManagementRequest): Promise<Answer> {
-    const deployment = await deploymentOf(request);
-    const body = request.body();
-    const call = idempotentCall(table, request, deployment, clock);
-    const earlier = await call.earlierAnswer();
-    if (earlier) return earlier;
+async function createKey(
+  table: Table,
+  dependencies: Dependencies,
+  request: ManagementRequest,
+): Promise<Answer> {
+  const { clock, scopes, trust } = dependencies;
+  const rules = rulesOf(dependencies);
+  const deployment = await deploymentOf(table, request);
+  const body = request.body();
+  const call = idempotentCall(table, request, deployment, clock);
+  const earlier = await call.earlierAnswer();
+  if (earlier) return earlier;
 
-    const now = clock();
-    // Validate the input only now, so that a retry succeeds even if the requested expiry has passed in the meantime.
-    const input = parseInput(newKeyInput(known, now, trust.issuers), body);
-    const ulid = newUlid(now);
-    const secret = mintCredential('secret', deployment.id, ulid);
-    const secrets = input.trust ? [] : [{ hash: hashOf(secret), createdAt: now }];
-    const { sub: createdBy, name: createdByName } = request.person;
-    const creator = { createdBy, createdByName };
-    const asked = newKey(input, { ulid, secrets, scopes: known, deployment, creator, now });
-    const key = newKeyWithinPolicy(asked, policy, now);
-    const shown = shownKey(key, now, rules);
-    const headers = { Location: `${request.base}/deployments/${deployment.id}/api-keys/${shown.id}` };
-    const answer = { status: 201, headers, body: shown };
-    const event = newEvent('api_key.created', deployment, request.actor, now, eventData(key));
-    const record = call.record(answer, now);
-    const outcome = await createApiKey(table, key, event, { record, signIn: request.person.signIn });
-    if (outcome === 'repeated') return call.firstAnswer();
-    if (outcome === 'ended') throw accessEnded();
-    if (outcome === 'gone') throw notFound('Deployment');
-    if (outcome === 'full') throw conflict(`A Deployment has at most ${MAX_KEYS} keys. Delete one first.`);
-    return input.trust ? answer : { ...answer, body: { ...answer.body, secret } };
-  }
+  const now = clock();
+  // Validate the input only now, so that a retry succeeds even if the requested expiry has passed in the meantime.
+  const input = parseInput(newKeyInput(scopes, now, trust.issuers), body);
+  const ulid = newUlid(now);
+  // A key with trust rules has no secret.
+  const secret = input.trust ? undefined : mintCredential('secret', deployment.id, ulid);
+  const secrets = secret === undefined ? [] : [{ hash: hashOf(secret), createdAt: now }];
+  const { sub: createdBy, name: createdByName } = request.person;
+  const creator = { createdBy, createdByName };
+  const asked = newKey(input, { ulid, secrets, scopes, deployment, creator, now });
+  const key = newKeyWithinPolicy(asked, rules.policy, now);
 
-  async function list(request: ManagementRequest): Promise<Answer> {
-    const { person, params, query, routeKey } = request;
-    const deployment = await readVisibleDeployment(table, person, params.deploymentId);
-    const { limit, cursor, order } = parseInput(keysInput, query, 'query');
-    const listing = [routeKey, deployment.id, deployment.generation, person.sub];
-    if (order === 'newest') listing.push(order);
-    const after = fromCursor(listing, cursor);
-    const { items, next } = await listApiKeys(table, deployment, { order, after, limit });
-    const now = clock();
-    const nextCursor = next === undefined ? undefined : toCursor(listing, next);
-    return { status: 200, body: { items: items.map((key) => shownKey(key, now, rules)), nextCursor } };
-  }
-
-  async function get(request: ManagementRequest): Promise<Answer> {
-    const deployment = await readVisibleDeployment(table, request.person, request.params.deploymentId);
-    const key = await anyKeyOf(request, deployment);
-    return { status: 200, body: shownKey(key, clock(), rules) };
-  }
-
-  async function edit(request: ManagementRequest): Promise<Answer> {
-    const deployment = await readVisibleDeployment(table, request.person, request.params.deploymentId);
-    const now = clock();
-    const changes = parseInput(keyChangesInput(known, now, trust.issuers), request.body());
-    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-      const key = await anyKeyOf(request, deployment);
-      if ('malformed' in key) return await disableOnly(request, deployment, key, changes, now);
-      requireAllowed(key, changes);
-      const edited = await write(request, deployment, key, changes, now);
-      if (edited) return { status: 200, body: shownKey(edited, now, rules) };
-    }
-    throw conflict(CHANGED);
-  }
-
-  /**
-   * Writes the changes.
-   * @returns the key after the changes; undefined if another call changed the key first
-   */
-  async function write(
-    { actor, person }: ManagementRequest,
-    deployment: Generation,
-    key: ApiKey,
-    changes: Changes,
-    now: EpochMillis,
-  ): Promise<ApiKey | undefined> {
-    const edited = withActor(withChanges(key, changes, now, rules), key, changes, {
-      at: now,
-      by: person.sub,
-    });
-    const changed = Object.keys(changes).filter((field) => isChanged(key, edited, field));
-    if (changed.length === 0) {
-      // Start a new revision, so that an earlier call that timed out, for example a call that enables the key, cannot
-      // take effect after this call.
-      return (await beginRevision(table, key)) ? key : undefined;
-    }
-    const data = { ...eventData(edited), changed };
-    const event = newEvent(editEvent(key, edited), deployment, actor, now, data);
-    const outcome = await editApiKey(table, edited, event, { signIn: person.signIn });
-    if (outcome === 'ended') throw accessEnded();
-    return outcome === 'written' ? edited : undefined;
-  }
-
-  async function rotate(request: ManagementRequest): Promise<Answer> {
-    const deployment = await deploymentOf(request);
-    const { retireOld } = parseInput(rotationInput, request.body({}));
-    const call = idempotentCall(table, request, deployment, clock);
-    const earlier = await call.earlierAnswer();
-    if (earlier) return earlier;
-
-    const now = clock();
-    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-      const key = await keyOf(request, deployment);
-      const secret = mintCredential('secret', deployment.id, key.ulid);
-      const next = afterRotation(key, { hash: hashOf(secret), retireOld, now, setBy: request.person.sub });
-      const answer = { status: 200, body: shownKey(next, now, rules) };
-      const data = { ...eventData(key), retireOld };
-      const event = newEvent('api_key.rotated', deployment, request.actor, now, data);
-      const record = call.record(answer, now);
-      const outcome = await rotateApiKey(table, next, key, event, { record, signIn: request.person.signIn });
-      if (outcome === 'repeated') return call.firstAnswer();
-      if (outcome === 'ended') throw accessEnded();
-      if (outcome === 'written') return { ...answer, body: { ...answer.body, secret } };
-    }
-    throw conflict(CHANGED);
-  }
-
-  async function explain(request: ManagementRequest): Promise<Answer> {
-    const deployment = await readVisibleDeployment(table, request.person, request.params.deploymentId);
-    const { subject_token: subjectToken } = parseInput(explainInput, request.body());
-    const key = await keyOf(request, deployment);
-    if (!key.trust) throw conflict(WITHOUT_RULES);
-    const decisions = await explainSubject(key.trust, subjectToken, request.issuer, { clock, trust });
-    return { status: 200, body: { status: statusOf(key, clock(), maxIdleDays), ...decisions } };
-  }
-
-  function afterRotation(
-    key: ApiKey,
-    { hash, retireOld, now, setBy }: { hash: string; retireOld: RetireOld; now: EpochMillis; setBy: string },
-  ): ApiKey {
-    const next = rotated(key, hash, retireOld, now, setBy);
-    return { ...next, validUntil: expiryAfterRotation(key, next, policy, now) };
-  }
-
-  async function remove(request: ManagementRequest): Promise<Answer> {
-    const deployment = await readVisibleDeployment(table, request.person, request.params.deploymentId);
-    const key = await anyKeyOf(request, deployment);
-    const event = newEvent('api_key.deleted', deployment, request.actor, clock(), eventData(key));
-    if (!(await deleteApiKey(table, deployment, key.ulid, event))) throw notFound('API key');
-    return { status: 204 };
-  }
-
-  async function deploymentOf({ person, params }: ManagementRequest): Promise<Deployment> {
-    return visibleTo(person, await readDeployment(table, params.deploymentId));
-  }
-
-  /**
-   * Returns the key that a request names.
-   * @throws ServiceError 409 for a malformed key
-   */
-  async function keyOf(request: ManagementRequest, deployment: Generation): Promise<ApiKey> {
-    const key = await anyKeyOf(request, deployment);
-    if ('malformed' in key) throw conflict(MALFORMED);
-    return key;
-  }
-
-  async function anyKeyOf(
-    { params }: ManagementRequest,
-    deployment: Generation,
-  ): Promise<ApiKey | MalformedKey> {
-    const id = parseKeyId(params.keyId);
-    const isOfThisDeployment = id?.deploymentId === deployment.id;
-    const key = id && isOfThisDeployment ? await readApiKey(table, deployment, id.ulid) : undefined;
-    if (!key) throw notFound('API key');
-    return key;
-  }
-
-  /**
-   * Disables a malformed key. No other change to a malformed key is possible.
-   * @throws ServiceError 409 for other changes
-   */
-  async function disableOnly(
-    { actor }: ManagementRequest,
-    deployment: Generation,
-    key: MalformedKey,
-    changes: Changes,
-    now: EpochMillis,
-  ): Promise<Answer> {
-    const isAllowed = changes.enabled === false && Object.keys(changes).length === 1;
-    if (!isAllowed) throw conflict(MALFORMED);
-    const data = { ...eventData(key), changed: ['enabled'] };
-    const event = newEvent('api_key.disabled', deployment, actor, now, data);
-    if (!(await disableMalformedKey(table, key, undefined, event))) throw notFound('API key');
-    return { status: 200, body: shownKey({ ...key, enabled: false }, now, rules) };
-  }
+  const shown = shownKey(key, now, rules);
+  const headers = { Location: `${request.base}/deployments/${deployment.id}/api-keys/${shown.id}` };
+  const answer = { status: 201, headers, body: shown };
+  const event = newEvent('api_key.created', deployment, request.actor, now, eventData(key));
+  const record = call.record(answer, now);
+  const outcome = await createApiKey(table, key, event, { record, signIn: request.person.signIn });
+  if (outcome === 'repeated') return call.firstAnswer();
+  if (outcome === 'ended') throw accessEnded();
+  if (outcome === 'gone') throw notFound('Deployment');
+  if (outcome === 'full') throw conflict(`A Deployment has at most ${MAX_KEYS} keys. Delete one first.`);
+  return secret === undefined ? answer : { ...answer, body: { ...answer.body, secret } };
 }
 
 /**
@@ -302,7 +155,104 @@ function newKey(
   };
 }
 
+async function listKeys(
+  table: Table,
+  dependencies: Dependencies,
+  { person, params, query, routeKey }: ManagementRequest,
+): Promise<Answer> {
+  const deployment = await readVisibleDeployment(table, person, params.deploymentId);
+  const { limit, cursor, order } = parseInput(keysInput, query, 'query');
+  const listing = [routeKey, deployment.id, deployment.generation, person.sub];
+  if (order === 'newest') listing.push(order);
+  const after = fromCursor(listing, cursor);
+  const { items, next } = await listApiKeys(table, deployment, { order, after, limit });
+  const now = dependencies.clock();
+  const rules = rulesOf(dependencies);
+  const nextCursor = next === undefined ? undefined : toCursor(listing, next);
+  return { status: 200, body: { items: items.map((key) => shownKey(key, now, rules)), nextCursor } };
+}
+
+async function getKey(table: Table, dependencies: Dependencies, request: ManagementRequest): Promise<Answer> {
+  const deployment = await readVisibleDeployment(table, request.person, request.params.deploymentId);
+  const key = await anyKeyOf(table, deployment, request);
+  return { status: 200, body: shownKey(key, dependencies.clock(), rulesOf(dependencies)) };
+}
+
+async function editKey(
+  table: Table,
+  dependencies: Dependencies,
+  request: ManagementRequest,
+): Promise<Answer> {
+  const rules = rulesOf(dependencies);
+  const deployment = await readVisibleDeployment(table, request.person, request.params.deploymentId);
+  const now = dependencies.clock();
+  const changes = parseInput(
+    keyChangesInput(dependencies.scopes, now, dependencies.trust.issuers),
+    request.body(),
+  );
+  const edit = { deployment, changes, now, rules };
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    const key = await anyKeyOf(table, deployment, request);
+    if ('malformed' in key) return disableOnly(table, request, key, edit);
+    requireAllowed(key, changes);
+    const edited = await writeEdit(table, request, key, edit);
+    if (edited) return { status: 200, body: shownKey(edited, now, rules) };
+  }
+  throw conflict(CHANGED);
+}
+
 type Changes = z.infer<ReturnType<typeof keyChangesInput>>;
+
+/** An edit that a call requests. */
+interface Edit {
+  deployment: Generation;
+  changes: Changes;
+  /** Epoch milliseconds. */
+  now: EpochMillis;
+  rules: KeyRules;
+}
+
+/**
+ * Disables a malformed key. No other change to a malformed key is possible.
+ * @throws ServiceError 409 for other changes
+ */
+async function disableOnly(
+  table: Table,
+  { actor }: ManagementRequest,
+  key: MalformedKey,
+  { deployment, changes, now, rules }: Edit,
+): Promise<Answer> {
+  const isAllowed = changes.enabled === false && Object.keys(changes).length === 1;
+  if (!isAllowed) throw conflict(MALFORMED);
+  const data = { ...eventData(key), changed: ['enabled'] };
+  const event = newEvent('api_key.disabled', deployment, actor, now, data);
+  if (!(await disableMalformedKey(table, key, undefined, event))) throw notFound('API key');
+  return { status: 200, body: shownKey({ ...key, enabled: false }, now, rules) };
+}
+
+/**
+ * Writes an edit.
+ * @returns the key after the edit; undefined if another call changed the key first
+ */
+async function writeEdit(
+  table: Table,
+  { actor, person }: ManagementRequest,
+  key: ApiKey,
+  { deployment, changes, now, rules }: Edit,
+): Promise<ApiKey | undefined> {
+  const edited = withActor(withChanges(key, changes, now, rules), key, changes, { at: now, by: person.sub });
+  const changed = Object.keys(changes).filter((field) => isChanged(key, edited, field));
+  if (changed.length === 0) {
+    // Start a new revision, so that an earlier call that timed out, for example a call that enables the key, cannot
+    // take effect after this call.
+    return (await beginRevision(table, key)) ? key : undefined;
+  }
+  const data = { ...eventData(edited), changed };
+  const event = newEvent(editEvent(key, edited), deployment, actor, now, data);
+  const outcome = await editApiKey(table, edited, event, { signIn: person.signIn });
+  if (outcome === 'ended') throw accessEnded();
+  return outcome === 'written' ? edited : undefined;
+}
 
 /**
  * Rejects changes that the key's state does not allow.
@@ -383,6 +333,93 @@ function editEvent(before: ApiKey, after: ApiKey): EventType {
 /** Reports whether an edit reactivated an idle key. */
 function isAwakened(before: ApiKey, after: ApiKey): boolean {
   return before.activeSince !== after.activeSince;
+}
+
+async function rotateKey(
+  table: Table,
+  dependencies: Dependencies,
+  request: ManagementRequest,
+): Promise<Answer> {
+  const { clock } = dependencies;
+  const rules = rulesOf(dependencies);
+  const deployment = await deploymentOf(table, request);
+  const { retireOld } = parseInput(rotationInput, request.body({}));
+  const call = idempotentCall(table, request, deployment, clock);
+  const earlier = await call.earlierAnswer();
+  if (earlier) return earlier;
+
+  const now = clock();
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    const key = await keyOf(table, deployment, request);
+    const secret = mintCredential('secret', deployment.id, key.ulid);
+    const withSecret = rotated(key, hashOf(secret), retireOld, now, request.person.sub);
+    const next = { ...withSecret, validUntil: expiryAfterRotation(key, withSecret, rules.policy, now) };
+
+    const answer = { status: 200, body: shownKey(next, now, rules) };
+    const data = { ...eventData(key), retireOld };
+    const event = newEvent('api_key.rotated', deployment, request.actor, now, data);
+    const record = call.record(answer, now);
+    const outcome = await rotateApiKey(table, next, key, event, { record, signIn: request.person.signIn });
+    if (outcome === 'repeated') return call.firstAnswer();
+    if (outcome === 'ended') throw accessEnded();
+    if (outcome === 'written') return { ...answer, body: { ...answer.body, secret } };
+  }
+  throw conflict(CHANGED);
+}
+
+async function explainTrust(
+  table: Table,
+  { clock, maxIdleDays, trust }: Dependencies,
+  request: ManagementRequest,
+): Promise<Answer> {
+  const deployment = await readVisibleDeployment(table, request.person, request.params.deploymentId);
+  const { subject_token: subjectToken } = parseInput(explainInput, request.body());
+  const key = await keyOf(table, deployment, request);
+  if (!key.trust) throw conflict(WITHOUT_RULES);
+  const decisions = await explainSubject(key.trust, subjectToken, request.issuer, { clock, trust });
+  return { status: 200, body: { status: statusOf(key, clock(), maxIdleDays), ...decisions } };
+}
+
+async function deleteKey(table: Table, { clock }: Dependencies, request: ManagementRequest): Promise<Answer> {
+  const deployment = await readVisibleDeployment(table, request.person, request.params.deploymentId);
+  const key = await anyKeyOf(table, deployment, request);
+  const event = newEvent('api_key.deleted', deployment, request.actor, clock(), eventData(key));
+  if (!(await deleteApiKey(table, deployment, key.ulid, event))) throw notFound('API key');
+  return { status: 204 };
+}
+
+async function deploymentOf(table: Table, { person, params }: ManagementRequest): Promise<Deployment> {
+  return visibleTo(person, await readDeployment(table, params.deploymentId));
+}
+
+/**
+ * Returns the key that a request names.
+ * @throws ServiceError 404 if the Deployment has no such key, 409 if the key is malformed
+ */
+async function keyOf(table: Table, deployment: Generation, request: ManagementRequest): Promise<ApiKey> {
+  const key = await anyKeyOf(table, deployment, request);
+  if ('malformed' in key) throw conflict(MALFORMED);
+  return key;
+}
+
+/**
+ * Returns the key that a request names, which can be malformed.
+ * @throws ServiceError 404 if the Deployment has no such key
+ */
+async function anyKeyOf(
+  table: Table,
+  deployment: Generation,
+  { params }: ManagementRequest,
+): Promise<ApiKey | MalformedKey> {
+  const id = parseKeyId(params.keyId);
+  const isOfThisDeployment = id?.deploymentId === deployment.id;
+  const key = id && isOfThisDeployment ? await readApiKey(table, deployment, id.ulid) : undefined;
+  if (!key) throw notFound('API key');
+  return key;
+}
+
+function rulesOf({ maxIdleDays, policy = {}, trust }: Dependencies): KeyRules {
+  return { maxIdleDays, policy, issuers: trust.issuers };
 }
 
 function eventData({ deploymentId, ulid, name, scopes }: ApiKey | MalformedKey) {
