@@ -1,12 +1,10 @@
 import { Duration } from 'aws-cdk-lib';
-import * as events from 'aws-cdk-lib/aws-events';
-import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets';
 import * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import * as ENV from '../functions/runtime/env.ts';
-import { acknowledge } from './acknowledge-findings.ts';
 import { FailureQueue } from './failure-queue.ts';
 import type { ServiceFunction } from './function.ts';
+import { addQuarterHourlyRule } from './quarter-hourly-rule.ts';
 import { QUEUED_JOBS, readQueue } from './queue-reader.ts';
 
 export interface PeopleJobProps {
@@ -51,16 +49,10 @@ export class PeopleJob extends Construct {
       sender.allow(['sqs:SendMessage'], queue.queueArn);
     }
     readQueue(job, queue, { id: 'People', isProvisioned });
-    const rule = new events.Rule(this, 'Schedule', {
+    addQuarterHourlyRule(this, job, {
       description: 'Continues jobs about people whose access was ended',
-      schedule: events.Schedule.rate(Duration.minutes(15)),
-      targets: [new LambdaFunction(job.function, { retryAttempts: 2, maxEventAge: Duration.minutes(10) })],
+      reason:
+        'The event only says that it is time. The next one comes 15 minutes later and finds the same jobs.',
     });
-    job.function.configureAsyncInvoke({ retryAttempts: 0, maxEventAge: Duration.minutes(10) });
-    const reason =
-      'The event only says that it is time. The next one comes 15 minutes later and finds the same jobs.';
-    acknowledge(rule, { 'Serverless-EventBusDLQ': reason });
-    const invocation = job.function.node.findChild('EventInvokeConfig');
-    acknowledge(invocation, { 'Serverless-LambdaAsyncFailureDestination': reason });
   }
 }

@@ -1,14 +1,12 @@
 import { Duration } from 'aws-cdk-lib';
-import * as events from 'aws-cdk-lib/aws-events';
-import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets';
 import * as lambda from 'aws-cdk-lib/aws-lambda';
 import * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import * as ENV from '../functions/runtime/env.ts';
 import { DEPLOYMENT_SORT_KEY, deploymentPartition, KEY_PREFIX } from '../functions/table/item-keys.ts';
-import { acknowledge } from './acknowledge-findings.ts';
 import { FailureQueue } from './failure-queue.ts';
 import type { ServiceFunction } from './function.ts';
+import { addQuarterHourlyRule } from './quarter-hourly-rule.ts';
 import { QUEUED_JOBS, readQueue } from './queue-reader.ts';
 import type { Capacity } from './settings.ts';
 import { readStream } from './stream-reader.ts';
@@ -105,19 +103,12 @@ export class PurgeSources extends Construct {
   }
 
   #wakeBySchedule({ purge }: PurgeSourcesProps): void {
-    const rule = new events.Rule(this, 'Schedule', {
+    addQuarterHourlyRule(this, purge, {
       description: 'Retries purges whose marker stays',
-      schedule: events.Schedule.rate(Duration.minutes(15)),
-      targets: [new LambdaFunction(purge.function, { retryAttempts: 2, maxEventAge: Duration.minutes(10) })],
+      reason:
+        'The event says nothing but that it is time. The next one comes 15 minutes later and finds the same markers; ' +
+        'an alarm watches markers that stay.',
     });
-    // A failed run does not need a retry, because the next run starts within 15 minutes.
-    purge.function.configureAsyncInvoke({ retryAttempts: 0, maxEventAge: Duration.minutes(10) });
-    const reason =
-      'The event says nothing but that it is time. The next one comes 15 minutes later and finds the same markers; ' +
-      'an alarm watches markers that stay.';
-    acknowledge(rule, { 'Serverless-EventBusDLQ': reason });
-    const invocation = purge.function.node.findChild('EventInvokeConfig');
-    acknowledge(invocation, { 'Serverless-LambdaAsyncFailureDestination': reason });
   }
 
   #queue(id: string, props: sqs.QueueProps): sqs.Queue {
