@@ -102,7 +102,7 @@ ${indented(6, script(input, bySecret(input)))}`,
     short: fourLines,
     hardened: (input) => `(
 set +x
-${asked('Secret', SECRET_NAME)}${withoutComments(script(input, bySecret(input)))})
+${promptFor('Secret', SECRET_NAME)}${withoutComments(script(input, bySecret(input)))})
 `,
   },
 ];
@@ -271,7 +271,7 @@ esac
 export function temporaryTokenSnippet({ service }: Pick<SnippetInput, 'service'>): string {
   return `(
 set +x
-${asked('Token', 'DEPLOYMENT_TOKEN')}printf 'header = "Authorization: Bearer %s"\\n' "$DEPLOYMENT_TOKEN" |
+${promptFor('Token', 'DEPLOYMENT_TOKEN')}printf 'header = "Authorization: Bearer %s"\\n' "$DEPLOYMENT_TOKEN" |
   curl --fail --silent --show-error --config - '${service}/whoami'
 )
 `;
@@ -281,7 +281,7 @@ ${asked('Token', 'DEPLOYMENT_TOKEN')}printf 'header = "Authorization: Bearer %s"
  * Prompts for the value of a variable that is not set. Ignores empty lines, because a pasted snippet ends with an empty
  * line.
  */
-function asked(what: string, name: string): string {
+function promptFor(what: string, name: string): string {
   const isUnset = `[ -z "\${${name}:-}" ]`;
   return `if ${isUnset}; then
   trap 'stty echo </dev/tty; exit 130' INT

@@ -115,11 +115,13 @@ async function send(
       const cause = isFailure ? ` (${codeOf(answer)}). Is url right, and can the runner reach it?` : '.';
       throw new Failure(`${url}: ${what} ${ATTEMPTS} times${cause}`);
     }
-    const asked = isFailure ? 0 : retryAfter(answer);
-    if (asked > LONGEST_WAIT) {
-      throw new Failure(`${url}: ${what} and asks to wait ${asked} s. Run the job again after that time.`);
+    const retryAfterSeconds = isFailure ? 0 : retryAfter(answer);
+    if (retryAfterSeconds > LONGEST_WAIT) {
+      throw new Failure(
+        `${url}: ${what} and asks to wait ${retryAfterSeconds} s. Run the job again after that time.`,
+      );
     }
-    const pause = Math.max(2 ** (attempt - 1), asked) * (1 + Math.random() / 2);
+    const pause = Math.max(2 ** (attempt - 1), retryAfterSeconds) * (1 + Math.random() / 2);
     info(`${what}. Attempt ${attempt + 1} of ${ATTEMPTS} follows in ${pause.toFixed(1)} s.`);
     await setTimeout(pause * 1000);
   }

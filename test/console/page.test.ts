@@ -96,8 +96,8 @@ describe('The service serves the console page', () => {
     const { text } = await get('/console');
     expect(text).not.toMatch(/<style|\sstyle=|\son\w+=|javascript:/i);
     expect([...text.matchAll(/<script[^>]*>([^<]*)</g)].map(([, inside]) => inside)).toStrictEqual(['']);
-    const asked = [...text.matchAll(/(?:src|href)="([^"]*)"/g)].map(([, url]) => url);
-    expect(asked.toSorted()).toStrictEqual(
+    const urls = [...text.matchAll(/(?:src|href)="([^"]*)"/g)].map(([, url]) => url);
+    expect(urls.toSorted()).toStrictEqual(
       [page.icon, page.script, page.style].map((name) => `/console/assets/${name}`).toSorted(),
     );
   });

@@ -256,9 +256,9 @@ describe('The CI step for a key without a secret exchanges an OIDC token', async
   let keyId: string;
   let subject: string;
   /** Emulates the GitHub endpoint that issues a job's token. */
-  const job = { asked: [] as (string | undefined)[], status: 200 };
+  const job = { requests: [] as (string | undefined)[], status: 200 };
   const github = createServer((request, response) => {
-    job.asked.push(request.url, request.headers.authorization);
+    job.requests.push(request.url, request.headers.authorization);
     response.writeHead(job.status).end(JSON.stringify({ count: 1, value: subject }));
   });
   beforeAll(async () => {
@@ -272,7 +272,7 @@ describe('The CI step for a key without a secret exchanges an OIDC token', async
   afterAll(() => {
     github.close();
   });
-  beforeEach(() => Object.assign(job, { asked: [], status: 200 }));
+  beforeEach(() => Object.assign(job, { requests: [], status: 200 }));
 
   /** Returns the script that the issuer's CI system would run, and the environment of that CI system. */
   function step(of: string, audience = stack.url) {
@@ -346,7 +346,7 @@ describe('The CI step for a key without a secret exchanges an OIDC token', async
     const { script, env } = step(GITHUB, 'a b&c="d"$(e)\'');
     const outcome = await run(SHELLS.github?.[0] ?? [], script, 'none', env);
     expect(outcome.code).toBe(0);
-    const [url = '', authorization] = job.asked;
+    const [url = '', authorization] = job.requests;
     expect(new URL(url, 'http://x').searchParams.get('audience')).toBe('a b&c="d"$(e)\'');
     expect(authorization).toBe(`Bearer ${BEARER}`);
   });

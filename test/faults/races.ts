@@ -19,7 +19,7 @@ export interface Race {
 
 interface Racers {
   /** The service that prepares the race and inspects the result. */
-  calm: InProcess;
+  observer: InProcess;
   a: InProcess;
   b: InProcess;
   id: string;
@@ -28,9 +28,9 @@ interface Racers {
 const admin = { as: 'admin' };
 const HOUR = 3_600_000;
 /** Waits for a random time, up to the duration of a few calls, so that every interleaving occurs. */
-const soon = () => new Promise((resolve) => setTimeout(resolve, Math.random() * 4));
-const after = async <T>(call: () => Promise<T>): Promise<T> => {
-  await soon();
+const randomDelay = () => new Promise((resolve) => setTimeout(resolve, Math.random() * 4));
+const afterRandomDelay = async <T>(call: () => Promise<T>): Promise<T> => {
+  await randomDelay();
   return call();
 };
 const fail = (text: string): never => {
@@ -47,158 +47,171 @@ async function purged({ purge }: InProcess, record: DynamoDBRecord): Promise<voi
 
 const rotationOf = (id: string, key: CreatedKey) => `/deployments/${id}/api-keys/${key.id}/rotate`;
 
-const generationOf = async ({ calm, id }: Racers) =>
-  String((await calm.partition(`DEPLOYMENT#${id}`)).find(({ sk }) => sk === 'DEPLOYMENT')?.generation);
-const kinds = async ({ calm, id }: Racers) =>
-  (await calm.partition(`DEPLOYMENT#${id}`)).map(({ sk }) => String(sk).split('#')[0]).join(' ');
+const generationOf = async ({ observer, id }: Racers) =>
+  String((await observer.partition(`DEPLOYMENT#${id}`)).find(({ sk }) => sk === 'DEPLOYMENT')?.generation);
+const kinds = async ({ observer, id }: Racers) =>
+  (await observer.partition(`DEPLOYMENT#${id}`)).map(({ sk }) => String(sk).split('#')[0]).join(' ');
 
 export const RACES: Race[] = [
   {
     title: '#4 a revocation races an extension: the token stays revoked',
-    ends: /^(allowed|refused), then dead$/,
-    run: async ({ calm, a, b, id }) => {
-      calm.time.now = a.time.now - HOUR;
-      await calm.register(id);
-      const key = await calm.createKey(id);
-      const token = await calm.exchangeForToken(key);
-      calm.time.now = a.time.now;
+    ends: /^(allowed|rejected), then rejected$/,
+    run: async ({ observer, a, b, id }) => {
+      observer.time.now = a.time.now - HOUR;
+      await observer.register(id);
+      const key = await observer.createKey(id);
+      const token = await observer.exchangeForToken(key);
+      observer.time.now = a.time.now;
       const form = { token };
       const [used] = await Promise.all([
-        after(() => a.use(token)),
-        after(() => b.call('POST', '/oauth/revoke', { basic: [key.id, key.secret], form })),
+        afterRandomDelay(() => a.use(token)),
+        afterRandomDelay(() => b.call('POST', '/oauth/revoke', { basic: [key.id, key.secret], form })),
       ]);
-      if ((await calm.use(token)) !== 401) fail('a revoked token lives');
-      if ((await kinds({ calm, a, b, id })).includes('TOKEN')) fail('a ghost item');
-      return `${used === 200 ? 'allowed' : 'refused'}, then dead`;
+      if ((await observer.use(token)) !== 401) fail('a revoked token is still valid');
+      if ((await kinds({ observer, a, b, id })).includes('TOKEN'))
+        fail('the extension created the item of the revoked token again');
+      return `${used === 200 ? 'allowed' : 'rejected'}, then rejected`;
     },
   },
   {
     title:
       '#5 a key is created while its Deployment is deleted: the key is rejected or purged, and never works',
-    ends: /^(made and purged|refused)$/,
+    ends: /^(created and purged|rejected)$/,
     run: async (racers) => {
-      const { calm, a, b, id } = racers;
-      await calm.register(id);
+      const { observer, a, b, id } = racers;
+      await observer.register(id);
       const generation = await generationOf(racers);
       const [made] = await Promise.all([
-        after(() => a.call('POST', `/deployments/${id}/api-keys`, { ...admin, json: { name: 'ci' } })),
-        after(() => b.call('DELETE', `/deployments/${id}`, admin)),
+        afterRandomDelay(() =>
+          a.call('POST', `/deployments/${id}/api-keys`, { ...admin, json: { name: 'ci' } }),
+        ),
+        afterRandomDelay(() => b.call('DELETE', `/deployments/${id}`, admin)),
       ]);
-      if (made.status !== 201 && made.status !== 404) fail(`creating answered ${made.status}`);
-      if (made.status === 201 && (await calm.exchange(made.json)).status !== 401) fail('an orphan lives');
+      if (made.status !== 201 && made.status !== 404) fail(`creating the key returned ${made.status}`);
+      if (made.status === 201 && (await observer.exchange(made.json)).status !== 401)
+        fail('a key of the deleted Deployment is accepted');
       const gone = removal({ pk: `DEPLOYMENT#${id}`, sk: 'DEPLOYMENT' }, generation);
-      await purged(calm, gone);
-      if ((await kinds(racers)) !== '') fail('an orphan is left');
-      return made.status === 201 ? 'made and purged' : 'refused';
+      await purged(observer, gone);
+      if ((await kinds(racers)) !== '') fail('an item of the deleted Deployment is left');
+      return made.status === 201 ? 'created and purged' : 'rejected';
     },
   },
   {
     title: '#6 a purge races a new registration: the new generation keeps its key and token',
-    ends: /^new generation whole, old gone$/,
+    ends: /^new generation complete, previous one purged$/,
     run: async (racers) => {
-      const { calm, a, b, id } = racers;
-      await calm.register(id);
+      const { observer, a, b, id } = racers;
+      await observer.register(id);
       const generation = await generationOf(racers);
-      await calm.exchangeForToken(await calm.createKey(id));
-      await calm.call('DELETE', `/deployments/${id}`, admin);
+      await observer.exchangeForToken(await observer.createKey(id));
+      await observer.call('DELETE', `/deployments/${id}`, admin);
       const gone = removal({ pk: `DEPLOYMENT#${id}`, sk: 'DEPLOYMENT' }, generation);
       const [token] = await Promise.all([
-        after(async () => {
+        afterRandomDelay(async () => {
           await a.register(id);
           return a.exchangeForToken(await a.createKey(id));
         }),
-        after(() => purged(b, gone)),
+        afterRandomDelay(() => purged(b, gone)),
       ]);
-      if ((await calm.use(token)) !== 200) fail('the purge took the new generation');
+      if ((await observer.use(token)) !== 200) fail('the purge deleted the token of the new generation');
       if ((await kinds(racers)) !== 'DEPLOYMENT KEY TOKEN') fail(`left ${await kinds(racers)}`);
-      const partitions = [await calm.partition('DEPLOYMENTS'), await calm.partition('GROUP#data-eng')];
+      const partitions = [
+        await observer.partition('DEPLOYMENTS'),
+        await observer.partition('GROUP#data-eng'),
+      ];
       const listed = partitions.every((items) => items.some(({ sk }) => sk === id));
-      return listed ? 'new generation whole, old gone' : fail('the directory lost it');
+      return listed
+        ? 'new generation complete, previous one purged'
+        : fail('the directory lost the new generation');
     },
   },
   {
     title: '#38 an exchange races disabling the key: a token of the old epoch is invalid',
-    ends: /^(dead on arrival|refused)$/,
-    run: async ({ calm, a, b, id }) => {
-      await calm.register(id);
-      const key = await calm.createKey(id);
+    ends: /^(issued but invalid|rejected)$/,
+    run: async ({ observer, a, b, id }) => {
+      await observer.register(id);
+      const key = await observer.createKey(id);
       const path = `/deployments/${id}/api-keys/${key.id}`;
       const [exchanged] = await Promise.all([
-        after(() => a.exchange(key)),
-        after(() => b.call('PATCH', path, { ...admin, json: { enabled: false } })),
+        afterRandomDelay(() => a.exchange(key)),
+        afterRandomDelay(() => b.call('PATCH', path, { ...admin, json: { enabled: false } })),
       ]);
-      await calm.call('PATCH', path, { ...admin, json: { enabled: true } });
-      if (exchanged.status === 401) return 'refused';
-      const status = await calm.use(exchanged.json.access_token);
-      return status === 401 ? 'dead on arrival' : fail('a token outlived the disabling of its key');
+      await observer.call('PATCH', path, { ...admin, json: { enabled: true } });
+      if (exchanged.status === 401) return 'rejected';
+      const status = await observer.use(exchanged.json.access_token);
+      return status === 401 ? 'issued but invalid' : fail('a token is valid after its key was disabled');
     },
   },
   {
     title: '#38 an exchange races an immediate rotation: a token of the old epoch is invalid',
-    ends: /^(dead on arrival|refused)$/,
-    run: async ({ calm, a, b, id }) => {
-      await calm.register(id);
-      const key = await calm.createKey(id);
+    ends: /^(issued but invalid|rejected)$/,
+    run: async ({ observer, a, b, id }) => {
+      await observer.register(id);
+      const key = await observer.createKey(id);
       const [exchanged, rotation] = await Promise.all([
-        after(() => a.exchange(key)),
-        after(() => b.call('POST', rotationOf(id, key), { ...admin, json: { retireOld: 'now' } })),
+        afterRandomDelay(() => a.exchange(key)),
+        afterRandomDelay(() => b.call('POST', rotationOf(id, key), { ...admin, json: { retireOld: 'now' } })),
       ]);
-      if (rotation.status !== 200) fail(`the rotation answered ${rotation.status}`);
-      const fresh = await calm.exchangeForToken({ ...key, secret: rotation.json.secret });
-      if ((await calm.use(fresh)) !== 200) fail('the new secret is worth nothing');
-      if ((await calm.exchange(key)).status !== 401) fail('the old secret is accepted');
-      if (exchanged.status === 401) return 'refused';
-      const status = await calm.use(exchanged.json.access_token);
-      return status === 401 ? 'dead on arrival' : fail('a token outlived the immediate rotation of its key');
+      if (rotation.status !== 200) fail(`the rotation returned ${rotation.status}`);
+      const fresh = await observer.exchangeForToken({ ...key, secret: rotation.json.secret });
+      if ((await observer.use(fresh)) !== 200) fail('the new secret does not work');
+      if ((await observer.exchange(key)).status !== 401) fail('the old secret is accepted');
+      if (exchanged.status === 401) return 'rejected';
+      const status = await observer.use(exchanged.json.access_token);
+      return status === 401
+        ? 'issued but invalid'
+        : fail('a token is valid after the immediate rotation of its key');
     },
   },
   {
     title:
       'the first exchange of a new secret races the next rotation: the secret in use is kept, and never more than two are active',
-    ends: /^(used and kept, the old one retired|refused, the old one kept)$/,
-    run: async ({ calm, a, b, id }) => {
-      await calm.register(id);
-      const first = await calm.createKey(id);
+    ends: /^(used and kept, the old one retired|rejected, the old one kept)$/,
+    run: async ({ observer, a, b, id }) => {
+      await observer.register(id);
+      const first = await observer.createKey(id);
       const rotate = (one: InProcess) =>
         one.call('POST', rotationOf(id, first), { ...admin, json: { retireOld: 'on_first_use' } });
-      const second = { ...first, secret: (await rotate(calm)).json.secret };
+      const second = { ...first, secret: (await rotate(observer)).json.secret };
       const [exchanged, rotation] = await Promise.all([
-        after(() => a.exchange(second)),
-        after(() => rotate(b)),
+        afterRandomDelay(() => a.exchange(second)),
+        afterRandomDelay(() => rotate(b)),
       ]);
-      if (rotation.status !== 200) fail(`the rotation answered ${rotation.status}`);
+      if (rotation.status !== 200) fail(`the rotation returned ${rotation.status}`);
       const isUsed = exchanged.status === 200;
-      if (isUsed && (await calm.use(exchanged.json.access_token)) !== 200) fail('its token is dead');
-      const accepted = async (key: CreatedKey) => (await calm.exchange(key)).status === 200;
+      if (isUsed && (await observer.use(exchanged.json.access_token)) !== 200)
+        fail('the token of the second secret is invalid');
+      const accepted = async (key: CreatedKey) => (await observer.exchange(key)).status === 200;
       if ((await accepted(second)) !== isUsed)
-        fail('the secret in use was dropped, or one that was refused lives');
+        fail('a used secret was retired, or a rejected secret is still active');
       if ((await accepted(first)) === isUsed)
-        fail('the older secret lives on beside two, or none is left of the two');
-      if (!(await accepted({ ...first, secret: rotation.json.secret }))) fail('the newest is worth nothing');
-      return isUsed ? 'used and kept, the old one retired' : 'refused, the old one kept';
+        fail('three secrets are active, or neither of the older two is');
+      if (!(await accepted({ ...first, secret: rotation.json.secret })))
+        fail('the newest secret does not work');
+      return isUsed ? 'used and kept, the old one retired' : 'rejected, the old one kept';
     },
   },
   {
     title: "#3 100 concurrent checks of one token cause one write and never shorten the token's lifetime",
     ends: /^100 allowed, \d+ writes$/,
-    run: async ({ calm, a, b, id }) => {
-      calm.time.now = a.time.now - HOUR;
-      await calm.register(id);
-      const token = await calm.exchangeForToken(await calm.createKey(id));
-      calm.time.now = a.time.now;
+    run: async ({ observer, a, b, id }) => {
+      observer.time.now = a.time.now - HOUR;
+      await observer.register(id);
+      const token = await observer.exchangeForToken(await observer.createKey(id));
+      observer.time.now = a.time.now;
       // Half of the workers have clocks that are ten seconds slow, so they write times that are too early.
       b.time.now = a.time.now - 10_000;
       const replies = await Promise.all(
         Array.from({ length: 100 }, (_, n) => (n % 2 ? a : b)).map((one) =>
-          after(() => one.call('GET', '/whoami', { token })),
+          afterRandomDelay(() => one.call('GET', '/whoami', { token })),
         ),
       );
       b.time.now = a.time.now;
-      const item = (await calm.partition(`DEPLOYMENT#${id}`)).find(({ sk }) =>
+      const item = (await observer.partition(`DEPLOYMENT#${id}`)).find(({ sk }) =>
         String(sk).startsWith('TOKEN#'),
       );
       const least = Math.ceil((a.time.now - 10_000) / 1000) + 86_400 + 300;
-      if (Number(item?.expiresAt) < least) fail('the slide is lost');
+      if (Number(item?.expiresAt) < least) fail('the extension is lost');
       const allowed = replies.filter(({ status }) => status === 200);
       const promised = Math.max(...allowed.map(({ json }) => Date.parse(json.expiresAt) / 1000));
       if (promised > Number(item?.expiresAt)) fail('the expiry moved back');
@@ -208,47 +221,49 @@ export const RACES: Race[] = [
   {
     title: '#44: keeps a new name and emptied groups when two calls write them concurrently',
     ends: /^both kept$/,
-    run: async ({ calm, a, b, id }) => {
-      await calm.register(id);
+    run: async ({ observer, a, b, id }) => {
+      await observer.register(id);
       const put = (one: InProcess, json: object) =>
-        after(() => one.call('PUT', `/deployments/${id}`, { ...admin, json }));
+        afterRandomDelay(() => one.call('PUT', `/deployments/${id}`, { ...admin, json }));
       const replies = await Promise.all([put(a, { groups: [] }), put(b, { name: 'n' })]);
       if (replies.some(({ status }) => status !== 200))
-        fail(`answered ${replies.map(({ status }) => status)}`);
-      const [item] = await calm.partition(`DEPLOYMENT#${id}`);
-      const entry = (await calm.partition('DEPLOYMENTS')).find(({ sk }) => sk === id);
+        fail(`returned ${replies.map(({ status }) => status)}`);
+      const [item] = await observer.partition(`DEPLOYMENT#${id}`);
+      const entry = (await observer.partition('DEPLOYMENTS')).find(({ sk }) => sk === id);
       for (const one of [item, entry]) {
         if (one?.name !== 'n' || String(one.groups) !== '') fail(`left ${one?.name} with ${one?.groups}`);
       }
-      if ((await calm.partition('GROUP#data-eng')).some(({ sk }) => sk === id))
+      if ((await observer.partition('GROUP#data-eng')).some(({ sk }) => sk === id))
         fail('the group kept its entry');
       return 'both kept';
     },
   },
   {
     title: '#32 50 concurrent calls that create keys never exceed the limit of 1,000 keys',
-    ends: /^\d+ made, at 1,000$/,
+    ends: /^\d+ created, at 1,000$/,
     run: async (racers) => {
-      const { calm, a, b, id } = racers;
-      await calm.register(id);
+      const { observer, a, b, id } = racers;
+      await observer.register(id);
       const generation = await generationOf(racers);
       const room = 1 + Math.floor(Math.random() * 5);
-      await fill(calm.table, { deploymentId: id, generation, keys: 10, tokens: 0 });
-      await calm.countKeys(id, 1000 - room);
+      await fill(observer.table, { deploymentId: id, generation, keys: 10, tokens: 0 });
+      await observer.countKeys(id, 1000 - room);
       const create = (one: InProcess) =>
         one.call('POST', `/deployments/${id}/api-keys`, { ...admin, json: { name: 'ci' } });
       const replies = await Promise.all(
-        Array.from({ length: 50 }, (_, n) => after(() => create(n % 2 ? a : b))),
+        Array.from({ length: 50 }, (_, n) => afterRandomDelay(() => create(n % 2 ? a : b))),
       );
       const made = replies.filter(({ status }) => status === 201).length;
-      const refused = replies.filter(({ status }) => status === 409).length;
-      const items = await calm.partition(`DEPLOYMENT#${id}`);
+      const rejected = replies.filter(({ status }) => status === 409).length;
+      const items = await observer.partition(`DEPLOYMENT#${id}`);
       const keys = items.filter(({ sk }) => String(sk).startsWith('KEY#')).length;
       const { keyCount } = items.find(({ sk }) => sk === 'DEPLOYMENT') ?? {};
-      if (made !== room || made + refused !== 50 || keys !== 10 + made || keyCount !== 1000) {
-        fail(`${made} made and ${refused} refused with room for ${room}; ${keys} keys, counted ${keyCount}`);
+      if (made !== room || made + rejected !== 50 || keys !== 10 + made || keyCount !== 1000) {
+        fail(
+          `${made} created and ${rejected} rejected with room for ${room}; ${keys} keys, counted ${keyCount}`,
+        );
       }
-      return `${made} made, at 1,000`;
+      return `${made} created, at 1,000`;
     },
   },
 ];
@@ -261,11 +276,11 @@ export async function runRace(
   { run, ends }: Race,
   times: number,
 ): Promise<Map<string, number>> {
-  const [calm, a, b] = [inProcess(engine), inProcess(engine), inProcess(engine)];
+  const [observer, a, b] = [inProcess(engine), inProcess(engine), inProcess(engine)];
   const counts = new Map<string, number>();
   for (let n = 0; n < times; n++) {
-    calm.time.now = a.time.now;
-    const end = await run({ calm, a, b, id: `race_${++races}` });
+    observer.time.now = a.time.now;
+    const end = await run({ observer, a, b, id: `race_${++races}` });
     if (!ends.test(end)) throw new Error(`ended in: ${end}`);
     counts.set(end, (counts.get(end) ?? 0) + 1);
   }

@@ -56,12 +56,12 @@ async function send(
   };
   return { status: reply.statusCode, body: reply.body === '' ? undefined : JSON.parse(reply.body) };
 }
-const asked = () => route.mock.calls[0]?.[0] as ManagementRequest;
+const receivedRequest = () => route.mock.calls[0]?.[0] as ManagementRequest;
 
 describe('The management API passes a valid call to its route', () => {
   it('passes the person, the path and the query string of a management call to its route', async () => {
     expect(await send({ rawQueryString: 'X-Amz-Date=a%20b', body: '{"a":1}' })).toEqual({ status: 204 });
-    expect(asked()).toMatchObject({
+    expect(receivedRequest()).toMatchObject({
       person: {
         sub: 'ada',
         groups: ['a'],
@@ -83,16 +83,16 @@ describe('The management API passes a valid call to its route', () => {
   it('records the name of the person behind a management call only if their access token has one', async () => {
     const actor = { principal: 'ada', type: 'person', address: '192.0.2.1', requestId: 'r-1' };
     await send();
-    expect(asked().actor).toStrictEqual(actor);
+    expect(receivedRequest().actor).toStrictEqual(actor);
     route.mockClear();
     const bearer = `Bearer ${part({ typ: 'at+jwt' })}.${part({ sub: 'ada', name: 'Ada' })}.c2ln`;
     await send({}, { authorization: bearer }, { people: { ...people, nameClaim: 'name' } });
-    expect(asked().actor).toStrictEqual({ ...actor, name: 'Ada' });
+    expect(receivedRequest().actor).toStrictEqual({ ...actor, name: 'Ada' });
   });
 
   it('passes a management call without parameters or a query string to its route', async () => {
     await send({ routeKey: 'GET /deployments', pathParameters: undefined });
-    expect(asked()).toMatchObject({
+    expect(receivedRequest()).toMatchObject({
       params: { deploymentId: '', keyId: '', tokenId: '', accessTokenId: '' },
       query: {},
       bodyHash: hashOf(''),
@@ -154,7 +154,7 @@ describe('The management API accepts calls by IAM principals under /platform', (
     expect(await send({ routeKey, requestContext: signed }, {}, { platformPrincipals: [USER] })).toEqual({
       status: 204,
     });
-    expect(asked()).toMatchObject({
+    expect(receivedRequest()).toMatchObject({
       person: { sub: USER, isAdministrator: true },
       actor: { principal: USER, type: 'iam' },
       base: '/platform',
@@ -248,7 +248,10 @@ describe('The management API records rejected calls', () => {
     });
     expect(await send()).toMatchObject({ status: 404, body: { detail: 'No such API key.' } });
     expect(isRecorded).toBe(true);
-    expect(onRejected).toHaveBeenCalledExactlyOnceWith(asked(), expect.objectContaining({ status: 404 }));
+    expect(onRejected).toHaveBeenCalledExactlyOnceWith(
+      receivedRequest(),
+      expect.objectContaining({ status: 404 }),
+    );
   });
 
   it('still rejects a call when the rejection cannot be recorded, and logs the failure', async () => {

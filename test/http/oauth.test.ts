@@ -60,7 +60,7 @@ async function send(
 }
 const basic = (id: string, secret: string) => `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`;
 const POST = 'client_id=a&client_secret=b';
-const asked = () => route.mock.lastCall?.[0];
+const receivedRequest = () => route.mock.lastCall?.[0];
 const badRequest = (description: string) => ({ status: 400, error: 'invalid_request', description });
 const refusedClient = {
   status: 401,
@@ -89,7 +89,7 @@ describe('An OAuth endpoint passes a valid request to its route', () => {
 
   it("an OAuth request's issuer is the stack's public URL if the stack has one", async () => {
     await send({ body: POST }, { publicUrl: 'https://public.test' });
-    expect(asked()?.issuer).toBe('https://public.test');
+    expect(receivedRequest()?.issuer).toBe('https://public.test');
   });
 
   it('an OAuth endpoint returns 500 when no route matches the request', async () => {
@@ -147,13 +147,13 @@ describe('An OAuth endpoint authenticates the client', () => {
     ] as const) {
       route.mockClear();
       await send({ authorization: basic(id, secret) });
-      expect(asked()?.client).toEqual({ clientId, clientSecret });
+      expect(receivedRequest()?.client).toEqual({ clientId, clientSecret });
     }
   });
 
   it('accepts the scheme Basic in any case, followed by any number of spaces', async () => {
     await send({ authorization: basic('a', 'b').replace('Basic ', 'bASIC   ') });
-    expect(asked()?.client).toEqual({ clientId: 'a', clientSecret: 'b' });
+    expect(receivedRequest()?.client).toEqual({ clientId: 'a', clientSecret: 'b' });
   });
 
   it.each([
@@ -195,7 +195,7 @@ describe('An OAuth endpoint authenticates the client', () => {
     const sent = { body: 'client_id=a' };
     expect(await send(sent)).toMatchObject(refusedClient);
     expect(await send(sent, { acceptsNoSecret: true })).toMatchObject({ status: 200 });
-    expect(asked()?.client).toEqual({ clientId: 'a', clientSecret: '' });
+    expect(receivedRequest()?.client).toEqual({ clientId: 'a', clientSecret: '' });
     expect(await send({}, { acceptsNoSecret: true })).toMatchObject(refusedClient);
   });
 
@@ -219,10 +219,10 @@ describe('An OAuth endpoint authenticates the client', () => {
     const body = `grant_type=${encodeURIComponent(TOKEN_EXCHANGE)}&client_id=a`;
     expect(TOKEN_EXCHANGE).toBe('urn:ietf:params:oauth:grant-type:token-exchange');
     expect(await send({ body })).toMatchObject({ status: 200 });
-    expect(asked()?.client).toEqual({ clientId: 'a', clientSecret: '' });
+    expect(receivedRequest()?.client).toEqual({ clientId: 'a', clientSecret: '' });
     route.mockClear();
     expect(await send({ body: body.replace('&client_id=a', '') })).toMatchObject({ status: 200 });
-    expect(asked()?.client).toEqual({ clientId: '', clientSecret: '' });
+    expect(receivedRequest()?.client).toEqual({ clientId: '', clientSecret: '' });
     for (const sent of [
       { body: `${body}&client_secret=b` },
       { body, authorization: basic('a', 'b') },
@@ -269,7 +269,7 @@ describe("An OAuth endpoint reads the request's parameters from the body", () =>
     expect(await send(json)).toMatchObject(wanted);
     expect(await send({ ...json, type: 'text/plain' }, { acceptsJson: true })).toMatchObject(wanted);
     expect(await send(json, { acceptsJson: true })).toMatchObject({ status: 200 });
-    expect(asked()?.parameters).toEqual(
+    expect(receivedRequest()?.parameters).toEqual(
       new Map([
         ['client_id', 'a'],
         ['client_secret', 'b'],
@@ -356,7 +356,7 @@ describe("An OAuth endpoint reads the request's parameters from the body", () =>
         } else {
           expect(answer).toMatchObject({ status: 200 });
           const passed = all.filter(([one, value]) => value !== '' && !/^(audience|resource)$/.test(one));
-          expect([...(asked()?.parameters ?? [])].sort()).toEqual(passed.sort());
+          expect([...(receivedRequest()?.parameters ?? [])].sort()).toEqual(passed.sort());
         }
       }),
     );
@@ -372,7 +372,7 @@ describe("An OAuth endpoint reads the request's parameters from the body", () =>
     expect(await send({ body, type: 'application/json' }, { acceptsJson: true })).toMatchObject({
       status: 200,
     });
-    expect([...(asked()?.parameters ?? [])]).toEqual([
+    expect([...(receivedRequest()?.parameters ?? [])]).toEqual([
       ['client_id', 'a'],
       ['client_secret', 'b'],
     ]);
@@ -383,7 +383,7 @@ describe("An OAuth endpoint reads the request's parameters from the body", () =>
     expect(await send({ body, type: 'application/json' }, { acceptsJson: true })).toMatchObject({
       status: 200,
     });
-    expect(asked()?.parameters.get(':y')).toBe('d');
+    expect(receivedRequest()?.parameters.get(':y')).toBe('d');
   });
 
   it('accepts empty values, quotes and backslashes in OAuth parameters that are sent as JSON', async () => {
@@ -391,8 +391,8 @@ describe("An OAuth endpoint reads the request's parameters from the body", () =>
     expect(await send({ body, type: 'application/json' }, { acceptsJson: true })).toMatchObject({
       status: 200,
     });
-    expect(asked()?.parameters.get('x')).toBe('"\\"');
-    expect(asked()?.parameters.has('y')).toBe(false);
+    expect(receivedRequest()?.parameters.get('x')).toBe('"\\"');
+    expect(receivedRequest()?.parameters.has('y')).toBe(false);
     expect(await send({ body: '{}', type: 'application/json' }, { acceptsJson: true })).toMatchObject(
       refusedClient,
     );

@@ -13,8 +13,12 @@ const PROOF = {
 
 /** The IAM actions that each function's role allows, each with the call that needs the action. */
 const WHY: Record<string, Record<string, string>> = {
-  Authorize: { ...LOGS, ...PROOF, 'dynamodb:UpdateItem': 'slides the token, notes the last use of the key' },
-  Whoami: { ...LOGS, ...PROOF, 'dynamodb:UpdateItem': 'slides the token, notes the last use of the key' },
+  Authorize: {
+    ...LOGS,
+    ...PROOF,
+    'dynamodb:UpdateItem': 'extends the token, records the last use of the key',
+  },
+  Whoami: { ...LOGS, ...PROOF, 'dynamodb:UpdateItem': 'extends the token, records the last use of the key' },
   IssueToken: {
     ...LOGS,
     ...PROOF,
@@ -63,7 +67,7 @@ const WHY: Record<string, Record<string, string>> = {
     'dynamodb:ConditionCheckItem':
       'writes the entries of a Deployment in its groups only if it has not changed',
     'dynamodb:PutItem': 'writes events, the entries of Deployments in their groups, and where it leaves off',
-    'dynamodb:UpdateItem': 'notes on the key what has been told, and removes outdated active days',
+    'dynamodb:UpdateItem': 'records on the key which notices were sent, and removes outdated active days',
     'dynamodb:DeleteItem': 'deletes the count of rejected calls that its event replaces',
   },
   ManageKeys: {
@@ -111,7 +115,7 @@ const WHY: Record<string, Record<string, string>> = {
   },
   Reconcile: {
     ...LOGS,
-    'dynamodb:Scan': 'looks through the whole table once a week, and through the source',
+    'dynamodb:Scan': 'reads the whole table once a week, and the source',
     'dynamodb:DescribeTable': 'reads which attributes are the key of the source',
     'dynamodb:Query': 'lists what was heard from the source',
     'kms:Decrypt': 'lets DynamoDB read the source, where that has a key of its own',

@@ -212,8 +212,8 @@ describe('DeploymentKeyAuthorizer passes requiredScopes in stage variables', () 
     const handler = LambdaFunction.fromFunctionName(stack, 'Handler', 'handler');
     const integration = new HttpLambdaIntegration('Handler', handler);
     new HttpRoute(stack, 'Route', { httpApi: api, routeKey: HttpRouteKey.DEFAULT, integration, authorizer });
-    const told = { StageVariables: { requiredScopes: 'default=any' } };
-    expect(propertiesOf(stack, 'AWS::ApiGatewayV2::Stage')).toMatchObject([told, told]);
+    const stageVariables = { StageVariables: { requiredScopes: 'default=any' } };
+    expect(propertiesOf(stack, 'AWS::ApiGatewayV2::Stage')).toMatchObject([stageVariables, stageVariables]);
   });
 
   it.each([

@@ -46,8 +46,8 @@ describe('The settings of the stack take effect', () => {
   });
 
   it('webAclArn puts a CloudFront distribution with this web ACL and without caching in front of the API', () => {
-    const { DistributionConfig: front } = resourceAt(full, 'Api/Front/Default').Properties;
-    expect(front).toMatchObject({
+    const { DistributionConfig: distribution } = resourceAt(full, 'Api/Front/Default').Properties;
+    expect(distribution).toMatchObject({
       Aliases: ['keys.example.com'],
       WebACLId: ARN.WEB_ACL,
       ViewerCertificate: { AcmCertificateArn: ARN.CERTIFICATE, MinimumProtocolVersion: 'TLSv1.2_2021' },

@@ -79,14 +79,16 @@ describe('The service can follow a table that contains Deployments (deploymentsS
     const stream = table.tableStreamArn ?? '';
     new DeploymentKeys(stack, 'Keys', { deploymentsSource: { table: table.tableArn, stream, id: 'id' } });
     const functions = Object.values<Json>(Template.fromStack(stack).findResources('AWS::Lambda::Function'));
-    const told = functions.map(({ Properties }) => Properties.Environment?.Variables[ENV.deploymentsSource]);
+    const configured = functions.map(
+      ({ Properties }) => Properties.Environment?.Variables[ENV.deploymentsSource],
+    );
     const json = {
       'Fn::Join': [
         '',
         ['{"table":"', stack.resolve(table.tableArn), '","stream":"', stack.resolve(stream), '","id":"id"}'],
       ],
     };
-    expect(told.filter(Boolean)).toStrictEqual([json, json, json]);
+    expect(configured.filter(Boolean)).toStrictEqual([json, json, json]);
   });
 
   it('a stack without deploymentsSource has no resources for a followed table', () => {

@@ -214,9 +214,9 @@ describe('All Lambda functions have the same basic configuration', () => {
   });
 
   it('the console function gets the settings that the console shows, but not the name of the table', () => {
-    const told = (context: Record<string, unknown>) =>
+    const configured = (context: Record<string, unknown>) =>
       resourceAt(templateOf(context), 'Console/Function').Properties.Environment.Variables;
-    expect(told(context)).toStrictEqual({
+    expect(configured(context)).toStrictEqual({
       [ENV.consoleClientId]: 'console',
       [ENV.consoleScopes]: 'openid profile email',
       ...administrators,
@@ -228,7 +228,7 @@ describe('All Lambda functions have the same basic configuration', () => {
       consoleScopes: 'openid,keys/use',
       consoleOrigins: 'https://a.example.com,https://b.example.com',
     };
-    expect(told({ ...context, ...elsewhere })).toMatchObject({
+    expect(configured({ ...context, ...elsewhere })).toMatchObject({
       [ENV.consoleScopes]: 'openid keys/use',
       [ENV.consoleOrigins]: 'https://a.example.com https://b.example.com',
     });

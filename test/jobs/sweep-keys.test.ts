@@ -18,9 +18,9 @@ beforeEach(async () => {
   }
 });
 
-/** Runs the daily sweep job. Its time runs out after it has checked the clock `looks` times. */
-async function run(looks = Number.POSITIVE_INFINITY): Promise<number> {
-  let left = looks;
+/** Runs the daily sweep job. Its time runs out after it has checked the clock `clockChecks` times. */
+async function run(clockChecks = Number.POSITIVE_INFINITY): Promise<number> {
+  let left = clockChecks;
   const hasTime = () => left-- > 0;
   return sweepKeys({
     table: store.table,
@@ -32,7 +32,7 @@ async function run(looks = Number.POSITIVE_INFINITY): Promise<number> {
 }
 
 /** Returns the number of notices about each Deployment's keys. */
-const told = async () => {
+const noticeCounts = async () => {
   const counts = await Promise.all(IDS.map(async (id) => (await store.partition(`EVENTS#${id}`)).length));
   return Object.fromEntries(IDS.map((id, n) => [id, counts[n]]));
 };
@@ -49,20 +49,20 @@ it('the key sweep job sends one notice about each key and starts from the beginn
     expect(await run()).toBe(marked);
     expect(read()).toEqual(IDS);
   }
-  expect(await told()).toEqual({ alpha: 1, beta: 1, delta: 1, gamma: 1 });
+  expect(await noticeCounts()).toEqual({ alpha: 1, beta: 1, delta: 1, gamma: 1 });
   expect(await store.get(PASS)).toBeUndefined();
 });
 
 it('the key sweep job continues where the last run ran out of time', async () => {
   await expect(run(3)).rejects.toThrow(OUT_OF_TIME);
-  expect(await told()).toEqual({ alpha: 1, beta: 1, delta: 0, gamma: 0 });
+  expect(await noticeCounts()).toEqual({ alpha: 1, beta: 1, delta: 0, gamma: 0 });
   read();
   await expect(run(1)).rejects.toThrow(OUT_OF_TIME);
   expect(read()).toEqual(['delta']);
   // The job reads the keys within a Deployment again, but sends each notice only once.
   expect(await run()).toBe(1);
   expect(read()).toEqual(['gamma']);
-  expect(await told()).toEqual({ alpha: 1, beta: 1, delta: 1, gamma: 1 });
+  expect(await noticeCounts()).toEqual({ alpha: 1, beta: 1, delta: 1, gamma: 1 });
   expect(await run()).toBe(0);
   expect(read()).toEqual(IDS);
 });

@@ -314,13 +314,13 @@ describe('An access token can be revoked by its ID', () => {
     const world = await newWorld();
     await seed(world, 30, {});
     const token = await service.exchangeForToken(world.key);
-    const asked: unknown[] = [];
+    const queries: unknown[] = [];
     const watched = inProcess(engine, {
       around: (when, { operation, input }) =>
-        void (when === 'before' && operation === 'Query' && asked.push(input)),
+        void (when === 'before' && operation === 'Query' && queries.push(input)),
     });
     expect((await watched.call('DELETE', `${world.path}/${idOf(token)}`, admin)).status).toBe(204);
-    expect(asked).toMatchObject([
+    expect(queries).toMatchObject([
       {
         ConsistentRead: true,
         ExpressionAttributeValues: { ':prefix': `TOKEN#${partsOf(world.key.id).ulid}#${idOf(token)}` },

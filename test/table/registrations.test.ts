@@ -100,8 +100,8 @@ describe('The registrations of many Deployments are read in batches', () => {
     store.sent.length = 0;
     const ids = Array.from({ length: 101 }, (_, n) => `d${n}`);
     expect((await readRegistered(table, ids)).size).toBe(101);
-    const asked = store.sent.map(({ input }) => (input.RequestItems as { keys: { Keys: object[] } }).keys);
-    expect(asked.map(({ Keys }) => Keys.length)).toEqual([100, 100, 2]);
+    const batches = store.sent.map(({ input }) => (input.RequestItems as { keys: { Keys: object[] } }).keys);
+    expect(batches.map(({ Keys }) => Keys.length)).toEqual([100, 100, 2]);
     expect(await readRegistered(table, [])).toEqual(new Map());
     expect(store.sent).toHaveLength(3);
   });

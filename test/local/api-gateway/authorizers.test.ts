@@ -24,10 +24,10 @@ const jwt = { AuthorizationType: 'JWT', AuthorizerId: ref('People') };
 
 /** Returns the content of the bearer token, parsed as JSON. */
 const AUTHORIZE = `exports.handler = async (event) => {
-  const said = JSON.parse(Buffer.from(event.identitySource[0], 'base64').toString());
-  if (said.fail) throw new Error('no');
-  const resource = said.resource === 'own' ? event.routeArn : said.resource;
-  return said.echo ? { isAuthorized: true, context: { event } } : JSON.parse(JSON.stringify(said.answer).replaceAll('$RESOURCE', resource));
+  const instructions = JSON.parse(Buffer.from(event.identitySource[0], 'base64').toString());
+  if (instructions.fail) throw new Error('no');
+  const resource = instructions.resource === 'own' ? event.routeArn : instructions.resource;
+  return instructions.echo ? { isAuthorized: true, context: { event } } : JSON.parse(JSON.stringify(instructions.answer).replaceAll('$RESOURCE', resource));
 };`;
 
 // The fixture has no context yet, because the issuer becomes known only when the stack starts.
@@ -236,9 +236,9 @@ describe('Emulated IAM authorization behaves like that of API Gateway', () => {
 });
 
 /** Returns a token that makes the fixture's authorizer respond as requested. */
-const told = (said: object) => Buffer.from(JSON.stringify(said)).toString('base64');
-const authorize = (path: string, said: object) =>
-  call(stack, 'GET', path, { headers: { authorization: told(said) } });
+const tokenWith = (instructions: object) => Buffer.from(JSON.stringify(instructions)).toString('base64');
+const authorize = (path: string, instructions: object) =>
+  call(stack, 'GET', path, { headers: { authorization: tokenWith(instructions) } });
 
 describe('The emulated Lambda authorizer behaves like that of API Gateway', () => {
   it('the gateway returns 401 without calling the Lambda authorizer if the identity source is missing', async () => {
@@ -249,9 +249,9 @@ describe('The emulated Lambda authorizer behaves like that of API Gateway', () =
   });
 
   it("the Lambda authorizer receives the request without its body, with the identity source and the route's ARN", async () => {
-    const said = { echo: true };
+    const instructions = { echo: true };
     const { json } = await call(stack, 'GET', '/simple/a%20b?q=1', {
-      headers: { authorization: told(said) },
+      headers: { authorization: tokenWith(instructions) },
     });
     const { event } = json.context.lambda;
     expect(event).toMatchObject({
@@ -259,7 +259,7 @@ describe('The emulated Lambda authorizer behaves like that of API Gateway', () =
       type: 'REQUEST',
       routeKey: 'GET /simple/{id}',
       routeArn: 'arn:aws:execute-api:us-east-1:000000000000:Api/$default/GET/simple/a b',
-      identitySource: [told(said)],
+      identitySource: [tokenWith(instructions)],
       rawPath: '/simple/a b',
       rawQueryString: 'q=1',
       pathParameters: { id: 'a b' },
@@ -309,8 +309,8 @@ describe('The emulated Lambda authorizer behaves like that of API Gateway', () =
     ['nothing', '/simple/1', { answer: null }],
   ])(
     'the gateway returns 500 and denies the call if the Lambda authorizer returns %s',
-    async (_, path, said) => {
-      const reply = await authorize(path, said);
+    async (_, path, instructions) => {
+      const reply = await authorize(path, instructions);
       expect(reply).toMatchObject({ status: 500, text: '{"message":"Internal Server Error"}' });
     },
   );

@@ -9,7 +9,7 @@ afterAll(() => issuer.stop());
 
 const VERIFIER = 'v'.repeat(43);
 const REDIRECT = 'http://127.0.0.1:8787/console/signed-in';
-const asked = {
+const signInQuery = {
   response_type: 'code',
   client_id: CLIENT_ID,
   redirect_uri: REDIRECT,
@@ -27,7 +27,7 @@ const open = (path: string, query: Record<string, string>, cookie = '') =>
  * Signs in as a person would on the page.
  * @returns the URL to which the browser is redirected with the code
  */
-async function choose(person: string, query: Record<string, string> = asked): Promise<URL> {
+async function choose(person: string, query: Record<string, string> = signInQuery): Promise<URL> {
   const chosen = await open('/sign-in', { ...query, as: person });
   const authorized = await fetch(new URL(chosen.headers.get('location') ?? '', url), { redirect: 'manual' });
   return new URL(authorized.headers.get('location') ?? '');
@@ -46,7 +46,7 @@ const claims = (jwt: string) => JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 
 
 describe('The development issuer has a sign-in page', () => {
   it('the sign-in page lists the development people and asks for no password', async () => {
-    const page = await open('/sign-in', asked);
+    const page = await open('/sign-in', signInQuery);
     const text = await page.text();
     expect(text).toContain('Ada Admin');
     expect(text).toContain('Max Member');
@@ -81,7 +81,7 @@ describe('The development issuer has a sign-in page', () => {
   });
 
   it('the development issuer refreshes a sign-in with offline_access, and accepts each refresh token once', async () => {
-    const back = await choose('member', { ...asked, scope: 'openid offline_access' });
+    const back = await choose('member', { ...signInQuery, scope: 'openid offline_access' });
     const first = (await (await exchangeCode(back.searchParams.get('code'))).json()) as Record<
       string,
       string
@@ -94,10 +94,10 @@ describe('The development issuer has a sign-in page', () => {
   });
 
   it('the development issuer remembers the chosen person until that person signs out', async () => {
-    const chosen = await open('/sign-in', { ...asked, as: 'member' });
+    const chosen = await open('/sign-in', { ...signInQuery, as: 'member' });
     const cookie = chosen.headers.get('set-cookie') ?? '';
     expect(cookie).toBe('development-issuer=member; HttpOnly; SameSite=Lax; Path=/');
-    const again = await open('/sign-in', asked, 'development-issuer=member');
+    const again = await open('/sign-in', signInQuery, 'development-issuer=member');
     expect(again.headers.get('location')).toContain('person=member');
     const out = await open('/sign-out', {
       post_logout_redirect_uri: 'http://127.0.0.1:8787/console/signed-out',
@@ -114,7 +114,7 @@ describe('The development issuer has a sign-in page', () => {
     ],
     ['a client without PKCE', { code_challenge_method: 'plain' }],
   ])('the development issuer does not sign anyone in for %s', async (_, wrong) => {
-    expect((await open('/sign-in', { ...asked, ...wrong, as: 'admin' })).status).toBe(400);
+    expect((await open('/sign-in', { ...signInQuery, ...wrong, as: 'admin' })).status).toBe(400);
   });
 
   it('the development issuer does not redirect to another site after a sign-out', async () => {

@@ -138,10 +138,10 @@ const measures: Record<string, () => Promise<unknown>> = {
   /** Measures the CPU time of the whole handler, and of the same handler with the AWS SDK. */
   cpu: async () => {
     const { tokens } = await seed(endpoint, 'cpu', { keys: 1, tokens: 64 });
-    const handlers = { lean: handlerOf('authorize'), sdk: handlerOf('sdk-authorize', entries) };
-    const passes: { lean: number; sdk: number }[] = [];
+    const handlers = { https: handlerOf('authorize'), sdk: handlerOf('sdk-authorize', entries) };
+    const passes: { https: number; sdk: number }[] = [];
     for (let pass = 0; pass <= size.passes; pass++) {
-      const cpu = { lean: 0, sdk: 0 };
+      const cpu = { https: 0, sdk: 0 };
       for (const [which, check] of Object.entries(handlers)) {
         await mustAllow(check, tokens[0] as string);
         cpu[which as keyof typeof cpu] = (
@@ -161,7 +161,7 @@ const measures: Record<string, () => Promise<unknown>> = {
   asFunctions: async () => {
     const now = Date.now();
     const { tokens } = await seed(endpoint, 'calls', { keys: 1, tokens: 64, now });
-    const slides = await seed(endpoint, 'slides', { keys: 1, tokens: 64, now: now - 3_600_000 });
+    const extensions = await seed(endpoint, 'extensions', { keys: 1, tokens: 64, now: now - 3_600_000 });
     const exchanges = await seed(endpoint, 'exchanges', { keys: 16, tokens: 0, now });
     const check = handlerOf('authorize');
     const issue = handlerOf('issue-token');
@@ -177,7 +177,7 @@ const measures: Record<string, () => Promise<unknown>> = {
     });
     const calls: Record<keyof AsFunctions, (n: number) => Promise<boolean>> = {
       check: (n) => allowed(check, tokens[n % 64] as string),
-      sliding: (n) => allowed(sliding, slides.tokens[n % 64] as string),
+      sliding: (n) => allowed(sliding, extensions.tokens[n % 64] as string),
       verify: async (n) =>
         (await auth.api.verifyApiKey({ body: { key: keys[n % 64]?.key as string } })).valid,
       exchange: async (n) =>

@@ -228,8 +228,8 @@ const checks = await withEngine(async (endpoint) => {
   };
 });
 
-const slides = await withEngine(async (endpoint) => {
-  const { tokens } = await seed(endpoint, 'slides', { keys: 1, tokens: 64, now: Date.now() - 3_600_000 });
+const extensions = await withEngine(async (endpoint) => {
+  const { tokens } = await seed(endpoint, 'extensions', { keys: 1, tokens: 64, now: Date.now() - 3_600_000 });
   return sideBySide(['sliding', 'sliding, slideInterval 0', 'better-auth verify', 'naive'], endpoint, {
     tokens,
   });
@@ -311,7 +311,7 @@ const figures: Figures = {
   quick: options.quick,
   passes: size.passes,
   checks,
-  slides,
+  extensions,
   exchanges,
   management,
   pooled,

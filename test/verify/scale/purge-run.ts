@@ -18,13 +18,13 @@ const { tokens: sizes, kills: killedSize } = numericOptions(HELP, {
 /**
  * Time in milliseconds after which a run leaves the remaining work to the next run. On Lambda, a run has one minute.
  */
-const RUN = 50_000;
+const RUN_TIME = 50_000;
 const KEYS = 1000;
 
 /** Number of requests between two heap measurements. Garbage is collected before each measurement. */
-const LOOK = 20;
+const MEASUREMENT_INTERVAL = 20;
 /** Maximum heap of the purge itself in MiB, for any number of items: the pages and batches in progress. */
-const MOST = 6;
+const MAX_HEAP = 6;
 const { gc } = globalThis;
 if (!gc) throw new Error('run it with --expose-gc, as npm run verify:purge-scale does');
 const liveHeap = () => {
@@ -39,16 +39,16 @@ async function purgeOf(tokens: number, kills: boolean): Promise<void> {
   const engine = await startTable();
   let requests = 0;
   let done = 0;
-  let looks: number[] | undefined;
+  let measurements: number[] | undefined;
   /** Time spent on heap measurements in milliseconds, which is not part of the purge. */
-  let looking = 0;
+  let measuringTime = 0;
   const service = inProcess(engine, {
     around: (when) => {
       requests += when === 'before' ? 1 : 0;
-      if (when === 'after' && ++done % LOOK === 0 && looks) {
+      if (when === 'after' && ++done % MEASUREMENT_INTERVAL === 0 && measurements) {
         const begin = performance.now();
-        looks.push(liveHeap());
-        looking += performance.now() - begin;
+        measurements.push(liveHeap());
+        measuringTime += performance.now() - begin;
       }
       if (killIn === undefined || killIn-- > 0) return;
       killIn = undefined;
@@ -65,7 +65,7 @@ async function purgeOf(tokens: number, kills: boolean): Promise<void> {
   must(await service.call('DELETE', `/deployments/${id}`, admin), 204);
 
   const before = liveHeap();
-  looks = [];
+  measurements = [];
   requests = 0;
   const began = performance.now();
   let runs = 0;
@@ -73,7 +73,7 @@ async function purgeOf(tokens: number, kills: boolean): Promise<void> {
   const record = removal({ pk: `DEPLOYMENT#${id}`, sk: 'DEPLOYMENT' }, generation);
   const attempt = async (work: (hasTime: () => boolean) => Promise<{ batchItemFailures: object[] }>) => {
     for (;;) {
-      const end = performance.now() + RUN;
+      const end = performance.now() + RUN_TIME;
       runs++;
       if (kills) killIn = Math.floor(Math.random() * 120);
       const { batchItemFailures } = await work(() => performance.now() < end);
@@ -87,9 +87,9 @@ async function purgeOf(tokens: number, kills: boolean): Promise<void> {
     const body = JSON.stringify(task);
     await attempt((hasTime) => purgeFromQueue([{ messageId: 'm', body } as never], hasTime, service.purge));
   }
-  const took = performance.now() - began - looking;
-  const held = looks.map((look) => look - before);
-  looks = undefined;
+  const took = performance.now() - began - measuringTime;
+  const held = measurements.map((heap) => heap - before);
+  measurements = undefined;
   const after = liveHeap() - before;
 
   const left = await service.partition(`DEPLOYMENT#${id}`);
@@ -107,12 +107,12 @@ async function purgeOf(tokens: number, kills: boolean): Promise<void> {
       `${(took / 1000).toFixed(1)} s`,
       `${((took / items) * 1000).toFixed(0)} ms per 1,000`,
       `${requests} requests`,
-      `live heap in ${held.length} looks ${Math.min(...held).toFixed(1)} to ${most.toFixed(1)} MiB, then ${after.toFixed(1)}`,
+      `live heap in ${held.length} measurements ${Math.min(...held).toFixed(1)} to ${most.toFixed(1)} MiB, then ${after.toFixed(1)}`,
       `${runs} runs, ${died} killed`,
     ].join(', '),
   );
   await engine.stop();
-  if (most > MOST) throw new Error(`the purge of ${items} items held ${most.toFixed(1)} MiB`);
+  if (most > MAX_HEAP) throw new Error(`the purge of ${items} items held ${most.toFixed(1)} MiB`);
 }
 
 // The engine's stream is off because it slows down writes when it grows. The handler receives the stream's events
