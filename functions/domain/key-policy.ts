@@ -20,9 +20,9 @@ export type PolicyViolation = 'no_expiry' | 'expiry_too_late' | 'secret';
 export function policyViolations(key: ApiKey, policy: KeyPolicy): PolicyViolation[] {
   const latest = latestExpiry(key, policy);
   const violations: PolicyViolation[] = [];
-  if (latest !== undefined && key.validUntil === undefined) violations.push('no_expiry');
-  if (latest !== undefined && key.validUntil !== undefined && key.validUntil > latest) {
-    violations.push('expiry_too_late');
+  if (latest !== undefined) {
+    if (key.validUntil === undefined) violations.push('no_expiry');
+    else if (key.validUntil > latest) violations.push('expiry_too_late');
   }
   if (policy.keysWithSecrets === false && key.secrets.length > 0) violations.push('secret');
   return violations;
@@ -60,10 +60,11 @@ export function expiryWithinPolicy(
     const advice = key.secrets.length > 0 ? 'Rotate it first.' : 'Create another key.';
     throw forbidden(`This key has reached the limit of ${policy.maxKeyDays} days. ${advice}`);
   }
-  if (wanted !== undefined && wanted > latest) {
+  const expiry = wanted ?? latest;
+  if (expiry > latest) {
     throw forbidden(`expiresAt must be ${new Date(latest).toISOString()} or earlier, or null for that time.`);
   }
-  return wanted ?? latest;
+  return expiry;
 }
 
 /**

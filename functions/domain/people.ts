@@ -119,15 +119,15 @@ export const isPrincipalArn = (text: string): boolean => PRINCIPAL.test(text) &&
  * @returns the listed ARN; undefined for any other caller, such as the root user or a federated user
  */
 export function listedPrincipal(caller: string, listed: readonly string[]): string | undefined {
-  const session = SESSION.exec(caller)?.groups;
+  const session = SESSION.exec(caller)?.groups ?? {};
   return listed.find((arn) => {
     const { partition, account, kind, name } = PRINCIPAL.exec(arn)?.groups ?? {};
     if (kind === 'user') return arn === caller;
     return (
       kind === 'role' &&
-      partition === session?.partition &&
-      account === session?.account &&
-      name === session?.name
+      partition === session.partition &&
+      account === session.account &&
+      name === session.name
     );
   });
 }

@@ -29,6 +29,7 @@ it.each([
   ['anonymous', 'anonymous', '192.0.2.1', 'temporary_token.leaked'],
   ['iam', ROLE, '192.0.2.1', 'api_key.created'],
   ['person', 'ada', '192.0.2.1', 'api_key.created'],
+  ['person', 'ada', '192.0.2.1', 'api_key.leaked'],
 ])(
   'derives the actor type %s from the principal %s when a stored event has no actor type',
   (type, principal, address, eventType) => {

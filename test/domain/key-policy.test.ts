@@ -25,14 +25,22 @@ describe('newKeyWithinPolicy', () => {
   it("accepts a key expiry at the policy's limit, and rejects one that is a millisecond later", () => {
     expect(newKeyWithinPolicy(apiKey({ validUntil: LATEST }), POLICY, MADE_AT).validUntil).toBe(LATEST);
     expect(() => newKeyWithinPolicy(apiKey({ validUntil: LATEST + 1 }), POLICY, MADE_AT)).toThrow(
-      expect.objectContaining({ status: 409, code: 'policy' }),
+      expect.objectContaining({
+        status: 409,
+        code: 'policy',
+        message: 'expiresAt must be 2027-04-15T08:00:00.000Z or earlier, or null for that time.',
+      }),
     );
   });
 
   it('rejects new keys with a secret, but not keys with trust rules, when the policy forbids secrets', () => {
     const policy = { keysWithSecrets: false };
     expect(() => newKeyWithinPolicy(apiKey(), policy, MADE_AT)).toThrow(
-      expect.objectContaining({ status: 409, code: 'policy' }),
+      expect.objectContaining({
+        status: 409,
+        code: 'policy',
+        message: 'This service allows no keys with a secret. Create the key with trust rules.',
+      }),
     );
     const key = apiKey({ secrets: [], trust: TRUST });
     expect(newKeyWithinPolicy(key, policy, MADE_AT)).toStrictEqual({ ...key, validUntil: undefined });

@@ -1,6 +1,14 @@
 import { expect, it } from 'vitest';
-import { maySee, type Person, requireAdministratorOf, visibleTo } from '../../functions/domain/people.ts';
-import { deployment } from '../support/records.ts';
+import {
+  isSub,
+  latestEnd,
+  maySee,
+  type Person,
+  precedesEnd,
+  requireAdministratorOf,
+  visibleTo,
+} from '../../functions/domain/people.ts';
+import { deployment, MADE_AT, seconds } from '../support/records.ts';
 
 const person = (change: Partial<Person> = {}): Person => ({
   sub: 'ada',
@@ -49,4 +57,29 @@ it("requireAdministratorOf throws a 403 error for a member of the Deployment's g
   );
   for (const one of [etl, undefined])
     expect(() => requireAdministratorOf(stranger, one)).toThrow(noSuchDeployment);
+});
+
+it('a sub consists of 1 to 255 printable ASCII characters', () => {
+  const accepted = ['a', ' ~', 'auth0|ada', 'a'.repeat(255)];
+  const rejected = ['', 'a'.repeat(256), '\na', 'a\n', 'é', 'aé', 'éa', 'a\u007f'];
+  expect([...accepted, ...rejected].filter(isSub)).toEqual(accepted);
+});
+
+const SIGNED_IN = seconds(MADE_AT / 1000);
+
+it.each([
+  ['precedes an end of access at the same time', MADE_AT, SIGNED_IN, true],
+  ['precedes an end of access a minute later', MADE_AT + 60_000, SIGNED_IN, true],
+  ['precedes an end of access 5 seconds earlier, because clocks can differ', MADE_AT - 5000, SIGNED_IN, true],
+  ['does not precede an end of access 5.001 seconds earlier', MADE_AT - 5001, SIGNED_IN, false],
+  ['precedes every end of access if its own time is not known', MADE_AT, undefined, true],
+  ['precedes no end of access if access was never ended', undefined, SIGNED_IN, false],
+])('a sign-in %s', (_, endedAt, signedInAt, expected) => {
+  expect(precedesEnd(endedAt, signedInAt)).toBe(expected);
+});
+
+it('an end of access applies to sign-ins up to 5 seconds later', () => {
+  const signIn = { issuer: 'https://issuer.example', sub: 'ada', at: SIGNED_IN };
+  expect(latestEnd(signIn)).toBe(MADE_AT - 5000);
+  expect(precedesEnd(latestEnd(signIn), SIGNED_IN)).toBe(true);
 });

@@ -5,6 +5,7 @@ import {
   afterUse,
   disabled,
   isFirstUse,
+  isRetireAfter,
   isWanted,
   MAX_RETIRE_AFTER,
   RETIRE_AFTER,
@@ -25,6 +26,12 @@ const fresh = { hash: 'new', createdAt: NOW };
 
 it('an old secret stays valid for 7 days by default and for at most 90 days', () => {
   expect([RETIRE_AFTER, MAX_RETIRE_AFTER]).toEqual([604_800, 7_776_000]);
+});
+
+it('a rotation accepts a whole number of seconds from 0 to 90 days', () => {
+  const accepted = [0, 1, 7_776_000];
+  const rejected = [-1, 0.5, 7_776_001, Number.NaN, '60', 'on_first_use', null, undefined];
+  expect([...accepted, ...rejected].filter(isRetireAfter)).toEqual(accepted);
 });
 
 it('an old secret is accepted until it retires', () => {
@@ -57,6 +64,12 @@ describe('rotated', () => {
       activeSince: NOW,
       secrets: [{ ...key.secrets[0], retiresAt: NOW + 60_000 }, fresh],
     });
+  });
+
+  it('a rotation records who received the new secret, if that is known', () => {
+    const newest = (setBy?: string) => rotated(apiKey(), 'new', 60, NOW, setBy).secrets.at(-1);
+    expect(newest('eve')).toStrictEqual({ ...fresh, setBy: 'eve' });
+    expect(newest()).toStrictEqual(fresh);
   });
 
   it.each<[string, SecretHash[], RetireOld, SecretHash[]]>([

@@ -44,6 +44,18 @@ export const EQUIVALENT: readonly Equivalent[] = [
     why: '`undefined <= now` is false as well.',
   },
   {
+    file: 'functions/domain/key-policy.ts',
+    line: 'if (latest === undefined) return wanted;',
+    mutants: ['ConditionalExpression: latest === undefined → false'],
+    why: 'A comparison with undefined is false, so the function returns the requested expiry in both cases.',
+  },
+  {
+    file: 'functions/domain/people.ts',
+    line: 'return endedAt !== undefined && signedInAt * 1000 <= endedAt + TOLERANCE;',
+    mutants: ['ConditionalExpression: endedAt !== undefined → true'],
+    why: 'The sum with undefined is NaN, and no time is `<=` NaN.',
+  },
+  {
     file: 'functions/domain/key-status.ts',
     line: 'return maxIdleDays !== undefined && now - activeAt(key) >= maxIdleDays * DAY;',
     mutants: ['ConditionalExpression: maxIdleDays !== undefined → true'],
