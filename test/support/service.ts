@@ -108,3 +108,11 @@ export const withoutUpdate =
       }
     }
   };
+
+/** Returns the log lines of a function, or of all functions, that are JSON objects. */
+export const logLines = (stack: LocalStack, functionName?: string) =>
+  stack.logs
+    .text(functionName)
+    .split('\n')
+    .filter((line) => line.startsWith('{'))
+    .map((line) => JSON.parse(line));

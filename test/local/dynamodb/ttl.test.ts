@@ -5,6 +5,7 @@ import { DeleteCommand, GetCommand, PutCommand, UpdateCommand } from '@aws-sdk/l
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { TimeToLive } from '../../../local/dynamodb/ttl.ts';
 import { Fixture, readsStream } from '../../support/fixture.ts';
+import { logLines } from '../../support/service.ts';
 import { runStack } from '../../support/stack.ts';
 
 const fixture = new Fixture()
@@ -27,12 +28,7 @@ const isThere = async (sk: string) => {
   const { Item } = await client.send(new GetCommand({ TableName: name, Key: { pk: 'a', sk } }));
   return Item !== undefined;
 };
-const removed = () =>
-  stack.logs
-    .text('watch')
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => JSON.parse(line));
+const removed = () => logLines(stack, 'watch');
 
 describe('The emulator deletes expired items as DynamoDB does', () => {
   it('the emulated TTL deletes expired items, but not items without a valid numeric TTL', async () => {

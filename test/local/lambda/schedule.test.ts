@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { startLocalStack } from '../../../local/local-stack.ts';
 import { arnOf, Fixture } from '../../support/fixture.ts';
+import { logLines } from '../../support/service.ts';
 import { runStack } from '../../support/stack.ts';
 
 const scheduled = (expression: string, target: { Input?: string } = {}) =>
@@ -14,12 +15,7 @@ const scheduled = (expression: string, target: { Input?: string } = {}) =>
       Targets: [{ Arn: arnOf('Tick'), Id: 'Target0', ...target }],
     });
 const stack = await runStack({ synthesise: scheduled('rate(15 minutes)').synthesise });
-const events = () =>
-  stack.logs
-    .text('tick')
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => JSON.parse(line));
+const events = () => logLines(stack, 'tick');
 
 // The function's worker has to start, which can take a long time on a busy machine.
 const patiently = { timeout: 20_000 };
