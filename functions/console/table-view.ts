@@ -59,6 +59,19 @@ export function tableView(keys: readonly ApiKey[], query: TableQuery, now: numbe
   };
 }
 
+/** Returns the new selection after a person selects or deselects one key. */
+export function withSelected(view: TableView, keyId: string, isSelected: boolean): string[] {
+  const ends = view.selected.map(({ id }) => suffixOf(id)).filter((end) => end !== suffixOf(keyId));
+  return isSelected ? [...ends, suffixOf(keyId)] : ends;
+}
+
+/** Returns the new selection after a person selects or deselects all keys on the page. */
+export function withPageSelected(view: TableView, isSelected: boolean): string[] {
+  const ofPage = new Set(view.rows.map(({ id }) => suffixOf(id)));
+  const others = view.selected.map(({ id }) => suffixOf(id)).filter((end) => !ofPage.has(end));
+  return isSelected ? [...others, ...ofPage] : others;
+}
+
 /** Minimum length of a word that the search looks for in IDs, because many IDs contain shorter words by chance. */
 const SHORTEST_OF_ID = 4;
 
@@ -106,17 +119,4 @@ function selectedOf(matching: ApiKey[], selected: TableQuery['selected']): ApiKe
   if (selected === 'all') return matching;
   const wanted = new Set(selected);
   return wanted.size === 0 ? [] : matching.filter(({ id }) => wanted.has(suffixOf(id)));
-}
-
-/** Returns the new selection after a person selects or deselects one key. */
-export function withSelected(view: TableView, keyId: string, isSelected: boolean): string[] {
-  const ends = view.selected.map(({ id }) => suffixOf(id)).filter((end) => end !== suffixOf(keyId));
-  return isSelected ? [...ends, suffixOf(keyId)] : ends;
-}
-
-/** Returns the new selection after a person selects or deselects all keys on the page. */
-export function withPageSelected(view: TableView, isSelected: boolean): string[] {
-  const ofPage = new Set(view.rows.map(({ id }) => suffixOf(id)));
-  const others = view.selected.map(({ id }) => suffixOf(id)).filter((end) => !ofPage.has(end));
-  return isSelected ? [...others, ...ofPage] : others;
 }

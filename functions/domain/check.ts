@@ -46,6 +46,12 @@ export interface CheckStore {
   recordUse(credential: Credential, before: EpochMillis, now: EpochMillis, from: UseOrigin): Promise<void>;
 }
 
+/** The fields of a temporary token that a check needs. */
+export type CheckedTemporaryToken = Pick<
+  TemporaryToken,
+  'generation' | 'sub' | 'signedInAt' | 'scopes' | 'issuedAt' | 'expiresAt'
+>;
+
 /** The current records of a presented token. */
 export interface TokenRecords {
   deployment?: Pick<Deployment, 'generation'> | undefined;
@@ -67,11 +73,23 @@ export interface CheckedRecords extends TokenRecords {
   readEnd: (temporaryToken: CheckedTemporaryToken) => Promise<EpochMillis | undefined>;
 }
 
-/** The fields of a temporary token that a check needs. */
-export type CheckedTemporaryToken = Pick<
-  TemporaryToken,
-  'generation' | 'sub' | 'signedInAt' | 'scopes' | 'issuedAt' | 'expiresAt'
->;
+/** Why a key cannot be used. */
+export type KeyRejection =
+  /** The Deployment was deleted, or it was registered again after the key was created or the token was issued. */
+  | 'generation'
+  /**
+   * All tokens of the key were revoked: someone disabled the key, revoked its tokens, extended the key after it had
+   * expired, rotated it with `retireOld` "now", or reported a leak.
+   */
+  | 'revoked'
+  /** The key is disabled. A leaked key is disabled until someone rotates it. */
+  | 'disabled'
+  /** The key has expired. */
+  | 'expired'
+  /** The key has not been used for too long. */
+  | 'idle'
+  /** The call comes from outside the key's allowed IP ranges. */
+  | 'network';
 
 /** Why a call is denied. The reason appears only in the log and the metric; the caller never sees it. */
 export type DenialReason =
@@ -266,32 +284,14 @@ function allowed(
   };
 }
 
-/** Returns the scope string: `deployment:<id>` followed by the scopes (RFC 6749 §3.3). */
-export function scopeOf({ deploymentId, scopes }: Pick<Access, 'deploymentId' | 'scopes'>): string {
-  return [deploymentScope(deploymentId), ...scopes].join(' ');
-}
-
 function denied(reason: DenialReason): Denial {
   return { allowed: false, reason };
 }
 
-/** Why a key cannot be used. */
-export type KeyRejection =
-  /** The Deployment was deleted, or it was registered again after the key was created or the token was issued. */
-  | 'generation'
-  /**
-   * All tokens of the key were revoked: someone disabled the key, revoked its tokens, extended the key after it had
-   * expired, rotated it with `retireOld` "now", or reported a leak.
-   */
-  | 'revoked'
-  /** The key is disabled. A leaked key is disabled until someone rotates it. */
-  | 'disabled'
-  /** The key has expired. */
-  | 'expired'
-  /** The key has not been used for too long. */
-  | 'idle'
-  /** The call comes from outside the key's allowed IP ranges. */
-  | 'network';
+/** Returns the scope string: `deployment:<id>` followed by the scopes (RFC 6749 §3.3). */
+export function scopeOf({ deploymentId, scopes }: Pick<Access, 'deploymentId' | 'scopes'>): string {
+  return [deploymentScope(deploymentId), ...scopes].join(' ');
+}
 
 /** The fields of a key that decide whether it can be used. */
 type UsableKey = Pick<ApiKey, 'generation' | 'enabled' | 'epoch' | 'validUntil' | 'networks'>;

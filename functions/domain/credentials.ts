@@ -51,6 +51,27 @@ export function isUlid(text: string): boolean {
   return ulidPattern.test(text);
 }
 
+/**
+ * Returns a new ULID for the given time.
+ * @param now epoch milliseconds
+ */
+export function newUlid(now: EpochMillis): string {
+  return ulid(now);
+}
+
+/** Returns the time of a ULID, in epoch milliseconds. */
+export function timeOfUlid(text: string): EpochMillis {
+  return decodeTime(text);
+}
+
+/**
+ * Returns the prefix that all ULIDs from the given millisecond share. ULIDs from earlier times sort before this prefix.
+ * @param at epoch milliseconds
+ */
+export function ulidPrefix(at: EpochMillis): string {
+  return encodeTime(Math.max(at, 0));
+}
+
 /** Returns a key's public ID, the OAuth client_id: `dk_<deploymentId>_<ULID>`. */
 export function formatKeyId(deploymentId: string, ulid: string): string {
   return `dk_${deploymentId}_${ulid}`;
@@ -79,6 +100,12 @@ export function formatCredential({ kind, deploymentId, ulid }: Credential, rando
   return body + checkOf(body);
 }
 
+/** Generates a secret or token with 256 random bits. The caller must return it only once, and store only its hash. */
+export function mintCredential(kind: CredentialKind, deploymentId: string, ofUlid: string): string {
+  const random = base62(BigInt(`0x${randomBytes(32).toString('hex')}`), RANDOM_LENGTH);
+  return formatCredential({ kind, deploymentId, ulid: ofUlid }, random);
+}
+
 /**
  * Returns the parts of a secret or token, or undefined when its prefix, length, alphabet or check is wrong. The check
  * detects typing errors and helps secret scanners. It does not prove that a credential is genuine, because anyone can
@@ -89,6 +116,13 @@ export function parseCredential(text: string): Credential | undefined {
   if (!prefix || !deploymentId || !ulid) return undefined;
   if (checkOf(text.slice(0, -CHECK_LENGTH)) !== text.slice(-CHECK_LENGTH)) return undefined;
   return { kind: KINDS[prefix as keyof typeof KINDS], deploymentId, ulid };
+}
+
+/** Reports whether text has the format of an access token of this key. */
+export function isTokenOf(keyId: string, text: string): boolean {
+  const [key, credential] = [parseKeyId(keyId), parseCredential(text)];
+  const isOfKey = credential?.ulid === key?.ulid && credential?.deploymentId === key?.deploymentId;
+  return credential?.kind === 'token' && isOfKey;
 }
 
 /**
@@ -104,13 +138,6 @@ export function base62(value: bigint, length: number): string {
 /** Returns the CRC-32 (as in zlib) of the ASCII bytes, as six base62 characters. */
 function checkOf(body: string): string {
   return base62(BigInt(crc32(body)), CHECK_LENGTH);
-}
-
-/** Reports whether text has the format of an access token of this key. */
-export function isTokenOf(keyId: string, text: string): boolean {
-  const [key, credential] = [parseKeyId(keyId), parseCredential(text)];
-  const isOfKey = credential?.ulid === key?.ulid && credential?.deploymentId === key?.deploymentId;
-  return credential?.kind === 'token' && isOfKey;
 }
 
 /**
@@ -192,31 +219,4 @@ export function redactCredentials(text: string): string {
   return text
     .replace(RANDOM, '$1…')
     .replace(MALFORMED, (run, prefix) => (LONGER_THAN_ULID.test(run) ? `${prefix}…` : run));
-}
-
-/**
- * Returns a new ULID for the given time.
- * @param now epoch milliseconds
- */
-export function newUlid(now: EpochMillis): string {
-  return ulid(now);
-}
-
-/** Returns the time of a ULID, in epoch milliseconds. */
-export function timeOfUlid(text: string): EpochMillis {
-  return decodeTime(text);
-}
-
-/**
- * Returns the prefix that all ULIDs from the given millisecond share. ULIDs from earlier times sort before this prefix.
- * @param at epoch milliseconds
- */
-export function ulidPrefix(at: EpochMillis): string {
-  return encodeTime(Math.max(at, 0));
-}
-
-/** Generates a secret or token with 256 random bits. The caller must return it only once, and store only its hash. */
-export function mintCredential(kind: CredentialKind, deploymentId: string, ofUlid: string): string {
-  const random = base62(BigInt(`0x${randomBytes(32).toString('hex')}`), RANDOM_LENGTH);
-  return formatCredential({ kind, deploymentId, ulid: ofUlid }, random);
 }

@@ -34,6 +34,12 @@ export const MAX_SUB_LENGTH = 255;
 /** The maximum length of a person's name, in characters. */
 export const MAX_PERSON_NAME_LENGTH = 100;
 
+/**
+ * Placeholder for the Deployment in events about people, which do not belong to any Deployment. A real Deployment ID is
+ * never empty.
+ */
+export const OF_PEOPLE = { id: '', generation: '' };
+
 /** Reports whether text is a well-formed `sub` of a person: 1 to 255 printable ASCII characters. */
 export function isSub(text: string): boolean {
   return text.length <= MAX_SUB_LENGTH && /^[\x20-\x7e]+$/.test(text);
@@ -91,12 +97,6 @@ export function precedesEnd(endedAt: EpochMillis | undefined, signedInAt = 0 as 
 export function latestEnd({ at }: SignIn): EpochMillis {
   return at * 1000 - TOLERANCE;
 }
-
-/**
- * Placeholder for the Deployment in events about people, which do not belong to any Deployment. A real Deployment ID is
- * never empty.
- */
-export const OF_PEOPLE = { id: '', generation: '' };
 
 /** The ARN of a role or user. The path before the name can be empty. */
 const PRINCIPAL =

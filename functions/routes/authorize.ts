@@ -19,6 +19,30 @@ import { type Clock, isoTime } from '../domain/expiry.ts';
 import type { CallSource } from '../domain/last-use.ts';
 import { DEPLOYMENT_PARAMETER, isParameterName, parseRequiredScopes, scopesFor } from '../domain/scopes.ts';
 
+/** The types of API Gateway authorizer events that the service supports. */
+export type AuthorizerEvent =
+  | APIGatewayRequestAuthorizerEventV2
+  | APIGatewayRequestAuthorizerEvent
+  | APIGatewayTokenAuthorizerEvent;
+
+/**
+ * Information about the caller that the authorizer passes to an API. All values are strings, because API Gateway passes
+ * only strings. It is declared as a type, not as an interface, to be compatible with API Gateway's index signature.
+ */
+export type AuthorizerContext = {
+  /** ID of the token's key, or `sub` of the person. */
+  principalId: string;
+  /** `api_key` or `person`. */
+  principalType: string;
+  deploymentId: string;
+  /** `deployment:<id>` and the scopes, space-separated. */
+  scope: string;
+  /** RFC 3339, UTC. */
+  issuedAt: string;
+  /** When the token expires unless it is used again, in RFC 3339 (UTC). */
+  expiresAt: string;
+};
+
 export type AuthorizerResult =
   | APIGatewaySimpleAuthorizerWithContextResult<Partial<AuthorizerContext>>
   | APIGatewayAuthorizerResult;
@@ -51,6 +75,27 @@ export interface CallIdentifiers {
   /** The public ID of the presented token. Undefined if the text does not have the format of a token. */
   client_id?: string | undefined;
 }
+
+/** A call that must be authorized, parsed from its event. */
+export interface AuthorizerCall {
+  /** Response format that the API expects: `simple` or `iam` for an HTTP API, `rest` for a REST API. */
+  answer: 'simple' | 'iam' | 'rest';
+  /** The Authorization header; undefined if the request has no such header, or more than one. */
+  authorization: string | undefined;
+  /** `arn:aws:execute-api:<region>:<account>:<api>/<stage>/<method>/<path>` */
+  arn: string;
+  /** The route of the call. Together with the stage variables, this is the input for `requirementsOf`. */
+  route: { method: string; template: string | undefined; parameters: Texts } | undefined;
+  stageVariables: Texts;
+  /** Source of the call. A TOKEN event does not contain it. */
+  caller: CallSource;
+  /** IDs of the protected API and the request, for the log. A TOKEN event has no request ID. */
+  apiId: string | undefined;
+  requestId: string | undefined;
+}
+
+type Texts = Readonly<Record<string, unknown>>;
+type Fields = Readonly<Record<string, unknown>>;
 
 interface Dependencies {
   store: CheckStore;
@@ -99,97 +144,6 @@ export function authorizer(dependencies: Dependencies) {
     return call.answer === 'simple' ? simpleAnswer(decision) : policyAnswer(call, decision);
   };
 }
-
-async function decide(call: AuthorizerCall, dependencies: Dependencies): Promise<Decision> {
-  const requirements = requirementsOf(call);
-  if (!requirements) return { allowed: false, reason: 'configuration' };
-  if (requirements.deploymentId !== undefined && hasDetour(call)) return { allowed: false, reason: 'path' };
-  if (call.answer !== 'simple' && isByRoute(call) && !isNameable(call.arn)) {
-    return { allowed: false, reason: 'path' };
-  }
-  const token = bearerToken(call.authorization);
-  return token
-    ? check(token, dependencies, { ...requirements, ...call.caller })
-    : { allowed: false, reason: 'malformed' };
-}
-
-/** Returns the simple response for an HTTP API. API Gateway turns a denial into a 403. */
-function simpleAnswer(decision: Decision): AuthorizerResult {
-  return decision.allowed
-    ? { isAuthorized: true, context: contextOf(decision.access) }
-    : { isAuthorized: false, context: {} };
-}
-
-function policyAnswer(call: AuthorizerCall, decision: Decision): APIGatewayAuthorizerResult {
-  if (decision.allowed) {
-    const { principalId } = decision.access;
-    return { ...policy(principalId, 'Allow', allowedBy(call)), context: contextOf(decision.access) };
-  }
-  if (call.answer === 'rest' && !FORBIDDEN.has(decision.reason)) throw new Error('Unauthorized');
-  return policy('refused', 'Deny', wholeStage(call));
-}
-
-function policy(principalId: string, Effect: 'Allow' | 'Deny', Resource: string): APIGatewayAuthorizerResult {
-  return {
-    principalId,
-    policyDocument: {
-      Version: '2012-10-17',
-      Statement: [{ Action: 'execute-api:Invoke', Effect, Resource }],
-    },
-  };
-}
-
-/**
- * Returns the resource ARN of an Allow policy. If the API requires scopes by route, the ARN names only the called
- * method. If someone has enabled caching of results, a cached policy then denies other routes. If the API does not
- * require scopes by route, the ARN names the whole stage, because the token would be allowed on every route.
- */
-function allowedBy(call: AuthorizerCall): string {
-  return isByRoute(call) ? call.arn : wholeStage(call);
-}
-
-function isByRoute({ stageVariables }: AuthorizerCall): boolean {
-  return stageVariables.requiredScopes !== undefined;
-}
-
-function wholeStage({ arn }: AuthorizerCall): string {
-  return `${arn.split('/', 2).join('/')}/*`;
-}
-
-/**
- * Reports whether a policy can name the ARN. A path can contain characters that act as wildcards or variables in a
- * policy.
- */
-function isNameable(arn: string): boolean {
-  return arn.length <= MAX_RESOURCE && !/[*?]|\$\{/.test(arn);
-}
-
-/** The types of API Gateway authorizer events that the service supports. */
-export type AuthorizerEvent =
-  | APIGatewayRequestAuthorizerEventV2
-  | APIGatewayRequestAuthorizerEvent
-  | APIGatewayTokenAuthorizerEvent;
-
-/** A call that must be authorized, parsed from its event. */
-export interface AuthorizerCall {
-  /** Response format that the API expects: `simple` or `iam` for an HTTP API, `rest` for a REST API. */
-  answer: 'simple' | 'iam' | 'rest';
-  /** The Authorization header; undefined if the request has no such header, or more than one. */
-  authorization: string | undefined;
-  /** `arn:aws:execute-api:<region>:<account>:<api>/<stage>/<method>/<path>` */
-  arn: string;
-  /** The route of the call. Together with the stage variables, this is the input for `requirementsOf`. */
-  route: { method: string; template: string | undefined; parameters: Texts } | undefined;
-  stageVariables: Texts;
-  /** Source of the call. A TOKEN event does not contain it. */
-  caller: CallSource;
-  /** IDs of the protected API and the request, for the log. A TOKEN event has no request ID. */
-  apiId: string | undefined;
-  requestId: string | undefined;
-}
-
-type Texts = Readonly<Record<string, unknown>>;
-type Fields = Readonly<Record<string, unknown>>;
 
 const EXPECTED =
   'Expected the event of an authorizer: of an HTTP API with payload format 2.0, or of a REST API, type REQUEST or TOKEN';
@@ -284,6 +238,19 @@ function theOneHeader(event: Fields): string | undefined {
   return values.length === 1 ? optionalText(values[0]) : undefined;
 }
 
+async function decide(call: AuthorizerCall, dependencies: Dependencies): Promise<Decision> {
+  const requirements = requirementsOf(call);
+  if (!requirements) return { allowed: false, reason: 'configuration' };
+  if (requirements.deploymentId !== undefined && hasDetour(call)) return { allowed: false, reason: 'path' };
+  if (call.answer !== 'simple' && isByRoute(call) && !isNameable(call.arn)) {
+    return { allowed: false, reason: 'path' };
+  }
+  const token = bearerToken(call.authorization);
+  return token
+    ? check(token, dependencies, { ...requirements, ...call.caller })
+    : { allowed: false, reason: 'malformed' };
+}
+
 /**
  * Returns the API's requirements for the token in this call, according to the API's stage variables. `requiredScopes`
  * lists the required scopes. The path parameter `deploymentId`, or the one that `deploymentParameter` names, holds the
@@ -304,6 +271,19 @@ export function requirementsOf({ route, stageVariables }: AuthorizerCall): CallR
 }
 
 /**
+ * Returns undefined if the route has no parameter for the Deployment. Returns '' if the parameter's value is missing,
+ * because '' is not a valid Deployment ID.
+ */
+function parameterOf(
+  { template, parameters }: NonNullable<AuthorizerCall['route']>,
+  name: string,
+): string | undefined {
+  const isOfRoute = template?.split('/').some((part) => part === `{${name}}` || part === `{${name}+}`);
+  if (!isOfRoute && !Object.hasOwn(parameters, name)) return undefined;
+  return optionalText(parameters[name]) ?? '';
+}
+
+/**
  * Matches a `.` or `..` segment, or an empty segment that is not the last. Dots and slashes can be percent-encoded,
  * even more than once. A backslash can replace a slash, and some servers ignore the text after a semicolon (`..;x`).
  */
@@ -317,17 +297,75 @@ function hasDetour({ route }: AuthorizerCall): boolean {
   return Object.values(route?.parameters ?? {}).some((value) => detour.test(String(value)));
 }
 
+function isByRoute({ stageVariables }: AuthorizerCall): boolean {
+  return stageVariables.requiredScopes !== undefined;
+}
+
 /**
- * Returns undefined if the route has no parameter for the Deployment. Returns '' if the parameter's value is missing,
- * because '' is not a valid Deployment ID.
+ * Reports whether a policy can name the ARN. A path can contain characters that act as wildcards or variables in a
+ * policy.
  */
-function parameterOf(
-  { template, parameters }: NonNullable<AuthorizerCall['route']>,
-  name: string,
-): string | undefined {
-  const isOfRoute = template?.split('/').some((part) => part === `{${name}}` || part === `{${name}+}`);
-  if (!isOfRoute && !Object.hasOwn(parameters, name)) return undefined;
-  return optionalText(parameters[name]) ?? '';
+function isNameable(arn: string): boolean {
+  return arn.length <= MAX_RESOURCE && !/[*?]|\$\{/.test(arn);
+}
+
+// RFC 6750 §2.1: the scheme in upper or lower case, then spaces, then a b64token. Two headers joined by a comma do not
+// match.
+const BEARER = /^Bearer +([\w.~+/-]+=*)$/i;
+
+/** Returns the token in an Authorization header, or undefined if the header is absent or malformed. */
+export function bearerToken(authorization: string | undefined): string | undefined {
+  return BEARER.exec(authorization ?? '')?.[1];
+}
+
+/** Returns the simple response for an HTTP API. API Gateway turns a denial into a 403. */
+function simpleAnswer(decision: Decision): AuthorizerResult {
+  return decision.allowed
+    ? { isAuthorized: true, context: contextOf(decision.access) }
+    : { isAuthorized: false, context: {} };
+}
+
+function policyAnswer(call: AuthorizerCall, decision: Decision): APIGatewayAuthorizerResult {
+  if (decision.allowed) {
+    const { principalId } = decision.access;
+    return { ...policy(principalId, 'Allow', allowedBy(call)), context: contextOf(decision.access) };
+  }
+  if (call.answer === 'rest' && !FORBIDDEN.has(decision.reason)) throw new Error('Unauthorized');
+  return policy('refused', 'Deny', wholeStage(call));
+}
+
+function policy(principalId: string, Effect: 'Allow' | 'Deny', Resource: string): APIGatewayAuthorizerResult {
+  return {
+    principalId,
+    policyDocument: {
+      Version: '2012-10-17',
+      Statement: [{ Action: 'execute-api:Invoke', Effect, Resource }],
+    },
+  };
+}
+
+/**
+ * Returns the resource ARN of an Allow policy. If the API requires scopes by route, the ARN names only the called
+ * method. If someone has enabled caching of results, a cached policy then denies other routes. If the API does not
+ * require scopes by route, the ARN names the whole stage, because the token would be allowed on every route.
+ */
+function allowedBy(call: AuthorizerCall): string {
+  return isByRoute(call) ? call.arn : wholeStage(call);
+}
+
+function wholeStage({ arn }: AuthorizerCall): string {
+  return `${arn.split('/', 2).join('/')}/*`;
+}
+
+export function contextOf(access: Access): AuthorizerContext {
+  return {
+    principalId: access.principalId,
+    principalType: access.principalType,
+    deploymentId: access.deploymentId,
+    scope: scopeOf(access),
+    issuedAt: isoTime(access.issuedAt),
+    expiresAt: isoTime(access.expiresAt),
+  };
 }
 
 /** Returns the fields of an object. API Gateway sends null for an empty map. */
@@ -352,42 +390,4 @@ function optionalText(value: unknown): string | undefined {
  */
 function named(value: unknown): string {
   return typeof value === 'string' && /^[\w.]{1,16}$/.test(value) ? value : typeof value;
-}
-
-// RFC 6750 §2.1: the scheme in upper or lower case, then spaces, then a b64token. Two headers joined by a comma do not
-// match.
-const BEARER = /^Bearer +([\w.~+/-]+=*)$/i;
-
-/** Returns the token in an Authorization header, or undefined if the header is absent or malformed. */
-export function bearerToken(authorization: string | undefined): string | undefined {
-  return BEARER.exec(authorization ?? '')?.[1];
-}
-
-/**
- * Information about the caller that the authorizer passes to an API. All values are strings, because API Gateway passes
- * only strings. It is declared as a type, not as an interface, to be compatible with API Gateway's index signature.
- */
-export type AuthorizerContext = {
-  /** ID of the token's key, or `sub` of the person. */
-  principalId: string;
-  /** `api_key` or `person`. */
-  principalType: string;
-  deploymentId: string;
-  /** `deployment:<id>` and the scopes, space-separated. */
-  scope: string;
-  /** RFC 3339, UTC. */
-  issuedAt: string;
-  /** When the token expires unless it is used again, in RFC 3339 (UTC). */
-  expiresAt: string;
-};
-
-export function contextOf(access: Access): AuthorizerContext {
-  return {
-    principalId: access.principalId,
-    principalType: access.principalType,
-    deploymentId: access.deploymentId,
-    scope: scopeOf(access),
-    issuedAt: isoTime(access.issuedAt),
-    expiresAt: isoTime(access.expiresAt),
-  };
 }

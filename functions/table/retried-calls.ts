@@ -25,6 +25,19 @@ export const CALL_RETRIES: RetryPolicy = { attemptTimeout: 1000, attempts: 3 };
  */
 export const PURGE_RETRIES: RetryPolicy = { attemptTimeout: 5000, attempts: 3 };
 
+/** Number of attempts for a transaction that conflicts with others, and for a batch that is left partly unprocessed. */
+const CONFLICT_ATTEMPTS = 6;
+const BATCH_ATTEMPTS = 8;
+
+/** The number of attempts after which an outcome is final. @default the attempts of the retry policy */
+type Attempts = Partial<Record<'not applied' | 'unknown', number>>;
+
+/**
+ * Attempts for a write that is neither conditional nor idempotent. Such a write must not be repeated if it might have
+ * been applied.
+ */
+export const NOT_REPEATABLE: Attempts = { unknown: 1 };
+
 /** The service's table, with the settings for calls to it. */
 export interface Table {
   port: Port;
@@ -50,22 +63,22 @@ export function openTable(
   return { port, tableName, retryPolicy, onMalformed };
 }
 
+/** How long the init phase waits for the table, in milliseconds. */
+export const INIT_LIMIT = 500;
+
+/**
+ * Opens the connection to the table, and keeps only that connection. A function calls this during the init phase, in
+ * which Lambda gives it more CPU than for its first call. Reads the item of a Deployment with an empty ID. Such a
+ * Deployment cannot exist.
+ * @returns a promise that resolves after at most 500 ms, whether or not there was a response
+ */
+export async function openConnection({ port, tableName }: Table): Promise<void> {
+  await port('BatchGetItem', { RequestItems: { [tableName]: { Keys: [deploymentKey('')] } } }, INIT_LIMIT);
+}
+
 /** Returns the deadline of a call that begins now, in milliseconds of `performance.now()`. */
 export const deadlineOf = ({ attempts, attemptTimeout }: RetryPolicy): number =>
   performance.now() + attempts * attemptTimeout;
-
-/** Number of attempts for a transaction that conflicts with others, and for a batch that is left partly unprocessed. */
-const CONFLICT_ATTEMPTS = 6;
-const BATCH_ATTEMPTS = 8;
-
-/** The number of attempts after which an outcome is final. @default the attempts of the retry policy */
-type Attempts = Partial<Record<'not applied' | 'unknown', number>>;
-
-/**
- * Attempts for a write that is neither conditional nor idempotent. Such a write must not be repeated if it might have
- * been applied.
- */
-export const NOT_REPEATABLE: Attempts = { unknown: 1 };
 
 /**
  * Calls DynamoDB until there is a response. Only this function retries.
@@ -387,17 +400,4 @@ export function withCondition<U extends ExpressionPart, C extends ExpressionPart
       ...condition.ExpressionAttributeValues,
     },
   };
-}
-
-/** How long the init phase waits for the table, in milliseconds. */
-export const INIT_LIMIT = 500;
-
-/**
- * Opens the connection to the table, and keeps only that connection. A function calls this during the init phase, in
- * which Lambda gives it more CPU than for its first call. Reads the item of a Deployment with an empty ID. Such a
- * Deployment cannot exist.
- * @returns a promise that resolves after at most 500 ms, whether or not there was a response
- */
-export async function openConnection({ port, tableName }: Table): Promise<void> {
-  await port('BatchGetItem', { RequestItems: { [tableName]: { Keys: [deploymentKey('')] } } }, INIT_LIMIT);
 }

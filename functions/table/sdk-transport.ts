@@ -77,6 +77,23 @@ export function sdkTransport(client: Pick<DynamoDBDocumentClient, 'send'> = docu
   }) as Port;
 }
 
+/** Limit the time until the end of the response, because the SDK's own time limits do not include the response body. */
+async function within<T>(timeout: number, send: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const aborter = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(Object.assign(new Error('timeout'), { name: 'TimeoutError' }));
+      aborter.abort();
+    }, timeout);
+  });
+  try {
+    return await Promise.race([send(aborter.signal), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /**
  * Returns the outcome that an AWS SDK error means.
  * @throws anything that is not an Error
@@ -106,21 +123,13 @@ function withPlainItems(error: Error): DynamoError {
   });
 }
 
-/** Limit the time until the end of the response, because the SDK's own time limits do not include the response body. */
-async function within<T>(timeout: number, send: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const aborter = new AbortController();
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(Object.assign(new Error('timeout'), { name: 'TimeoutError' }));
-      aborter.abort();
-    }, timeout);
-  });
-  try {
-    return await Promise.race([send(aborter.signal), late]);
-  } finally {
-    clearTimeout(timer);
-  }
+/** Opens the table for a job. If the capacity is provisioned, limits the job's write units as the stack specifies. */
+export function openJobTable(
+  config: { tableName: string; writeUnits?: number | undefined },
+  retryPolicy: RetryPolicy,
+  onMalformed: OnMalformed,
+): Table {
+  return pacedTable(openTable(config, sdkTransport(), retryPolicy, onMalformed), config.writeUnits);
 }
 
 /**
@@ -132,24 +141,6 @@ const PAGE_SECONDS = 5;
 export interface Time {
   now: () => number;
   pause: (milliseconds: number) => Promise<unknown>;
-}
-
-/** Estimated write units of each operation, if every item is at most 1 KB. A transaction costs twice as much. */
-const ESTIMATES: { [O in Operation]?: (input: Operations[O]['input']) => number } = {
-  PutItem: () => 1,
-  UpdateItem: () => 1,
-  DeleteItem: () => 1,
-  BatchWriteItem: ({ RequestItems }) => sum(Object.values(RequestItems ?? {}).map((writes) => writes.length)),
-  TransactWriteItems: ({ TransactItems }) => 2 * (TransactItems?.length ?? 0),
-};
-
-/** Opens the table for a job. If the capacity is provisioned, limits the job's write units as the stack specifies. */
-export function openJobTable(
-  config: { tableName: string; writeUnits?: number | undefined },
-  retryPolicy: RetryPolicy,
-  onMalformed: OnMalformed,
-): Table {
-  return pacedTable(openTable(config, sdkTransport(), retryPolicy, onMalformed), config.writeUnits);
 }
 
 /**
@@ -168,6 +159,15 @@ export function pacedTable(table: Table, unitsPerSecond: number | undefined, tim
     deadline: Number.POSITIVE_INFINITY,
   };
 }
+
+/** Estimated write units of each operation, if every item is at most 1 KB. A transaction costs twice as much. */
+const ESTIMATES: { [O in Operation]?: (input: Operations[O]['input']) => number } = {
+  PutItem: () => 1,
+  UpdateItem: () => 1,
+  DeleteItem: () => 1,
+  BatchWriteItem: ({ RequestItems }) => sum(Object.values(RequestItems ?? {}).map((writes) => writes.length)),
+  TransactWriteItems: ({ TransactItems }) => 2 * (TransactItems?.length ?? 0),
+};
 
 /**
  * Limits the write units that a port uses. A write is delayed until the limit has allowed the units of all earlier
@@ -196,6 +196,10 @@ export function pacedPort(
   }) as Port;
 }
 
+interface Consumed {
+  CapacityUnits?: number;
+}
+
 /**
  * Returns the write units that an operation used; undefined if DynamoDB did not report them, for example after a failed
  * condition.
@@ -206,10 +210,6 @@ function consumedUnits(outcome: Outcome): number | undefined {
   const units = [consumed ?? []].flat().map(({ CapacityUnits }) => CapacityUnits);
   const known = units.filter((it) => it !== undefined);
   return known.length === 0 ? undefined : sum(known);
-}
-
-interface Consumed {
-  CapacityUnits?: number;
 }
 
 const sum = (numbers: number[]) => numbers.reduce((total, one) => total + one, 0);
