@@ -8,6 +8,7 @@ import type { ApiKey, Deployment, PersonId } from '../functions/domain/records.t
 import {
   type Doubt,
   isUnderstood,
+  type Replayed,
   replayDeployment,
   replayKey,
   replayPerson,
@@ -19,6 +20,8 @@ import { erasePeople } from '../functions/table/erasure.ts';
 import { allPeople, readRecordAt, restorePerson } from '../functions/table/people.ts';
 import { deleteItems } from '../functions/table/purge.ts';
 import {
+  type MalformedRegistration,
+  type Registration,
   readKnownRegistration,
   readRegistration,
   registrationWrite,
@@ -76,7 +79,18 @@ export interface Restoration {
    * Receives each key that a person must check, as soon as the restore finds it. A run that continues an interrupted
    * restore does not report such a key again.
    */
-  onDoubt: (keyId: string, why: Doubt | 'everything is disabled') => void;
+  onDoubt: (keyId: string, why: KeyDoubt) => void;
+}
+
+/** A reason why a person must check a key. */
+type KeyDoubt = Doubt | 'everything is disabled';
+
+/** A restore that has started. */
+interface Run extends Restoration {
+  /** Identifies the restore in the records of the service's table. */
+  restoreId: string;
+  /** Whether the backup was restored under the service's own table name, so that `from` and `into` are one table. */
+  isInPlace: boolean;
 }
 
 /** The result of a restore, or the changes that a dry run would make. */
@@ -155,7 +169,7 @@ export async function restore(restoration: Restoration): Promise<RestoreReport |
   let done = 0;
   const worker = async () => {
     for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) {
-      await restoreDeployment(id, { restoreId, isInPlace }, restoration, report);
+      await restoreDeployment(id, { ...restoration, restoreId, isInPlace }, report);
       onProgress(++done, ids.size);
     }
   };
@@ -232,9 +246,27 @@ async function currentRun(
  */
 async function restorePeople(restoration: Restoration, report: RestoreReport): Promise<void> {
   const { from, into, isDryRun, clock } = restoration;
-  const { events } = await eventsSince(OF_PEOPLE.id, restoration, report);
+  const { events, ignored } = eventsSince(await restoration.history(OF_PEOPLE.id), restoration);
+  markMatched(report, ignored);
+  for (const { person, key } of await knownPeople([from, into], events)) {
+    const { record: before } = await readRecordAt(from, key);
+    const { record: today } = await readRecordAt(into, key);
+    const latest = today && { ...today, endedAt: Math.max(today.endedAt, before?.endedAt ?? 0) };
+    const record = replayPerson(person, latest ?? before, events, clock());
+    if (!record) continue;
+    report.counts['people whose access stays ended']++;
+    const isAsToday = record.endedAt === today?.endedAt && record.blocked === today.blocked;
+    if (!isAsToday && !isDryRun) await restorePerson(into, key, record);
+  }
+}
+
+/** Returns the people whom the tables and the events name, each with the key of their record. */
+async function knownPeople(
+  tables: readonly Table[],
+  events: readonly ServiceEvent[],
+): Promise<Iterable<{ person: PersonId; key: ItemKey }>> {
   const people = new Map<string, { person: PersonId; key: ItemKey }>();
-  for (const table of [from, into]) {
+  for (const table of tables) {
     for await (const { person, key } of allPeople(table)) {
       // The table may no longer contain the sub of an erased person whom the backup still names.
       if (person.sub !== ERASED || !people.has(key.pk)) people.set(key.pk, { person, key });
@@ -245,16 +277,7 @@ async function restorePeople(restoration: Restoration, report: RestoreReport): P
     const key = personKey(person);
     if (data.issuer !== undefined && person.sub !== ERASED) people.set(key.pk, { person, key });
   }
-  for (const { person, key } of people.values()) {
-    const { record: was } = await readRecordAt(from, key);
-    const { record: stands } = await readRecordAt(into, key);
-    const known = stands && { ...stands, endedAt: Math.max(stands.endedAt, was?.endedAt ?? 0) };
-    const record = replayPerson(person, known ?? was, events, clock());
-    if (!record) continue;
-    report.counts['people whose access stays ended']++;
-    const isAsItStands = record.endedAt === stands?.endedAt && record.blocked === stands.blocked;
-    if (!isAsItStands && !isDryRun) await restorePerson(into, key, record);
-  }
+  return people.values();
 }
 
 /**
@@ -268,163 +291,183 @@ async function erasePeopleAgain({ into, isDryRun, history }: Restoration, report
   report.counts['items of erased people'] = Object.values(counts).reduce((sum, count) => sum + count, 0);
 }
 
-async function restoreDeployment(
-  id: string,
-  { restoreId, isInPlace }: { restoreId: string; isInPlace: boolean },
-  restoration: Restoration,
-  report: RestoreReport,
-): Promise<void> {
-  const { from, into, isDryRun, clock } = restoration;
-  const { deployment: was } = await readRestored(from, id);
-  const { deployment: stands, restoredBy } = await readRestored(into, id);
-  // An earlier run did not report which principals match. Read the events of this Deployment again.
-  const { events, ignored, isComplete } = await eventsSince(id, restoration, report);
-  if (restoredBy === restoreId) return count('Deployments restored before the interruption');
-
-  const ofGeneration = (deployment: Deployment) =>
-    events.filter(({ generation }) => generation === deployment.generation);
-  const back = was && replayDeployment(was, ofGeneration(was));
-  const isOtherGeneration = stands !== undefined && was !== undefined && stands.generation !== was.generation;
-  if (isOtherGeneration && back) report.otherGenerations.push(id);
-  const deployment = isOtherGeneration ? stands : (back ?? (was ? undefined : stands));
-
-  const temporaryTokens = await temporaryTokenKeys(into, id);
-  count('temporary tokens deleted', temporaryTokens.length);
-  if (!isDryRun) await deleteItems(into, temporaryTokens);
-  if (was && !back) count('Deployments deleted since');
-  if (!deployment) {
-    // This record exists only if the backup was restored under the service's own table name.
-    if (stands && !isDryRun) await deleteDeployment(into, stands, deletionOf(stands));
+/** Restores one Deployment. Reads everything first, then plans all changes, and then applies them. */
+async function restoreDeployment(id: string, run: Run, report: RestoreReport): Promise<void> {
+  const { deployment: before } = await readRestored(run.from, id);
+  const { deployment: today, restoredBy } = await readRestored(run.into, id);
+  const since = eventsSince(await run.history(id), run);
+  // An interrupted run did not report which principals matched, so match the events of every Deployment again.
+  markMatched(report, since.ignored);
+  if (restoredBy === run.restoreId) {
+    report.counts['Deployments restored before the interruption']++;
     return;
   }
-  const keyCount = await restoreKeys(deployment, deployment === back);
-  count(deployment === back ? 'Deployments restored' : 'Deployments created since');
+  const outcome = outcomeOf({ before, today }, since.events);
+  const contents = await readContents(id, outcome, since, run);
+  const plan = planOf(outcome, contents, { ...run, deploymentId: id, since, now: run.clock() });
+  addToReport(report, id, plan);
+  await apply(plan, run);
+}
+
+/** A record in the backup and in the service's table; undefined if a table does not have it. */
+interface Versions<T> {
+  before: T | undefined;
+  today: T | undefined;
+}
+
+/** What a restore does with a Deployment. */
+interface Outcome {
+  /** The Deployment in the service's table before the restore. */
+  today: Deployment | undefined;
+  /** The Deployment after the restore; undefined if it was deleted since the backup. */
+  kept: Deployment | undefined;
+  /** Whether `kept` comes from the backup. Otherwise it was created since. */
+  isFromBackup: boolean;
+  /** Whether the generation in the backup was deleted since. */
+  isDeletedSince: boolean;
+  /** Whether the Deployment was registered again, so that the generation in the backup is not restored. */
+  isOtherGeneration: boolean;
+}
+
+/**
+ * Decides whether a Deployment is restored from the backup, stays as it is today, or stays deleted.
+ *
+ * @param events events of all generations, oldest first, without the ignored events
+ */
+function outcomeOf({ before, today }: Versions<Deployment>, events: readonly ServiceEvent[]): Outcome {
+  const ofGeneration = events.filter(({ generation }) => generation === before?.generation);
+  const replayed = before && replayDeployment(before, ofGeneration);
+  const isReplaced = before !== undefined && today !== undefined && today.generation !== before.generation;
+  return {
+    today,
+    kept: isReplaced || !before ? today : replayed,
+    isFromBackup: !isReplaced && replayed !== undefined,
+    isDeletedSince: before !== undefined && replayed === undefined,
+    isOtherGeneration: isReplaced && replayed !== undefined,
+  };
+}
+
+/** What the tables contain about a Deployment, in addition to its own item. */
+interface Contents {
+  /** Keys of the kept generation in the backup, by ULID. Empty if the Deployment is not restored from the backup. */
+  keysBefore: ReadonlyMap<string, ApiKey>;
+  /** Keys of the kept generation in the service's table, by ULID. */
+  keysToday: ReadonlyMap<string, ApiKey>;
+  /** Undefined if the Deployment is not restored from the backup, or does not follow the source. */
+  registrations: Registrations | undefined;
+  /** Keys of the temporary tokens of all generations in the service's table. */
+  temporaryTokens: ItemKey[];
+}
+
+/** The registration of a Deployment in the backup and in the service's table. */
+interface Registrations {
+  before: Registration | undefined;
+  today: Registration | MalformedRegistration | undefined;
+}
+
+async function readContents(
+  id: string,
+  { kept, isFromBackup }: Outcome,
+  { ignored }: EventsSince,
+  run: Run,
+): Promise<Contents> {
+  const restored = isFromBackup ? kept : undefined;
+  return {
+    keysBefore: restored ? await allApiKeys(run.from, restored) : new Map(),
+    keysToday: kept ? await allApiKeys(run.into, kept) : new Map(),
+    registrations: restored && (await readRegistrations(restored, ignored, run)),
+    temporaryTokens: await temporaryTokenKeys(run.into, id),
+  };
+}
+
+/** Reads the registration in both tables. @returns undefined if the Deployment does not follow the source */
+async function readRegistrations(
+  deployment: Deployment,
+  ignored: readonly ServiceEvent[],
+  { from, into }: Run,
+): Promise<Registrations | undefined> {
+  const before = await readRegistration(from, deployment.id);
   const isLossIgnored = ignored.some(
     ({ type, actor, generation }) =>
       type === 'deployment.deleted' && actor.type === 'system' && generation === deployment.generation,
   );
-  const registration = deployment === back ? await followedAgain(deployment, isLossIgnored) : undefined;
-  const event = newEvent('deployment.restored', deployment, ACTOR, clock(), {
-    restoredTo: new Date(restoration.point).toISOString(),
-    keys: keyCount,
-  });
-  if (!isDryRun)
-    await putBackDeployment(
-      into,
-      { ...deployment, keyCount },
-      { restoreId, previousGroups: stands?.groups, registration },
-      event,
-    );
-
-  /** Restores the keys of a generation. @returns the number of keys in the generation after the restore */
-  async function restoreKeys(deployment: Deployment, isBack: boolean): Promise<number> {
-    const standing = await allApiKeys(into, deployment);
-    const backed = isBack ? await allApiKeys(from, deployment) : new Map<string, ApiKey>();
-    let kept = 0;
-    for (const ulid of new Set([...backed.keys(), ...standing.keys()])) {
-      const keyId = formatKeyId(id, ulid);
-      const before = backed.get(ulid);
-      const isOfKey = ({ data }: ServiceEvent) => data.keyId === keyId;
-      const stands = standing.get(ulid);
-      const { key, doubts: found } = before
-        ? replayKey(before, {
-            events: events.filter(isOfKey),
-            ignored: ignored.filter(isOfKey),
-            today: isInPlace ? undefined : stands,
-            point: restoration.point,
-          })
-        : { key: stands && disabled(stands), doubts: new Set<Doubt>(['it was created since']) };
-      if (!key) {
-        count('keys deleted since');
-        if (stands && !isDryRun) await dropApiKeys(into, id, [ulid]);
-        continue;
-      }
-      const doubts = new Set(found);
-      if (!isComplete) doubts.add('an event of its Deployment is malformed, so it may have been revoked');
-      const disables = restoration.disablesAll || !isComplete;
-      const written = renewed(disables ? disabled(key) : key, stands, clock());
-      count(before ? 'keys restored' : 'keys disabled');
-      if (before && !written.enabled && before.enabled) count('keys disabled');
-      if (!isDryRun) await putApiKey(into, written, restoreId);
-      for (const why of doubts) restoration.onDoubt(keyId, why);
-      if (restoration.disablesAll) restoration.onDoubt(keyId, 'everything is disabled');
-      kept++;
-    }
-    return kept;
-  }
-
-  /**
-   * Returns the write that marks a restored Deployment as having a row in the followed table. With this mark,
-   * reconciliation and `backfill --prune` notice that the row is missing, and delete the Deployment. Keeps the last
-   * applied change, so that no older change is applied
-   * again. Uses the backup's registration if the current one is missing or malformed.
-   * @returns undefined if the Deployment does not follow the source, or if its registration needs no change
-   */
-  async function followedAgain(deployment: Deployment, isLossIgnored: boolean): Promise<Write | undefined> {
-    const backed = await readRegistration(from, id);
-    if (!isLossIgnored && !isOfSource(deployment, backed)) return undefined;
-    const known = await readKnownRegistration(into, id);
-    const valid = known && 'row' in known ? known : undefined;
-    if (valid && isOfSource(deployment, valid)) return undefined;
-    const base = valid ?? backed;
-    if (!base) {
-      report.unfollowed.push(id);
-      return undefined;
-    }
-    const { lastChange = base.lastChange } = known ?? {};
-    const next = { ...base, lastChange, generation: deployment.generation, isPresent: true };
-    return registrationWrite(next, known, clock());
-  }
-
-  function deletionOf(deployment: Deployment): ServiceEvent {
-    return newEvent('deployment.deleted', deployment, ACTOR, clock());
-  }
-
-  function count(name: Count, by = 1): void {
-    report.counts[name] += by;
-  }
+  if (!isLossIgnored && !isOfSource(deployment, before)) return undefined;
+  return { before, today: await readKnownRegistration(into, deployment.id) };
 }
 
-/**
- * Returns the events since the backup, oldest first. Events that count as damage are in a separate list. `isComplete`
- * is false if there is a malformed event that may belong to this period. Removes the principals that caused an event from
- * `report.unmatched`.
- */
-async function eventsSince(
-  id: string,
-  { history, point, ignored }: Restoration,
-  report: RestoreReport,
-): Promise<{
-  events: readonly ServiceEvent[];
-  ignored: readonly ServiceEvent[];
-  isComplete: boolean;
-}> {
-  const { events, malformed } = await history(id);
-  const from = point - MARGIN;
-  const isSince = (eventId: string) => isUlid(eventId) && timeOfUlid(eventId) >= from;
-  const byId = new Map(events.map((event) => [event.id, event]));
-  const since = [...byId.values()]
-    .filter(({ id: eventId, createdAt }) => createdAt >= from || isSince(eventId))
-    .sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1));
-  const damage = since.filter(isIgnored);
-  const causes = new Set(damage.map(({ actor }) => actor.principal));
-  report.unmatched = report.unmatched.filter((principal) => !causes.has(principal));
-  return {
-    events: since.filter((event) => !isIgnored(event)),
-    ignored: damage,
-    isComplete:
-      since.every(isUnderstood) && !malformed.some((eventId) => !isUlid(eventId) || isSince(eventId)),
-  };
+/** All changes that the restore of a Deployment makes. */
+interface Plan extends Outcome {
+  /** Item keys of the temporary tokens to delete. */
+  temporaryTokens: ItemKey[];
+  keys: readonly KeyPlan[];
+  /** The write that changes the registration; undefined if the registration does not change. */
+  registration: Write | undefined;
+  /** Whether the Deployment follows the source, but neither table has a valid registration for it. */
+  isUnfollowed: boolean;
+}
 
-  /**
-   * Check the type too: a person's `sub` can equal `anonymous` or the name of a job, and that person's events still
-   * count. Among the jobs, only the job that follows the platform's table can do damage: it deletes Deployments when
-   * that table loses rows.
-   */
-  function isIgnored({ type, actor }: ServiceEvent): boolean {
-    const isLoss = actor.type === 'system' && actor.principal === 'source' && type === 'deployment.deleted';
-    return (isLoss || actor.type === 'person' || actor.type === 'iam') && ignored.includes(actor.principal);
+/** What a restore does with an API key. */
+interface KeyPlan extends Versions<ApiKey> {
+  id: string;
+  /** The key after the restore; undefined if it was deleted since the backup. */
+  kept: ApiKey | undefined;
+  doubts: readonly KeyDoubt[];
+}
+
+/** What a plan depends on, in addition to the tables. */
+interface Context extends Pick<Run, 'point' | 'disablesAll' | 'isInPlace'> {
+  deploymentId: string;
+  since: EventsSince;
+  now: EpochMillis;
+}
+
+/** Plans all changes to a Deployment from what was read. Does not read or write the tables. */
+function planOf(outcome: Outcome, contents: Contents, context: Context): Plan {
+  const { keysBefore, keysToday, registrations, temporaryTokens } = contents;
+  const ulids = new Set([...keysBefore.keys(), ...keysToday.keys()]);
+  const keys = [...ulids].map((ulid) =>
+    planKey(ulid, { before: keysBefore.get(ulid), today: keysToday.get(ulid) }, context),
+  );
+  const keyCount = keys.filter(({ kept }) => kept).length;
+  const kept = outcome.kept && { ...outcome.kept, keyCount };
+  return {
+    ...outcome,
+    kept,
+    keys,
+    temporaryTokens,
+    registration: kept && registrations && presentAgain(kept, registrations, context.now),
+    isUnfollowed: registrations !== undefined && !baseOf(registrations),
+  };
+}
+
+function planKey(ulid: string, versions: Versions<ApiKey>, context: Context): KeyPlan {
+  const { disablesAll, since, now } = context;
+  const id = formatKeyId(context.deploymentId, ulid);
+  const { key, doubts } = keySince(id, versions, context);
+  if (!key) return { ...versions, id, kept: undefined, doubts: [] };
+  const reasonsToDisable: KeyDoubt[] = [];
+  if (!since.isComplete) {
+    reasonsToDisable.push('an event of its Deployment is malformed, so it may have been revoked');
   }
+  if (disablesAll) reasonsToDisable.push('everything is disabled');
+  const kept = renewed(reasonsToDisable.length > 0 ? disabled(key) : key, versions.today, now);
+  return { ...versions, id, kept, doubts: [...doubts, ...reasonsToDisable] };
+}
+
+/** Returns the key with the changes since the backup. A key that was created since is disabled. */
+function keySince(
+  keyId: string,
+  { before, today }: Versions<ApiKey>,
+  { since: { events, ignored }, point, isInPlace }: Context,
+): Replayed {
+  if (!before) return { key: today && disabled(today), doubts: new Set(['it was created since']) };
+  const isOfKey = ({ data }: ServiceEvent) => data.keyId === keyId;
+  return replayKey(before, {
+    events: events.filter(isOfKey),
+    ignored: ignored.filter(isOfKey),
+    today: isInPlace ? undefined : today,
+    point,
+  });
 }
 
 /**
@@ -434,10 +477,125 @@ async function eventsSince(
  *
  * @param now epoch milliseconds
  */
-function renewed(key: ApiKey, standing: ApiKey | undefined, now: EpochMillis): ApiKey {
+function renewed(key: ApiKey, today: ApiKey | undefined, now: EpochMillis): ApiKey {
   return {
     ...key,
-    epoch: Math.max(key.epoch, standing?.epoch ?? 0, now) + 1,
-    revision: Math.max(key.revision, standing?.revision ?? 0, now) + 1,
+    epoch: Math.max(key.epoch, today?.epoch ?? 0, now) + 1,
+    revision: Math.max(key.revision, today?.revision ?? 0, now) + 1,
   };
+}
+
+/**
+ * Returns the write that marks a restored Deployment as having a row in the followed table. With this mark,
+ * reconciliation and `backfill --prune` notice that the row is missing, and delete the Deployment. Keeps the last
+ * applied change, so that no older change is applied again.
+ *
+ * @param now epoch milliseconds
+ * @returns undefined if the registration needs no change, or if neither table has a valid one
+ */
+function presentAgain(
+  deployment: Deployment,
+  registrations: Registrations,
+  now: EpochMillis,
+): Write | undefined {
+  const { today } = registrations;
+  const base = baseOf(registrations);
+  if (!base || (base === today && isOfSource(deployment, base))) return undefined;
+  const { lastChange = base.lastChange } = today ?? {};
+  const next = { ...base, lastChange, generation: deployment.generation, isPresent: true };
+  return registrationWrite(next, today, now);
+}
+
+/** Returns the current registration, or that of the backup if the current one is missing or malformed. */
+function baseOf({ before, today }: Registrations): Registration | undefined {
+  return today && 'row' in today ? today : before;
+}
+
+/** Makes the changes in a plan, except in a dry run, and reports each key that a person must check. */
+async function apply(plan: Plan, run: Run): Promise<void> {
+  const { into, isDryRun, onDoubt } = run;
+  if (!isDryRun) await deleteItems(into, plan.temporaryTokens);
+  for (const key of plan.keys) {
+    if (!isDryRun) await applyKey(key, run);
+    for (const why of key.doubts) onDoubt(key.id, why);
+  }
+  if (!isDryRun) await applyDeployment(plan, run);
+}
+
+async function applyKey({ kept, today }: KeyPlan, { into, restoreId }: Run): Promise<void> {
+  if (kept) return putApiKey(into, kept, restoreId);
+  if (today) await dropApiKeys(into, today.deploymentId, [today.ulid]);
+}
+
+async function applyDeployment({ kept, today, registration }: Plan, run: Run): Promise<void> {
+  const { into, restoreId, point, clock } = run;
+  if (kept) {
+    const data = { restoredTo: new Date(point).toISOString(), keys: kept.keyCount };
+    const event = newEvent('deployment.restored', kept, ACTOR, clock(), data);
+    await putBackDeployment(into, kept, { restoreId, previousGroups: today?.groups, registration }, event);
+  } else if (today) {
+    // This record exists only if the backup was restored under the service's own table name.
+    await deleteDeployment(into, today, newEvent('deployment.deleted', today, ACTOR, clock()));
+  }
+}
+
+function addToReport(report: RestoreReport, deploymentId: string, plan: Plan): void {
+  const { kept, isFromBackup, isDeletedSince, isOtherGeneration, isUnfollowed } = plan;
+  const counts: Count[] = plan.keys.flatMap(countsOf);
+  if (isDeletedSince) counts.push('Deployments deleted since');
+  if (kept) counts.push(isFromBackup ? 'Deployments restored' : 'Deployments created since');
+  for (const name of counts) report.counts[name]++;
+  report.counts['temporary tokens deleted'] += plan.temporaryTokens.length;
+  if (isOtherGeneration) report.otherGenerations.push(deploymentId);
+  if (isUnfollowed) report.unfollowed.push(deploymentId);
+}
+
+function countsOf({ before, kept }: KeyPlan): Count[] {
+  if (!kept) return ['keys deleted since'];
+  if (!before) return ['keys disabled'];
+  return before.enabled && !kept.enabled ? ['keys restored', 'keys disabled'] : ['keys restored'];
+}
+
+/** What happened since the backup, to a Deployment or to people. */
+interface EventsSince {
+  /** Oldest first, without the events that count as damage. */
+  events: readonly ServiceEvent[];
+  /** The events that count as damage. */
+  ignored: readonly ServiceEvent[];
+  /** False if there is a malformed event that may belong to this period. */
+  isComplete: boolean;
+}
+
+function eventsSince(
+  { events, malformed }: History,
+  { point, ignored }: Pick<Restoration, 'point' | 'ignored'>,
+): EventsSince {
+  const from = point - MARGIN;
+  const isSince = (eventId: string) => isUlid(eventId) && timeOfUlid(eventId) >= from;
+  const byId = new Map(events.map((event) => [event.id, event]));
+  const since = [...byId.values()]
+    .filter(({ id, createdAt }) => createdAt >= from || isSince(id))
+    .sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1));
+  return {
+    events: since.filter((event) => !isDamage(event, ignored)),
+    ignored: since.filter((event) => isDamage(event, ignored)),
+    isComplete:
+      since.every(isUnderstood) && !malformed.some((eventId) => !isUlid(eventId) || isSince(eventId)),
+  };
+}
+
+/**
+ * Reports whether an ignored actor caused the event. Checks the type too: a person's `sub` can equal `anonymous` or the
+ * name of a job, and that person's events still count. Among the jobs, only the job that follows the platform's table
+ * can do damage: it deletes Deployments when that table loses rows.
+ */
+function isDamage({ type, actor }: ServiceEvent, ignored: Restoration['ignored']): boolean {
+  const isLoss = actor.type === 'system' && actor.principal === 'source' && type === 'deployment.deleted';
+  return (isLoss || actor.type === 'person' || actor.type === 'iam') && ignored.includes(actor.principal);
+}
+
+/** Removes the principals that caused an ignored event from `report.unmatched`. */
+function markMatched(report: RestoreReport, ignored: readonly ServiceEvent[]): void {
+  const causes = new Set(ignored.map(({ actor }) => actor.principal));
+  report.unmatched = report.unmatched.filter((principal) => !causes.has(principal));
 }
