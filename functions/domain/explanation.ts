@@ -179,5 +179,5 @@ const timeText = (at: EpochMillis) => new Date(at).toISOString();
 function actual(value: unknown): { actual?: string } {
   if (value === undefined) return {};
   const text = typeof value === 'string' ? value : JSON.stringify(value);
-  return { actual: [...text.slice(0, 2 * MAX_SHOWN)].slice(0, MAX_SHOWN).join('') };
+  return { actual: [...text].slice(0, MAX_SHOWN).join('') };
 }
