@@ -117,9 +117,9 @@ function afterRotation(key: ApiKey, { createdAt, data }: ServiceEvent, replay: R
   if (key.secrets.some((secret) => secret.createdAt === createdAt)) return key;
   // If there was an earlier rotation, it is unknown which of the two secrets this rotation kept.
   const isAnotherLost = doubts.has('its new secret is lost');
-  const kept = isAnotherLost ? [] : keptForCertain(key, createdAt);
+  const kept = isAnotherLost ? undefined : keptForCertain(key, createdAt);
   doubts.add('its new secret is lost');
-  return rotatedSince(key, createdAt, data.retireOld, areSecretsKnown ? key.secrets : kept);
+  return rotatedSince(key, createdAt, data.retireOld, areSecretsKnown ? key.secrets : [kept]);
 }
 
 /** Returns the key after a rotation. The rotation ends a leak if it retires the old secrets immediately. */
@@ -179,16 +179,17 @@ function retired(secret: SecretHash, at: EpochMillis): SecretHash {
 }
 
 /**
- * Returns the secrets that a rotation certainly kept. When there are two secrets, a rotation keeps the newer one if it
+ * Returns the secret that a rotation certainly kept. When there are two secrets, a rotation keeps the newer one if it
  * was used. If no event shows a use of the newer secret, it is unknown which one the rotation kept, because a use
  * causes an event only if it retires a secret.
  * @param at time of the rotation, in epoch milliseconds
+ * @returns undefined if the rotation kept no secret, or if it is unknown which one it kept
  */
-function keptForCertain(key: ApiKey, at: EpochMillis): SecretHash[] {
+function keptForCertain(key: ApiKey, at: EpochMillis): SecretHash | undefined {
   const [first, second, ...more] = activeSecrets(key, at);
-  if (!first || more.length > 0) return [];
-  if (!second) return [first];
-  return second.lastUsedAt === undefined ? [] : [second];
+  if (more.length > 0) return undefined;
+  if (!second) return first;
+  return second.lastUsedAt === undefined ? undefined : second;
 }
 
 /**
@@ -200,7 +201,7 @@ function rotatedSince(
   key: ApiKey,
   createdAt: EpochMillis,
   retireOld: unknown,
-  kept: readonly SecretHash[],
+  kept: readonly (SecretHash | undefined)[],
 ): ApiKey {
   const until = isRetireAfter(retireOld) ? createdAt + retireOld * 1000 : createdAt;
   const secrets = key.secrets.map((secret) => retired(secret, kept.includes(secret) ? until : createdAt));
@@ -218,9 +219,9 @@ function afterFirstUse(
   usedAt: EpochMillis,
 ): SecretHash[] {
   return secrets.map((secret) => {
-    if (secret.createdAt === createdAt)
-      return { ...secret, lastUsedAt: Math.max(secret.lastUsedAt ?? 0, usedAt) };
-    return secret.retiresOnFirstUse && secret.createdAt < createdAt ? retired(secret, usedAt) : secret;
+    if (secret.retiresOnFirstUse && secret.createdAt < createdAt) return retired(secret, usedAt);
+    const lastUsedAt = Math.max(secret.lastUsedAt ?? 0, usedAt);
+    return secret.createdAt === createdAt ? { ...secret, lastUsedAt } : secret;
   });
 }
 
@@ -324,7 +325,7 @@ export function replayPerson(
   now: EpochMillis,
 ): AccessRecord | undefined {
   let endedAt = record?.endedAt;
-  let isBlocked = record?.blocked ?? false;
+  let isBlocked = record?.blocked === true;
   let keys = record?.job.keys ?? 'report';
   for (const { type, createdAt, data } of events) {
     if (data.sub !== person.sub || data.issuer !== person.issuer) continue;

@@ -1,7 +1,15 @@
 import { describe, expect, it } from 'vitest';
+import { newUlid, ulidPrefix } from '../../functions/domain/credentials.ts';
 import type { EventType, ServiceEvent } from '../../functions/domain/events.ts';
-import { replayDeployment, replayKey, type Since } from '../../functions/domain/replay.ts';
-import { apiKey, deployment, event, MADE_AT } from '../support/records.ts';
+import type { AccessRecord, ApiKey, SecretHash } from '../../functions/domain/records.ts';
+import {
+  isUnderstood,
+  replayDeployment,
+  replayKey,
+  replayPerson,
+  type Since,
+} from '../../functions/domain/replay.ts';
+import { apiKey, deployment, event, KEY_ULID, MADE_AT } from '../support/records.ts';
 
 const LATER = MADE_AT + 1000;
 const since = (type: EventType, data: ServiceEvent['data'] = {}, createdAt = LATER) =>
@@ -142,6 +150,39 @@ describe('Replaying events onto a key from a backup retires secrets that may be 
     expect(replayed(waiting, other).key?.secrets[1]).toEqual(next);
   });
 
+  it.each<[string, Partial<SecretHash>, Partial<SecretHash>]>([
+    ['keeps an older secret that retires at a fixed time', { retiresAt: LATER + 9 }, {}],
+    ['records the use on a secret that itself retires on first use', {}, { retiresOnFirstUse: true }],
+  ])('the first use of a secret %s', (_, ofOld, ofNext) => {
+    const before = apiKey({
+      secrets: [
+        { ...old, ...ofOld },
+        { ...next, ...ofNext },
+      ],
+    });
+    const secrets = [before.secrets[0], { ...before.secrets[1], lastUsedAt: LATER } as never];
+    expect(replayedWith(before, { events: [firstUse], today: before }).key).toEqual({ ...before, secrets });
+  });
+
+  it('the first use of an older secret retires no newer secret', () => {
+    const before = apiKey({ secrets: [old, { ...next, retiresOnFirstUse: true }] });
+    const secretCreatedAt = new Date(MADE_AT).toISOString();
+    const events = [since('api_key.secret_retired', { secretCreatedAt })];
+    const secrets = [{ ...old, lastUsedAt: LATER }, before.secrets[1] as never];
+    expect(replayedWith(before, { events, today: before }).key).toEqual({ ...before, secrets });
+  });
+
+  it.each([
+    ['retires an old secret that has no retirement time', undefined, MADE_AT, [mayHaveBeenUsed]],
+    ['keeps the earlier retirement of an old secret', MADE_AT - 1, MADE_AT - 1, []],
+    ['keeps the retirement of an old secret at the time of the backup', MADE_AT, MADE_AT, []],
+  ])('a restore %s if the new secret may have been used', (_, retiresAt, expected, doubts) => {
+    const before = apiKey({ secrets: [{ ...old, retiresAt, retiresOnFirstUse: true }, next] });
+    const result = replayed(before);
+    expect(result.key?.secrets.map((it) => it.retiresAt)).toEqual([expected, undefined]);
+    expect(result.doubts).toEqual(doubts);
+  });
+
   it('#45: a restore retires the old secret, and reports it, when the new secret may have been used', () => {
     const secrets = [{ ...old, retiresAt: MADE_AT }, next];
     expect(replayed(waiting)).toEqual({ key: apiKey({ secrets }), doubts: [mayHaveBeenUsed] });
@@ -153,6 +194,23 @@ describe('Replaying events onto a key from a backup retires secrets that may be 
     const events = [since('api_key.secret_retired', { secretCreatedAt }, use)];
     const { doubts } = replayedWith(waiting, { events, ignored: [rotation] });
     expect(doubts).toEqual([mayHaveBeenUsed]);
+  });
+
+  it('a restore applies the first use of a secret if it ignores only the rotation that created another secret', () => {
+    const ignored = [since('api_key.rotated', {}, MADE_AT + 5)];
+    const result = replayedWith(waiting, { events: [firstUse], ignored });
+    expect(result).toEqual(replayed(waiting, firstUse));
+  });
+
+  it('a restore compares the secrets with the current ones unless it ignores a rotation', () => {
+    const today = apiKey({ secrets: [{ hash: 'm'.repeat(43), createdAt: LATER }] });
+    const ignoring = (type: EventType, ofToday: ApiKey) =>
+      replayedWith(waiting, { today: ofToday, ignored: [since(type)] });
+    expect(ignoring('api_key.leaked', waiting)).toEqual({ key: waiting, doubts: [] });
+    expect(ignoring('api_key.rotated', today)).toEqual({
+      key: apiKey({ secrets: [{ ...old, retiresAt: MADE_AT }, next] }),
+      doubts: [mayHaveBeenUsed],
+    });
   });
 
   it('#45: a restore retires secrets that the current key no longer has, and keeps the others', () => {
@@ -190,7 +248,8 @@ describe('Replaying events onto a key from a backup retires secrets that may be 
     expect(endsOf([old, next])).toEqual([LATER, LATER]);
     expect(endsOf([old, { ...next, lastUsedAt: MADE_AT + 2 }])).toEqual([LATER, LATER + 60_000]);
     expect(endsOf([{ ...old, retiresAt: LATER - 1 }, next])).toEqual([LATER - 1, LATER + 60_000]);
-    expect(endsOf([old, next, { hash: 'm', createdAt: MADE_AT + 2 }])).toEqual([LATER, LATER, LATER]);
+    const third = { hash: 'm', createdAt: MADE_AT + 2 };
+    expect(endsOf([old, { ...next, lastUsedAt: LATER - 1 }, third])).toEqual([LATER, LATER, LATER]);
     const again = since('api_key.rotated', { retireOld: 60 }, LATER + 1000);
     expect(endsOf([old], { events: [rotation, again] })).toEqual([LATER + 1000]);
     const today = apiKey({ secrets: [{ ...old, retiresAt: LATER + 60_000 }] });
@@ -252,6 +311,19 @@ describe('A restore compares the key from the backup with the current key', () =
     expect(replayedWith(before, { events: enabled, today }).key).toEqual(today);
   });
 
+  it.each([
+    ['the current key', MADE_AT + 1, '192.0.2.2'],
+    ['the backup if the current key has none', undefined, '192.0.2.1'],
+    ['the backup if both have the same time', MADE_AT, '192.0.2.1'],
+  ])('a restored key has the last use of %s', (_, lastUsedAt, expected) => {
+    const before = apiKey({ lastUsedAt: MADE_AT, lastUsedAddress: '192.0.2.1' });
+    const today = apiKey({ lastUsedAt, lastUsedAddress: '192.0.2.2' });
+    expect(replayedWith(before, { today }).key).toMatchObject({
+      lastUsedAt: lastUsedAt ?? MADE_AT,
+      lastUsedAddress: expected,
+    });
+  });
+
   it('#55: a later rotation does not enable a leaked key that was also disabled for another reason', () => {
     const leaked = apiKey({ enabled: false, leak: { reportedAt: MADE_AT, wasEnabled: true } });
     const ended = apiKey({ enabled: false, leak: { reportedAt: MADE_AT, wasEnabled: false } });
@@ -275,6 +347,12 @@ describe('A restore compares the key from the backup with the current key', () =
     const leaked = apiKey({ enabled: false, leak: { reportedAt: LATER, wasEnabled: true } });
     expect(replayed(leaked, rotation)).toEqual({ key: leaked, doubts: [] });
   });
+
+  it('an immediate rotation ends a leak that was reported in the same millisecond', () => {
+    const leaked = apiKey({ enabled: false, leak: { reportedAt: LATER, wasEnabled: true } });
+    const rotation = since('api_key.rotated', { retireOld: 'now' });
+    expect(replayed(leaked, rotation).key).toMatchObject({ enabled: true, leak: undefined });
+  });
 });
 
 describe('Replaying events onto a Deployment from a backup applies changes made after the backup', () => {
@@ -291,5 +369,112 @@ describe('Replaying events onto a Deployment from a backup applies changes made 
   it('a restore removes a Deployment that was deleted after the backup', () => {
     const events = [since('deployment.deleted'), since('deployment.edited', { name: 'new' })];
     expect(replayDeployment(etl, events)).toBeUndefined();
+  });
+});
+
+describe('Replaying events onto the record of a person updates the end of their access', () => {
+  const NOW = LATER + 60_000;
+  const ada = { issuer: 'https://issuer.example', sub: 'ada' };
+  const record = (change: Partial<AccessRecord> = {}): AccessRecord => ({
+    ...ada,
+    endedAt: MADE_AT,
+    blocked: true,
+    revision: 3,
+    job: { id: KEY_ULID, keys: 'disable', after: 'etl', found: 2, disabled: 1, finishedAt: MADE_AT },
+    ...change,
+  });
+  const ended = (data: ServiceEvent['data'] = {}) =>
+    since('person.access_ended', { ...ada, blocked: false, keys: 'report', ...data });
+  const restored = since('person.access_restored', ada);
+  const found = since('person.keys_found', { ...ada, blocked: false, keys: 'disable' });
+  const expected = (endedAt: number, blocked: boolean, keys: string, revision = NOW + 1) => ({
+    ...ada,
+    endedAt,
+    blocked,
+    revision,
+    job: { id: expect.stringMatching(`^${ulidPrefix(NOW)}.{16}$`), keys, found: 0, disabled: 0 },
+  });
+
+  it.each<[string, AccessRecord | undefined, ServiceEvent[], unknown]>([
+    ['starts the job again if there are no events', record(), [], expected(MADE_AT, true, 'disable')],
+    ['creates the record of an end of access', undefined, [ended()], expected(LATER, false, 'report')],
+    [
+      'creates the record of a block whose job disables keys',
+      undefined,
+      [ended({ blocked: true, keys: 'disable' })],
+      expected(LATER, true, 'disable'),
+    ],
+    [
+      'takes the block from the latest end of access, and still disables the keys',
+      record(),
+      [ended()],
+      expected(LATER, false, 'disable'),
+    ],
+    [
+      'never moves the end of access to an earlier time',
+      record({ endedAt: LATER + 1 }),
+      [ended()],
+      expected(LATER + 1, false, 'disable'),
+    ],
+    ['lifts the block of a restored person', record(), [restored], expected(MADE_AT, false, 'disable')],
+    [
+      'blocks a person whose access ended again after it was restored',
+      record(),
+      [restored, ended({ blocked: true })],
+      expected(LATER, true, 'disable'),
+    ],
+    ['ignores other events about the person', record(), [found], expected(MADE_AT, true, 'disable')],
+    [
+      'ignores events about other people',
+      undefined,
+      [ended({ sub: 'eve' }), ended({ issuer: 'x' })],
+      undefined,
+    ],
+    ['creates no record for a person whose access never ended', undefined, [restored, found], undefined],
+    [
+      'increases a revision that is later than the clock',
+      record({ blocked: false, revision: NOW + 5 }),
+      [],
+      expected(MADE_AT, false, 'disable', NOW + 6),
+    ],
+  ])('a restore %s', (_, before, events, after) => {
+    expect(replayPerson(ada, before, events, NOW)).toStrictEqual(after);
+  });
+});
+
+describe('isUnderstood', () => {
+  const keyId = `dk_etl_${KEY_ULID}`;
+  const edited = (data: object) => ({ type: 'api_key.edited', data: { keyId, ...data } });
+
+  it.each<[string, object]>([
+    ['a key', { data: { keyId } }],
+    ['a key and its changed fields', edited({ changed: ['name', 'scopes'] })],
+    ['a Deployment', { type: 'deployment.deleted' }],
+    ['a person', { type: 'person.erased', generation: '' }],
+    ['a token', { type: 'token.revoked' }],
+    ['a key, with an ID that is not a ULID', { id: 'x', data: { keyId } }],
+  ])('accepts a complete event about %s', (_, change) => {
+    expect(isUnderstood(event({ id: newUlid(MADE_AT), ...change }))).toBe(true);
+  });
+
+  it.each<[string, object]>([
+    ['a type without a period', { type: 'person' }],
+    ['a type with an unknown character at its start', { type: '!person.erased' }],
+    ['a type with an unknown character at its end', { type: 'person.erased!' }],
+    ['a time that differs from the time of its ID', { createdAt: MADE_AT + 1, data: { keyId } }],
+    ['a Deployment without a generation', { type: 'deployment.deleted', generation: '' }],
+    ['a key without an ID', {}],
+    ['a key with a malformed ID', { data: { keyId: 'dk_etl' } }],
+    ['a key with a list as its ID', { data: { keyId: [keyId] } }],
+    ['a key of another Deployment', { data: { keyId: `dk_web_${KEY_ULID}` } }],
+    ['an edit without its fields', edited({})],
+    ['an edit of no field', edited({ changed: [] })],
+    ['an edit with text in place of a list of fields', edited({ changed: 'name' })],
+    ['an edit of a field that is not text', edited({ changed: ['name', 7] })],
+    ['an edit with the fields of a key of another Deployment', edited({ keyId: 'x', changed: ['name'] })],
+    ['a disabled key without the fields', { type: 'api_key.disabled', data: { keyId } }],
+    ['an enabled key without the fields', { type: 'api_key.enabled', data: { keyId } }],
+  ])('rejects an event about %s', (_, change) => {
+    expect(isUnderstood(event({ id: newUlid(MADE_AT), ...change }))).toBe(false);
   });
 });

@@ -44,6 +44,12 @@ export const EQUIVALENT: readonly Equivalent[] = [
     why: '`undefined <= now` is false as well.',
   },
   {
+    file: 'functions/domain/replay.ts',
+    line: "part !== null && typeof part === 'object' && !Array.isArray(part)",
+    mutants: ['ConditionalExpression: part !== null → true'],
+    why: 'No compared field of a key contains null.',
+  },
+  {
     file: 'functions/domain/key-policy.ts',
     line: 'if (latest === undefined) return wanted;',
     mutants: ['ConditionalExpression: latest === undefined → false'],
