@@ -67,6 +67,8 @@ describe('The example event rules write readable messages', async () => {
       .flatMap(({ entries }) => entries)
       .filter(({ DetailType }) => DetailType === type)
       .flatMap((entry) => inputsOf(rules, entry as never));
+  /** Returns what mail and chat get for events of one type. */
+  const mailAndChat = (type: string) => messages(type).map(({ input }) => JSON.parse(input));
 
   it('a message about a key that expires soon names the key, its Deployment and the time, as text for mail and as JSON for chat', async () => {
     const expiresAt = new Date(stack.clock.now() + 3 * 86_400_000).toISOString();
@@ -80,9 +82,7 @@ describe('The example event rules write readable messages', async () => {
     const text =
       `The API key ${key.id} of the Deployment etl expires at ${expiresAt}. ` +
       'Extend it or replace it in your pipeline before then.';
-    const [mail, chat] = messages('api_key.expiring');
-    expect(JSON.parse(mail?.input ?? '')).toBe(text);
-    expect(JSON.parse(chat?.input ?? '')).toStrictEqual({ text });
+    expect(mailAndChat('api_key.expiring')).toStrictEqual([text, { text }]);
   });
 
   it('a message about an old secret that is still in use names the key, its Deployment and the time when it stops working', async () => {
@@ -97,9 +97,7 @@ describe('The example event rules write readable messages', async () => {
     const text =
       `The old secret of the API key ${key.id} of the Deployment etl is still in use and stops working at ${json.credentials[0].retiresAt}. ` +
       'Give the pipeline the new secret before then.';
-    const [mail, chat] = messages('api_key.secret_retiring');
-    expect(JSON.parse(mail?.input ?? '')).toBe(text);
-    expect(JSON.parse(chat?.input ?? '')).toStrictEqual({ text });
+    expect(mailAndChat('api_key.secret_retiring')).toStrictEqual([text, { text }]);
   });
 
   it('a message about a leaked secret names the Deployment and the key, but not the secret', async () => {
