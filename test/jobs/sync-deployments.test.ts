@@ -9,6 +9,7 @@ import { purgeFromQueue, sweepMarkers } from '../../functions/jobs/purge.ts';
 import { areDeletionsStopped, compareRegistrations } from '../../functions/jobs/reconcile-source.ts';
 import { syncFromStream } from '../../functions/jobs/sync-deployments.ts';
 import { deletionLimit } from '../../functions/operations/limit-deletions.ts';
+import { DAMAGES } from '../support/damages.ts';
 import { someOf } from '../support/generated.ts';
 import { type InProcessOptions, inProcess, startTable } from '../support/in-process.ts';
 import { createPlatformTable, rowOf } from '../support/platform-table.ts';
@@ -430,22 +431,6 @@ it('reads a Deployment again before writing it if it has changed in the meantime
   expect(await itemOf()).toMatchObject({ name: 'one' });
 });
 
-/** Values of a type or format that the attributes do not have. `undefined` stands for a missing attribute. */
-const DAMAGES = [
-  undefined,
-  '',
-  'x',
-  -1,
-  0.5,
-  7,
-  2 ** 53 - 1,
-  null,
-  [],
-  ['x'],
-  {},
-  { x: 'x' },
-  new Set(['x']),
-];
 const damagesOf = (item: Record<string, unknown>) =>
   Object.keys(item)
     .filter((name) => name !== 'pk' && name !== 'sk')

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 type Item = Record<string, unknown>;
 
 /** Values for a damaged attribute: none, or one that has the wrong type, is empty or is out of range. */
-const DAMAGES = [
+export const DAMAGES = [
   undefined,
   '',
   'x',
