@@ -173,7 +173,7 @@ export function broadRules(
 }
 
 /** The part of `sub` that names the branch or the environment, for GitHub and GitLab. */
-const BRANCH_IN_SUB = /(?:^|:)(?:ref|environment):(?<branch>.*)$/;
+const BRANCH_IN_SUB = /(?:^|:)(?:ref|environment):(.*)/;
 
 /**
  * Reports whether a rule limits a claim. A prefix limits a claim only if it contains a part of the name of a branch or
@@ -183,7 +183,7 @@ function isLimited(rules: TrustRule['claims'], name: string): boolean {
   const rule = Object.hasOwn(rules, name) ? rules[name] : undefined;
   if (rule === undefined) return false;
   if (typeof rule === 'string') return true;
-  const branch = name === 'sub' ? (BRANCH_IN_SUB.exec(rule.prefix)?.groups?.branch ?? '') : rule.prefix;
+  const branch = name === 'sub' ? (BRANCH_IN_SUB.exec(rule.prefix)?.[1] ?? '') : rule.prefix;
   return !/^(refs\/([a-z]+\/)?)?$/.test(branch);
 }
 

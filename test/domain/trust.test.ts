@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { decide, matchingRules } from '../../functions/domain/subject-decision.ts';
 import {
+  algorithmsOf,
   bindingOf,
   bindsTenant,
   broadRules,
+  findIssuer,
   GITHUB,
   isPrefix,
   MAX_CLAIMS,
@@ -31,9 +33,33 @@ const CIRCLECI = 'https://oidc.circleci.com/org/01234567-89ab-cdef-0123-456789ab
 const PROJECT = 'oidc.circleci.com/project-id';
 type Claims = TrustRule['claims'];
 
+const PLAIN = 'https://ci.test';
+const BIND: TrustedIssuer = { issuer: PLAIN, bind: ['workspace', 'project'] };
+const CLUSTER_WITH_BIND: TrustedIssuer = { issuer: PLAIN, preset: 'kubernetes', bind: ['namespace'] };
+const GITHUB_WITH_BIND: TrustedIssuer = { issuer: GITHUB, bind: ['environment'] };
+const GITHUB_WITH_PRESET: TrustedIssuer = { issuer: GITHUB, preset: 'kubernetes' };
+
+it('findIssuer returns the trusted issuer with a URL', () => {
+  const issuers = [BIND, GITHUB];
+  expect(findIssuer(issuers, PLAIN)).toBe(BIND);
+  expect(findIssuer(issuers, GITHUB)).toBe(GITHUB);
+  expect(findIssuer(issuers, `${PLAIN}/`)).toBeUndefined();
+});
+
+it.each<[issuer: TrustedIssuer, algorithms: string[] | undefined]>([
+  [GITHUB, ['RS256']],
+  [GITHUB_WITH_PRESET, ['RS256']],
+  [{ issuer: PLAIN, preset: 'aws' }, ['ES384']],
+  [{ issuer: PLAIN, preset: 'kubernetes' }, ['RS256', 'ES256', 'ES384', 'ES512']],
+  [PLAIN, undefined],
+  [BIND, undefined],
+])("algorithmsOf returns the algorithms of the issuer's preset: %j", (issuer, algorithms) => {
+  expect(algorithmsOf(issuer)).toEqual(algorithms);
+});
+
 describe('bindsTenant', () => {
   it.each<[issuer: string, Claims, boolean]>([
-    [GITHUB, { repository_id: '1' }, true],
+    [GITHUB, { repository_id: '123456789' }, true],
     [GITHUB, { repository_owner_id: '1', ref: 'refs/heads/main' }, true],
     [GITHUB, { repository_id: 'acme/app' }, false],
     [GITHUB, { repository_id: '1 ' }, false],
@@ -77,18 +103,45 @@ describe('bindsTenant', () => {
     },
   );
 
+  it.each<[issuer: TrustedIssuer, Claims, boolean]>([
+    [BIND, { workspace: 'acme', project: 'app' }, true],
+    [BIND, { workspace: 'acme', project: 'the app', sub: { prefix: 'x:' } }, true],
+    [BIND, { workspace: 'acme' }, false],
+    [BIND, { workspace: 'acme', project: ' ' }, false],
+    [BIND, { workspace: 'acme', project: { prefix: 'app/' } }, false],
+    [BIND, { sub: 'x' }, false],
+    [CLUSTER_WITH_BIND, { namespace: 'ci' }, true],
+    [CLUSTER_WITH_BIND, { sub: 'system:serviceaccount:ci:deploy' }, false],
+    [GITHUB_WITH_BIND, { repository_id: '1', environment: 'production' }, true],
+    [GITHUB_WITH_BIND, { repository_id: '1' }, false],
+    [GITHUB_WITH_BIND, { environment: 'production' }, false],
+    [GITHUB_WITH_PRESET, { sub: 'x' }, false],
+  ])(
+    "bindsTenant considers the issuer's entry in the setting: issuer %j, claims %j: %s",
+    (issuer, claims, isBound) => {
+      const url = typeof issuer === 'string' ? issuer : issuer.issuer;
+      expect(bindsTenant({ issuer: url, claims }, issuer)).toBe(isBound);
+    },
+  );
+
   it('bindsTenant ignores inherited properties of the claims', () => {
     expect(bindsTenant({ issuer: GITHUB, claims: Object.create({ repository_id: '1' }) })).toBe(false);
   });
 
-  it('bindingOf names the claims that trust rules for an issuer must bind', () => {
-    expect([GITHUB, 'https://gitlab.com', BUILDKITE, CIRCLECI, 'https://x.test'].map(bindingOf)).toEqual([
-      'must bind repository_id or repository_owner_id to a number, in digits',
-      'must bind project_id or namespace_id to a number, in digits',
-      'must bind organization_id or pipeline_id to exact text',
-      'must bind oidc.circleci.com/project-id to exact text',
-      'must bind sub to exact text',
-    ]);
+  it.each<[issuer: TrustedIssuer, words: string]>([
+    [GITHUB, 'repository_id or repository_owner_id to a number, in digits'],
+    [
+      GITHUB_WITH_BIND,
+      'repository_id or repository_owner_id to a number, in digits, and environment to exact text',
+    ],
+    ['https://gitlab.com', 'project_id or namespace_id to a number, in digits'],
+    [BUILDKITE, 'organization_id or pipeline_id to exact text'],
+    [CIRCLECI, 'oidc.circleci.com/project-id to exact text'],
+    [PLAIN, 'sub to exact text'],
+    [BIND, 'workspace and project to exact text'],
+    [CLUSTER_WITH_BIND, 'namespace to exact text'],
+  ])('bindingOf names the claims that trust rules for an issuer must bind: %j', (issuer, words) => {
+    expect(bindingOf(issuer)).toBe(`must bind ${words}`);
   });
 });
 
