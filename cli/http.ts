@@ -65,7 +65,7 @@ export interface RetryOptions {
    * failed, and that would take effect a second time if repeated.
    */
   readonly repeatable?: boolean;
-  readonly attempts?: number;
+  readonly attempts?: number | undefined;
 }
 
 /**

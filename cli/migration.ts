@@ -275,7 +275,7 @@ async function call(
         authorization: `Bearer ${token}`,
         ...(body && { 'content-type': 'application/json' }),
       },
-      body: body && JSON.stringify(body),
+      ...(body && { body: JSON.stringify(body) }),
     });
     if (response.ok) return (await response.json()) as Record<string, unknown>;
     const { detail, message } = (await response.json().catch(() => ({}))) as Record<string, unknown>;

@@ -8,8 +8,9 @@ import { acknowledge } from './acknowledge-findings.ts';
 import type { Domain } from './settings.ts';
 
 export interface ApiDistributionProps {
-  /** The distribution's domain name, certificate and web ACL. */
+  /** The distribution's domain name and certificate. */
   readonly domain: Domain;
+  readonly webAclArn: string;
   readonly api: HttpApi;
 }
 
@@ -24,13 +25,13 @@ export class ApiDistribution extends Construct {
   /** The target for the domain's DNS record. */
   readonly domainTarget: string;
 
-  constructor(scope: Construct, id: string, { domain, api }: ApiDistributionProps) {
+  constructor(scope: Construct, id: string, { domain, webAclArn, api }: ApiDistributionProps) {
     super(scope, id);
     const distribution = new cloudfront.Distribution(this, 'Default', {
       comment: 'API keys for Deployments',
       domainNames: [domain.domainName],
       certificate: Certificate.fromCertificateArn(this, 'Certificate', domain.certificateArn),
-      webAclId: domain.webAclArn,
+      webAclId: webAclArn,
       minimumProtocolVersion: cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,
       httpVersion: cloudfront.HttpVersion.HTTP2_AND_3,
       defaultBehavior: {

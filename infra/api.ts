@@ -28,7 +28,7 @@ export type Limits = ReadonlyMap<Route, RateLimit>;
 /** The settings of the access log and the custom domain. */
 export interface ApiProps extends LogSettings {
   /** The custom domain. @default API Gateway's domain */
-  readonly domain?: Domain;
+  readonly domain?: Domain | undefined;
   /** The limit for each route that does not have its own limit. */
   readonly defaultRateLimit: RateLimit;
 }
@@ -81,8 +81,7 @@ export class Api extends Construct {
     this.#api = new HttpApi(this, 'Default', {
       apiName: Stack.of(this).stackName,
       description: 'API keys for Deployments',
-      defaultDomainMapping: ownName && { domainName: ownName },
-      disableExecuteApiEndpoint: ownName && true,
+      ...(ownName && { defaultDomainMapping: { domainName: ownName }, disableExecuteApiEndpoint: true }),
     });
     const accessLog = new ServiceLogGroup(this, 'AccessLog', {
       ...logSettings,
@@ -106,7 +105,8 @@ export class Api extends Construct {
     });
     this.platformUrl = isBehindDistribution ? this.#api.apiEndpoint : this.url;
     this.domainTarget = domain?.webAclArn
-      ? new ApiDistribution(this, 'Front', { domain, api: this.#api }).domainTarget
+      ? new ApiDistribution(this, 'Front', { domain, webAclArn: domain.webAclArn, api: this.#api })
+          .domainTarget
       : ownName?.regionalDomainName;
   }
 
@@ -163,7 +163,7 @@ export class Api extends Construct {
         path,
         methods: methods.split('|') as HttpMethod[],
         integration: new HttpLambdaIntegration(node.id, handler),
-        authorizer,
+        ...(authorizer && { authorizer }),
       });
     });
   }

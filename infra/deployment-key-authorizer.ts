@@ -34,14 +34,14 @@ export interface DeploymentKeyAuthorizerProps {
    * The path parameter that contains the Deployment ID. The authorizer denies tokens that belong to other Deployments.
    * @default deploymentId
    */
-  readonly deploymentParameter?: string;
+  readonly deploymentParameter?: string | undefined;
   /**
    * All stages of the API. Each stage gets stage variables with the rules that the authorizer checks. Synthesis fails
    * if the API has another stage in this app. API Gateway returns 401 for every call to a stage that was created
    * elsewhere.
    * @default the API's default stage
    */
-  readonly stages?: readonly (rest.Stage | rest.CfnStage | http.HttpStage | http.CfnStage)[];
+  readonly stages?: readonly (rest.Stage | rest.CfnStage | http.HttpStage | http.CfnStage)[] | undefined;
 }
 
 /** Maximum length of a stage variable's value, in characters. */
@@ -138,7 +138,8 @@ export class DeploymentKeyAuthorizer
     // Without a `WWW-Authenticate` header, API Gateway's 401 does not name the required scheme (RFC 9110, section
     // 11.6.1).
     new rest.GatewayResponse(this, 'Unauthorized', {
-      restApi: api,
+      // The same API. With `exactOptionalPropertyTypes`, the CDK's type `RestApi` is not assignable to `IRestApi`.
+      restApi: api.root.api,
       type: rest.ResponseType.UNAUTHORIZED,
       responseHeaders: { 'WWW-Authenticate': "'Bearer'" },
     });

@@ -36,13 +36,14 @@ export class FollowedTable extends Construct {
 
   #follow({ stream: streamArn, encryptionKey, where }: DeploymentsSource): void {
     const { sync, failures } = this;
+    const filters = filtersOf(where);
     // Reapplying a record does not change anything, so the mapping can start at the oldest record.
     readStream(
       sync,
       { streamArn, encryptionKey: encryptionKey === undefined ? undefined : { arn: encryptionKey } },
       {
         failures,
-        filters: filtersOf(where),
+        ...(filters && { filters }),
         batchSize: 100,
         // If a change can never succeed, the function itself sends it to the queue. Because a deletion must not be
         // lost, Lambda retries every other change for hours, while later changes wait. After that time, reconciliation

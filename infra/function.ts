@@ -69,7 +69,7 @@ export class ServiceFunction extends Construct {
     const logGroup = new ServiceLogGroup(this, 'Logs', { retainLogs, logRetention });
     // The managed policy AWSLambdaBasicExecutionRole would allow writing to every log group of the account.
     this.role = new iam.Role(this, 'Role', {
-      roleName: props.roleName,
+      ...(props.roleName !== undefined && { roleName: props.roleName }),
       assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com'),
     });
     this.allow(['logs:CreateLogStream', 'logs:PutLogEvents'], logGroup.logGroupArn);
@@ -83,7 +83,9 @@ export class ServiceFunction extends Construct {
       memorySize: props.memory ?? 256,
       timeout: props.timeout,
       role: this.role,
-      reservedConcurrentExecutions: props.reservedConcurrency,
+      ...(props.reservedConcurrency !== undefined && {
+        reservedConcurrentExecutions: props.reservedConcurrency,
+      }),
       logGroup,
       // In the JSON format, Lambda can omit its own log lines. It does not change lines that are already JSON.
       loggingFormat: lambda.LoggingFormat.JSON,
@@ -128,7 +130,9 @@ export class ServiceFunction extends Construct {
 
   /** Allows these actions on this resource. */
   allow(actions: string[], resourceArn: string, conditions?: Record<string, object>): void {
-    this.role.addToPolicy(new iam.PolicyStatement({ actions, resources: [resourceArn], conditions }));
+    this.role.addToPolicy(
+      new iam.PolicyStatement({ actions, resources: [resourceArn], ...(conditions && { conditions }) }),
+    );
   }
 
   /**

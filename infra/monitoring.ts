@@ -19,7 +19,7 @@ export interface MonitoringProps {
   /** Name of the stack: the dimension of all metrics that the functions write. */
   readonly stackName: string;
   /** ARN of the SNS topic that every alarm notifies. @default alarms notify no one */
-  readonly topicArn?: string;
+  readonly topicArn?: string | undefined;
   readonly authorize: IFunction;
   readonly whoami: IFunction;
   readonly purge: IFunction;
@@ -79,7 +79,7 @@ export class Monitoring extends Construct {
         alarmNamePrefix: stackName,
         actionsEnabled: true,
         datapointsToAlarm: 1,
-        action: topic && new SnsAlarmActionStrategy({ onAlarmTopic: topic }),
+        ...(topic && { action: new SnsAlarmActionStrategy({ onAlarmTopic: topic }) }),
       },
       dashboardFactory: new DefaultDashboardFactory(this, 'Dashboards', {
         // Dashboard names are unique within an account across Regions, so in a second Region, a dashboard named only
@@ -329,7 +329,7 @@ export class Monitoring extends Construct {
         : cloudwatch.TreatMissingData.NOT_BREACHING,
       alarmNameOverride: `${this.#props.stackName}-${name}`,
       alarmDescriptionOverride: `${says} docs/runbook.md#${section}`,
-      period: 'period' in metric ? (metric.period as Duration) : undefined,
+      ...('period' in metric && { period: metric.period as Duration }),
     };
     return [{ metric, alarmFriendlyName: name, addAlarm: { [name]: threshold } }];
   }

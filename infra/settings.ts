@@ -685,15 +685,18 @@ export type SettingInputs = z.input<typeof schema>;
 
 type Values = z.output<typeof schema>;
 
+/** The same properties, each with a value. `Required` would keep the type `undefined`, which optional settings include. */
+type Given<T> = { [Name in keyof T]-?: NonNullable<T[Name]> };
+
 /** The issuer that signs people in, and how the service reads its access tokens. */
-export type SignIn = Required<Pick<Values, 'issuer' | 'audience' | 'groupsClaim'>> &
+export type SignIn = Given<Pick<Values, 'issuer' | 'audience' | 'groupsClaim'>> &
   Pick<Values, 'adminGroup' | 'adminScope' | 'consoleClientId' | 'consoleScopes' | 'consoleOrigins'> & {
     /** ID of the stack's own user pool; undefined if people sign in with a different issuer. */
     readonly userPoolId?: string;
   };
 
 /** The domain name of the service. With a web ACL, a CloudFront distribution has this name. */
-export type Domain = Required<Pick<Values, 'domainName' | 'certificateArn'>> & Pick<Values, 'webAclArn'>;
+export type Domain = Given<Pick<Values, 'domainName' | 'certificateArn'>> & Pick<Values, 'webAclArn'>;
 
 /** Valid settings with their defaults. Durations are whole seconds. */
 export type Settings = Omit<Values, keyof SignIn | keyof Domain> & {

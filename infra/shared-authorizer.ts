@@ -1,5 +1,5 @@
 import { AccountPrincipal } from 'aws-cdk-lib/aws-iam';
-import { Alias, type Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
+import { Alias, type Function as LambdaFunction, Version } from 'aws-cdk-lib/aws-lambda';
 import { Construct } from 'constructs';
 import { publish } from './published-parameters.ts';
 import type { Settings } from './settings.ts';
@@ -7,7 +7,7 @@ import type { Settings } from './settings.ts';
 export interface SharedAuthorizerProps {
   readonly function: LambdaFunction;
   /** Other AWS accounts whose APIs are allowed to call the authorizer. @default none */
-  readonly consumerAccounts?: readonly string[];
+  readonly consumerAccounts?: readonly string[] | undefined;
   /** Provisioned concurrency. It belongs to an alias, which other APIs then call. @default none */
   readonly concurrency?: Settings['authorizerConcurrency'];
 }
@@ -27,7 +27,11 @@ export class SharedAuthorizer extends Construct {
     const shared = provisioned
       ? new Alias(this, 'Warm', {
           aliasName: 'warm',
-          version: props.function.currentVersion,
+          // With `exactOptionalPropertyTypes`, the CDK's type `Version` is not assignable to `IVersion`.
+          version: Version.fromVersionAttributes(this, 'Version', {
+            lambda: props.function,
+            version: props.function.currentVersion.version,
+          }),
           provisionedConcurrentExecutions: provisioned,
         })
       : props.function;

@@ -5,7 +5,7 @@ import type { DeploymentKeysProps } from './deployment-keys-props.ts';
 import { readSettings } from './settings.ts';
 
 export interface DeploymentKeysStackProps extends StackProps {
-  readonly settings?: DeploymentKeysProps;
+  readonly settings?: DeploymentKeysProps | undefined;
 }
 
 /**

@@ -24,7 +24,7 @@ export interface TableProps {
   /** Whether the table outlives the stack and has deletion protection. */
   readonly retain: boolean;
   /** ARN of the customer managed key that encrypts the table. @default the AWS managed key */
-  readonly encryptionKey?: string;
+  readonly encryptionKey?: string | undefined;
   /** Units per second. @default on demand */
   readonly capacity?: Settings['capacity'];
 }

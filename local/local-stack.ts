@@ -63,7 +63,7 @@ export interface LocalStackOptions extends DataOptions {
     outdir: string,
   ) => Assembly | Promise<Assembly>;
   /** Changes each synthesised template before the stack reads it, so that a test can show what a change breaks. */
-  readonly alterTemplate?: (template: CfnTemplate) => void;
+  readonly alterTemplate?: ((template: CfnTemplate) => void) | undefined;
   /** Receives each line that a function or the runner writes. */
   readonly onLog?: (line: LogLine) => void;
   /** Receives each request to an API after the response was sent. */

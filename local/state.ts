@@ -11,9 +11,9 @@ const WRITE_DELAY = 100;
  * at-least-once delivery allows.
  */
 export class State {
-  readonly #file?: string;
+  readonly #file: string | undefined;
   readonly #values: Record<string, string>;
-  #timer?: NodeJS.Timeout;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor({ dataDirectory, fresh }: DataOptions) {
     this.#file = dataDirectory && join(dataDirectory, 'state.json');

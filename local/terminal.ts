@@ -41,7 +41,7 @@ const LABEL_WIDTH = 32;
  */
 export class Progress {
   readonly #stream: NodeJS.WriteStream;
-  #step?: { readonly label: string; readonly start: number };
+  #step: { readonly label: string; readonly start: number } | undefined;
   /** Whether the cursor is after the label of the current step. */
   #isOpen = false;
 

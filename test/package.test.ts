@@ -50,8 +50,8 @@ for (const peer of [...PEERS, ...FRAMEWORKS])
 
 const authorizer = snippet('authorizer.md', 'ts');
 /**
- * Source files of CDK apps: an app with the service, the documented examples without changes, and an example without a
- * required property.
+ * Source files of CDK apps: an app with the service, the documented examples without changes, an app that passes
+ * undefined for every optional property, and an example without a required property.
  */
 const sources = {
   'service.ts': `import { App, Stack } from 'aws-cdk-lib';
@@ -73,6 +73,32 @@ app.synth();
   'express.ts': snippetsOf('guards.md', 'ts', 'Express').join(''),
   'fastify.ts': snippetsOf('guards.md', 'ts', 'Fastify').join(''),
   'hono.ts': snippetsOf('guards.md', 'ts', 'Hono').join(''),
+  'event-rules.ts': readFileSync(join(root, 'infra/example/event-rules.ts'), 'utf8'),
+  'undefined.ts': `import type * as keys from 'deployment-api-keys';
+import type { expressGuard } from 'deployment-api-keys/guard/express';
+import type { SampleCall, SampleCaller } from 'deployment-api-keys/testing';
+
+type OptionalIn<T> = { [Name in keyof T]-?: {} extends Pick<T, Name> ? Name : never }[keyof T];
+type Undefined<T> = Record<OptionalIn<T>, undefined>;
+
+export const all = (
+  settings: Undefined<keys.DeploymentKeysProps>,
+  secret: Undefined<keys.DeploymentKeySecretProps>,
+  authorizer: Undefined<keys.DeploymentKeyAuthorizerProps>,
+  source: Undefined<keys.DeploymentsSource>,
+  guard: Undefined<Parameters<typeof expressGuard>[0]>,
+  call: Undefined<SampleCall>,
+  caller: Undefined<SampleCaller>,
+): [
+  keys.DeploymentKeysProps,
+  Partial<keys.DeploymentKeySecretProps>,
+  Partial<keys.DeploymentKeyAuthorizerProps>,
+  Partial<keys.DeploymentsSource>,
+  Partial<Parameters<typeof expressGuard>[0]>,
+  Partial<SampleCall>,
+  SampleCaller,
+] => [settings, secret, authorizer, source, guard, call, caller];
+`,
   'wrong.ts': authorizer.replace('handlerChecksDeployment: false,', ''),
 };
 for (const [file, source] of Object.entries(sources)) writeFileSync(join(app, file), source);
@@ -158,9 +184,10 @@ async function runTests(args: string[]): Promise<string> {
 }
 
 // Returns the compiler's errors, each with its file.
-async function compile(): Promise<string[]> {
+async function compile(exactOptionalPropertyTypes: boolean): Promise<string[]> {
   const compilerOptions = {
     strict: true,
+    exactOptionalPropertyTypes,
     module: 'nodenext',
     target: 'es2024',
     types: ['node'],
@@ -244,11 +271,14 @@ describe('The package contains a working CLI', { timeout: 120_000 }, () => {
 });
 
 describe('A CDK app can use the installed package', { timeout: 120_000 }, () => {
-  it('a CDK app compiles with the documented examples, but not without a required property', async () => {
-    const missing = expect.stringMatching(/^wrong\.ts\(.*'handlerChecksDeployment' is missing/);
-    // The compiler reports one error for the REST API and one for the HTTP API.
-    expect(await compile()).toStrictEqual([missing, missing]);
-  });
+  it.each([false, true])(
+    'a CDK app with exactOptionalPropertyTypes %s compiles with the documented examples, but not without a required property',
+    async (exactOptionalPropertyTypes) => {
+      const missing = expect.stringMatching(/^wrong\.ts\(.*'handlerChecksDeployment' is missing/);
+      // The compiler reports one error for the REST API and one for the HTTP API.
+      expect(await compile(exactOptionalPropertyTypes)).toStrictEqual([missing, missing]);
+    },
+  );
 
   it('a CDK app can synthesise the service, with prebuilt functions', async () => {
     const { Resources } = await synthesise('service.ts', 'Keys');

@@ -12,13 +12,27 @@ export interface EventRulesProps {
   /** The service stack's `EventBusName` output. */
   readonly eventBusName: string;
   /** Email addresses to notify. Each address must confirm its subscription. @default none */
-  readonly mailTo?: readonly string[];
+  readonly mailTo?: readonly string[] | undefined;
   /**
    * Name of the secret in Secrets Manager that contains the URL of the chat's incoming webhook. The chat must accept
    * `{"text": "…"}`, as Slack, Mattermost and Google Chat do.
    * @default no chat
    */
-  readonly chatWebhookSecret?: string;
+  readonly chatWebhookSecret?: string | undefined;
+}
+
+// With `exactOptionalPropertyTypes`, an optional property of an interface cannot be undefined, but the CDK's own classes
+// return undefined. These two classes always return a value.
+class ChatWebhook extends events.ApiDestination {
+  override get apiDestinationArnForPolicy(): string {
+    return super.apiDestinationArnForPolicy ?? this.apiDestinationArn;
+  }
+}
+
+class ArchiveBucket extends s3.Bucket {
+  override get isWebsite(): boolean {
+    return false;
+  }
 }
 
 /**
@@ -32,7 +46,7 @@ export interface EventRulesProps {
  */
 export class EventRules extends Construct {
   readonly topic: sns.Topic;
-  readonly archive: s3.Bucket;
+  readonly archive: ArchiveBucket;
 
   constructor(
     scope: Construct,
@@ -64,7 +78,7 @@ export class EventRules extends Construct {
     const chat =
       chatWebhookSecret === undefined
         ? undefined
-        : new events.ApiDestination(this, 'Chat', {
+        : new ChatWebhook(this, 'Chat', {
             // The URL of the webhook is a dynamic reference, because it is a credential and must not appear in the
             // template.
             endpoint: SecretValue.secretsManager(chatWebhookSecret).unsafeUnwrap(),
@@ -105,7 +119,7 @@ export class EventRules extends Construct {
       ),
     });
 
-    this.archive = new s3.Bucket(this, 'Archive', {
+    this.archive = new ArchiveBucket(this, 'Archive', {
       encryption: s3.BucketEncryption.S3_MANAGED,
       blockPublicAccess: s3.BlockPublicAccess.BLOCK_ALL,
       enforceSSL: true,

@@ -15,7 +15,7 @@ export interface GuardOptions<Request> {
    */
   deployment: string | false | ((request: Request) => string | undefined);
   /** Time limit for the check, in milliseconds. @default 3000 */
-  timeout?: number;
+  timeout?: number | undefined;
 }
 
 /** The holder of a valid token, as GET /whoami describes it. */

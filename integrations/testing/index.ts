@@ -21,15 +21,15 @@ export type AuthorizerContext = {
 /** The caller of a sample event. */
 export interface SampleCaller {
   /** ID of the caller's Deployment. @default `etl` */
-  readonly deploymentId?: string;
+  readonly deploymentId?: string | undefined;
   /** The token's scopes, without `deployment:<id>`. @default none */
-  readonly scopes?: readonly string[];
+  readonly scopes?: readonly string[] | undefined;
   /** The `sub` of the person who calls. @default an API key calls */
-  readonly person?: string;
+  readonly person?: string | undefined;
   /** When the token was issued. @default 2027-01-15T08:00:00Z */
-  readonly issuedAt?: Date;
+  readonly issuedAt?: Date | undefined;
   /** When the token expires. @default 24 hours after `issuedAt` */
-  readonly expiresAt?: Date;
+  readonly expiresAt?: Date | undefined;
 }
 
 const ULID = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
@@ -62,13 +62,13 @@ export interface SampleCall {
   /** Method and path of the route, as in `requiredScopes`: `POST /deployments/{deploymentId}/deploys`. */
   readonly route: string;
   /** The caller. @default a key of the `etl` Deployment, without scopes */
-  readonly caller?: SampleCaller;
+  readonly caller?: SampleCaller | undefined;
   /** Values of the path parameters. @default the caller's Deployment for `deploymentId` */
-  readonly parameters?: Readonly<Record<string, string>>;
+  readonly parameters?: Readonly<Record<string, string>> | undefined;
   /** Query parameters. @default none */
-  readonly query?: Readonly<Record<string, string>>;
+  readonly query?: Readonly<Record<string, string>> | undefined;
   /** Additional headers. @default none */
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   /** The body. Text is sent unchanged, and any other value is sent as JSON. @default none */
   readonly body?: unknown;
 }

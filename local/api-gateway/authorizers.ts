@@ -52,7 +52,7 @@ export interface JwtAuthorizerOptions {
 /** Emulates the JWT authorizer for HTTP APIs. */
 export class JwtAuthorizer implements Authorizer {
   readonly #options: JwtAuthorizerOptions;
-  #keys?: Promise<ReturnType<typeof createRemoteJWKSet>>;
+  #keys: Promise<ReturnType<typeof createRemoteJWKSet>> | undefined;
 
   constructor(options: JwtAuthorizerOptions) {
     assertKnown(options.identitySource);

@@ -4,15 +4,15 @@ export interface HttpApiEvent {
   readonly routeKey: string;
   readonly rawPath: string;
   readonly rawQueryString: string;
-  readonly cookies?: readonly string[];
+  readonly cookies?: readonly string[] | undefined;
   readonly headers: Readonly<Record<string, string>>;
-  readonly queryStringParameters?: Readonly<Record<string, string>>;
-  readonly pathParameters?: Readonly<Record<string, string>>;
-  readonly stageVariables?: Readonly<Record<string, string>>;
+  readonly queryStringParameters?: Readonly<Record<string, string>> | undefined;
+  readonly pathParameters?: Readonly<Record<string, string>> | undefined;
+  readonly stageVariables?: Readonly<Record<string, string>> | undefined;
   readonly requestContext: {
     readonly accountId: string;
     readonly apiId: string;
-    readonly authorizer?: object;
+    readonly authorizer?: object | undefined;
     readonly domainName: string;
     readonly domainPrefix: string;
     readonly http: {

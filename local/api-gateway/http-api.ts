@@ -11,9 +11,9 @@ import type { HttpApiEvent } from './http-api-event.ts';
 export interface Route {
   /** Route key: `GET /deployments/{deploymentId}`, `ANY /{proxy+}` or `$default`. */
   readonly key: string;
-  readonly authorizer?: Authorizer;
+  readonly authorizer?: Authorizer | undefined;
   /** Scopes for a JWT authorizer. The access token needs at least one of them. */
-  readonly authorizationScopes?: readonly string[];
+  readonly authorizationScopes?: readonly string[] | undefined;
   readonly invoke: (event: HttpApiEvent) => Promise<InvocationResult>;
 }
 
@@ -21,7 +21,7 @@ export interface Route {
 export interface HttpApiOptions {
   readonly apiId: string;
   readonly stage: string;
-  readonly stageVariables?: Readonly<Record<string, string>>;
+  readonly stageVariables?: Readonly<Record<string, string>> | undefined;
   readonly routes: readonly Route[];
   readonly clock: Clock;
 }

@@ -14,7 +14,7 @@ export interface RestMethod {
   /** Path of the resource, such as `/deployments/{deploymentId}`. */
   readonly resourcePath: string;
   readonly resourceId: string;
-  readonly authorizer?: RestAuthorizer;
+  readonly authorizer?: RestAuthorizer | undefined;
   readonly invoke: (event: object) => Promise<InvocationResult>;
 }
 
@@ -58,7 +58,7 @@ export interface RestEvent {
 export interface RestApiOptions {
   readonly apiId: string;
   readonly stage: string;
-  readonly stageVariables?: Readonly<Record<string, string>>;
+  readonly stageVariables?: Readonly<Record<string, string>> | undefined;
   readonly methods: readonly RestMethod[];
   readonly responses: RestResponses;
   readonly clock: Clock;

@@ -8,7 +8,7 @@ export interface RestAuthorizerOptions {
   /** Identity sources, such as `method.request.header.Authorization`. */
   readonly identitySources: readonly string[];
   /** Regular expression that the token must match. It exists only for authorizers of type TOKEN. */
-  readonly validation?: string;
+  readonly validation?: string | undefined;
   /** ARN of the API, without the stage, method and path. */
   readonly apiArn: string;
   readonly invoke: (event: object) => Promise<InvocationResult>;

@@ -11,7 +11,7 @@ export interface ServedRequest {
   readonly path: string;
   readonly status: number;
   /** The code of the problem or OAuth error, if the response has one. */
-  readonly code?: string;
+  readonly code?: string | undefined;
   readonly milliseconds: number;
 }
 

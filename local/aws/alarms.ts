@@ -17,7 +17,7 @@ export interface AlarmStatus {
 interface MetricProperties {
   readonly Namespace: string;
   readonly MetricName: string;
-  readonly Dimensions?: readonly { readonly Name: string; readonly Value: string }[];
+  readonly Dimensions?: readonly { readonly Name: string; readonly Value: string }[] | undefined;
 }
 
 interface Query {
@@ -38,7 +38,7 @@ interface AlarmProperties extends Partial<MetricProperties> {
   readonly ComparisonOperator: string;
   readonly EvaluationPeriods: number;
   readonly DatapointsToAlarm?: number;
-  readonly TreatMissingData?: string;
+  readonly TreatMissingData?: string | undefined;
 }
 
 const MINUTE = 60_000;

@@ -197,11 +197,11 @@ interface TableDefinition {
 export interface LocalTable {
   readonly name: string;
   /** The engine's own stream ARN. The template's functions receive an AWS ARN instead. */
-  readonly engineStreamArn?: string;
+  readonly engineStreamArn?: string | undefined;
   /** Names of the key attributes: the partition key, and then the sort key if the table has a sort key. */
   readonly keys: readonly string[];
   /** Name of the TTL attribute. */
-  readonly ttlAttribute?: string;
+  readonly ttlAttribute?: string | undefined;
 }
 
 /** The options for creating a table. */

@@ -44,7 +44,7 @@ export interface DelivererOptions {
   readonly function: LocalFunction;
   /** The stream ARN in the function's events. */
   readonly streamArn: string;
-  readonly onFailure?: Queue;
+  readonly onFailure?: Queue | undefined;
   /** Returns the time of the stack's clock, in epoch milliseconds. */
   readonly now: () => number;
   readonly signal: AbortSignal;

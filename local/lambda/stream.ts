@@ -180,16 +180,16 @@ export class StreamSource {
 interface Lane {
   readonly waiting: Delivery[];
   isBusy: boolean;
-  timer?: NodeJS.Timeout;
+  timer?: NodeJS.Timeout | undefined;
 }
 
 /** One shard of a stream, with its read position and its progress. */
 class Shard {
   readonly id: string;
-  iterator?: string;
+  iterator: string | undefined;
   isClosed = false;
   /** Sequence number of the last record that was read. */
-  position?: string;
+  position: string | undefined;
   readonly #underWay: Delivery[] = [];
   readonly #deliverer: Deliverer;
   readonly #checkpoints: Checkpoints;

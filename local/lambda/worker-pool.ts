@@ -214,7 +214,7 @@ interface Sandbox {
   readonly worker: Worker;
   readonly gate: Int32Array;
   isReady: boolean;
-  job?: Job;
+  job?: Job | undefined;
   timer?: NodeJS.Timeout;
 }
 

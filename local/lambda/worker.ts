@@ -40,7 +40,7 @@ export interface WorkerEvent {
 export interface FunctionError {
   readonly errorType: string;
   readonly errorMessage: string;
-  readonly trace?: string[];
+  readonly trace?: string[] | undefined;
 }
 
 /** A message from the worker. */

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { createServer, type IncomingHttpHeaders, type RequestListener, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { promisify } from 'node:util';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
@@ -35,7 +35,7 @@ const reader = await exchangeForToken(stack, key, 'airflow:read');
 const foreign = await exchangeForToken(stack, await createKey(stack, 'web'));
 
 /** The requests that the application behind a proxy received. */
-const seen: { method?: string; url?: string; headers: IncomingHttpHeaders; body: string }[] = [];
+const seen: (Pick<IncomingMessage, 'method' | 'url' | 'headers'> & { body: string })[] = [];
 const application = await listen(async (incoming, outgoing) => {
   const { method, url, headers } = incoming;
   seen.push({ method, url, headers, body: Buffer.concat(await incoming.toArray()).toString() });

@@ -75,7 +75,7 @@ function restConsumer(
   const api = new rest.RestApi(stack, 'Api', { cloudWatchRole: false, ...apiProps });
   const { authorizer, handler } = behind(api, { ...options, ...before({ app, stack, api }) });
   api.root.resourceForPath(PATH).addMethod('POST', new rest.LambdaIntegration(handler), { authorizer });
-  return { app, stack, api, deployment: new rest.Deployment(stack, 'Second', { api }) };
+  return { app, stack, api, deployment: new rest.Deployment(stack, 'Second', { api: api.root.api }) };
 }
 
 /** Returns the error that stops the synthesis, or undefined if the synthesis succeeds. */
@@ -210,7 +210,7 @@ const REST_STAGES: [string, (it: RestConsumer) => unknown][] = [
   ],
   [
     'a Deployment with the name of a stage',
-    ({ stack, api }) => new rest.Deployment(stack, 'Beta', { api, stageName: 'beta' }),
+    ({ stack, api }) => new rest.Deployment(stack, 'Beta', { api: api.root.api, stageName: 'beta' }),
   ],
   [
     'a CfnDeployment with the description of a stage',
@@ -293,7 +293,7 @@ describe("Synthesis rejects a stage of a protected API without the authorizer's 
     }));
     expect(faultOf(one)).toContain('Consumer/Api/DefaultStage/Resource is a stage of the same API');
     const beta = (api: rest.RestApi) => {
-      const deployment = new rest.Deployment(api, 'Second', { api });
+      const deployment = new rest.Deployment(api, 'Second', { api: api.root.api });
       return new rest.Stage(api, 'Beta', { deployment, stageName: 'beta' });
     };
     const other = restConsumer({}, {}, ({ api }) => ({ stages: [beta(api)] }));
@@ -356,7 +356,7 @@ describe('Synthesis accepts valid stages of a protected API', () => {
 
   it('synthesis accepts a listed CfnStage as a stage of a protected REST API', () => {
     const consumer = restConsumer({}, { deploy: false }, ({ stack, api }) => {
-      const deployment = new rest.Deployment(stack, 'First', { api });
+      const deployment = new rest.Deployment(stack, 'First', { api: api.root.api });
       const { restApiId } = api;
       const { deploymentId } = deployment;
       return {

@@ -27,12 +27,12 @@ export interface Signatory {
 /** Returns the Authorization header that AWS's own signer creates for a recorded call, at the time in the call. */
 export async function authorizationOf(
   { method, path, headers, body }: RecordedCall,
-  { region, ...credentials }: Signatory,
+  { region, sessionToken, ...accessKey }: Signatory,
 ): Promise<string | undefined> {
   const signer = new SignatureV4({
     service: 'dynamodb',
     region,
-    credentials,
+    credentials: { ...accessKey, ...(sessionToken !== undefined && { sessionToken }) },
     sha256: Sha256,
     applyChecksum: false,
   });

@@ -19,13 +19,13 @@ export async function runStack(options: LocalStackOptions = {}): Promise<LocalSt
 /** A request to send to the service. */
 export interface Call {
   /** Token to send as `Authorization: Bearer …`. */
-  readonly token?: string;
+  readonly token?: string | undefined;
   /** ID and secret to send as `Authorization: Basic …`. */
   readonly basic?: readonly [id: string, secret: string];
   /** Value to send as a JSON body. */
   readonly json?: unknown;
   /** Fields to send as a form body. */
-  readonly form?: Readonly<Record<string, string>> | string;
+  readonly form?: Readonly<Record<string, string>> | string | undefined;
   readonly headers?: Readonly<Record<string, string>>;
   /** Request body to send unchanged. */
   readonly body?: string | Uint8Array<ArrayBuffer>;
@@ -61,7 +61,10 @@ export async function call(
       ...(form !== undefined && { 'content-type': 'application/x-www-form-urlencoded' }),
       ...headers,
     },
-    body: body ?? (json === undefined ? form && new URLSearchParams(form).toString() : JSON.stringify(json)),
+    body:
+      body ??
+      (json === undefined ? form && new URLSearchParams(form).toString() : JSON.stringify(json)) ??
+      null,
   });
   const text = await response.text();
   return {

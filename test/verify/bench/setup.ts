@@ -227,7 +227,7 @@ export const apiEvent = (
     pathParameters = {},
     headers = {},
     body,
-  }: { pathParameters?: object; headers?: object; body?: string } = {},
+  }: { pathParameters?: object; headers?: object; body?: string | undefined } = {},
 ) => ({
   version: '2.0',
   routeKey,
