@@ -177,6 +177,13 @@ export const EVENT_HELP: Readonly<Record<EventType, EventHelp>> = {
     },
     visibleTo: MEMBERS,
   },
+  'api_key.policy_violated': {
+    when:
+      'A key violates the [key policy](keys.md#key-policy), as the daily check found, because the key is older than the policy. ' +
+      'It keeps working.',
+    fields: { ...KEY, violations: field('`no_expiry`, `expiry_too_late` or `secret`', ['no_expiry']) },
+    visibleTo: MEMBERS,
+  },
   'api_key.tokens_revoked': {
     when: 'Someone revoked all access tokens of a key, or an operator revoked some with [`end-tokens`](cli.md#end-tokens).',
     fields: {

@@ -2,7 +2,7 @@ import type { Context } from 'aws-lambda';
 import { sweepKeys } from './jobs/sweep-keys.ts';
 import { writeGroupEntries } from './jobs/write-group-entries.ts';
 import { recordRejectedCalls } from './operations/record-rejected-calls.ts';
-import { readJobConfig, readMaxIdleDays, readTrustedIssuers } from './runtime/config.ts';
+import { readJobConfig, readKeyPolicy, readMaxIdleDays, readTrustedIssuers } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { malformedReport, sweepMeasures } from './runtime/report.ts';
 import { CALL_RETRIES } from './table/retried-calls.ts';
@@ -19,6 +19,7 @@ const table = openJobTable(readJobConfig(), CALL_RETRIES, malformedReport(logger
 const measures = sweepMeasures();
 const maxIdleDays = readMaxIdleDays();
 const issuers = readTrustedIssuers();
+const policy = readKeyPolicy();
 
 /** The event that the hourly schedule sends. The daily schedule sends an EventBridge event, which has no `task`. */
 interface SweepEvent {
@@ -34,7 +35,7 @@ export const handler = async ({ task }: SweepEvent, context: Context): Promise<v
   const grouped = await writeGroupEntries({ table, clock: Date.now, hasTime });
   if (grouped !== undefined) logger.info('entries of groups written', { deployments: grouped });
   if (task === undefined) {
-    const marked = await sweepKeys({ table, clock: Date.now, maxIdleDays, issuers, hasTime });
+    const marked = await sweepKeys({ table, clock: Date.now, maxIdleDays, issuers, policy, hasTime });
     logger.info('keys swept', { marked, ...measures(marked) });
   }
   const log = (message: string, fields: object) => logger.warn(message, { ...fields });

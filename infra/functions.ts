@@ -189,7 +189,7 @@ const specifications = ({ settings, signIn }: FunctionsProps) =>
       description: 'Reports keys that expire, have expired or are idle, and rejected calls',
       timeout: Duration.minutes(15),
       memory: 'jobs',
-      environment: ['idleKeys', 'trustedIssuers', 'writeUnits'],
+      environment: ['idleKeys', 'keyPolicy', 'trustedIssuers', 'writeUnits'],
       table: ['sweepKeys'],
     },
     purge: {

@@ -69,6 +69,8 @@ export function eventWords({ type, data }: ServiceEvent): string {
       return `${key} is idle: unused since ${dayOf(String(data.lastActiveAt))}`;
     case 'api_key.trust_unbound':
       return `${key} has trust rules that bind no tenant${Number(data.ignoredRules) > 0 ? ' and match nothing' : ''}`;
+    case 'api_key.policy_violated':
+      return `${key} violates the key policy`;
     case 'api_key.tokens_revoked':
       return `${data.tokens === undefined ? 'All' : data.tokens} access tokens of ${key} revoked`;
     case 'token.revoked':

@@ -25,6 +25,7 @@ export const EVENT_TYPES = [
   'api_key.expired',
   'api_key.idle',
   'api_key.trust_unbound',
+  'api_key.policy_violated',
   'api_key.tokens_revoked',
   'call.refused',
   'token.revoked',

@@ -98,6 +98,8 @@ export interface ApiKey {
   notice?: { type: string; of: EpochMillis } | undefined;
   /** When the sweep reported that the key has trust rules that do not bind a tenant, in epoch milliseconds. */
   unboundReportedAt?: EpochMillis | undefined;
+  /** The violations of the key policy that the sweep has reported. */
+  reportedViolations?: string[] | undefined;
   /** Rules for the tokens that the key accepts instead of a secret. A key with trust rules has no secret. */
   trust?: TrustRule[] | undefined;
   /** `sub` of the person, or ARN of the principal, who last set the trust rules; undefined means the key's creator. */

@@ -2,6 +2,7 @@ import { formatKeyId } from '../domain/credentials.ts';
 import { type EventType, newEvent, type ServiceEvent } from '../domain/events.ts';
 import type { Clock, EpochMillis } from '../domain/expiry.ts';
 import { noticeOf } from '../domain/key-notices.ts';
+import { type KeyPolicy, policyViolations } from '../domain/key-policy.ts';
 import { outdatedDays } from '../domain/last-use.ts';
 import { systemActor } from '../domain/people.ts';
 import type { ApiKey } from '../domain/records.ts';
@@ -18,6 +19,8 @@ interface Dependencies {
   maxIdleDays: number | undefined;
   /** Issuers that the stack trusts. */
   issuers: readonly TrustedIssuer[];
+  /** The stack's rules for keys. A key that is older than the rules can violate them. */
+  policy: KeyPolicy;
   /** Reports whether there is time for one more key. */
   hasTime: () => boolean;
 }
@@ -27,9 +30,9 @@ const PASS = 'KEYS';
 const ACTOR = systemActor('sweep');
 
 /**
- * Reports keys that expire within 7 days, have expired, are idle, or have trust rules that do not bind a tenant. It
- * reports each of these conditions once, with an event. It also removes outdated active days. The sweep has no effect on
- * whether a key is accepted, because the service decides that each time it reads the key.
+ * Reports keys that expire within 7 days, have expired, are idle, have trust rules that do not bind a tenant, or violate
+ * the key policy. It reports each of these conditions once, with an event. It also removes outdated active days. The
+ * sweep has no effect on whether a key is accepted, because the service decides that each time it reads the key.
  * @returns the number of events written
  * @throws Error if time runs out. Earlier reports are kept, and the next run (Lambda's retry or the next day's run)
  *   continues after the last completed Deployment.
@@ -39,6 +42,7 @@ export async function sweepKeys({
   clock,
   maxIdleDays,
   issuers,
+  policy,
   hasTime,
 }: Dependencies): Promise<number> {
   const startedAt = clock();
@@ -78,7 +82,7 @@ export async function sweepKeys({
   async function report(deployment: ListedDeployment, key: ApiKey): Promise<number> {
     const now = clock();
     let written = 0;
-    for (const { type, reported, data } of reportsOf(key, now, { maxIdleDays, issuers })) {
+    for (const { type, reported, data } of reportsOf(key, now, { maxIdleDays, issuers, policy })) {
       const keyId = formatKeyId(key.deploymentId, key.ulid);
       const event = newEvent(type, deployment, ACTOR, now, { keyId, name: key.name, ...data });
       // If someone has edited the key in the meantime, the sweep checks it again the next day.
@@ -102,7 +106,7 @@ interface Report {
 function reportsOf(
   key: ApiKey,
   now: EpochMillis,
-  { maxIdleDays, issuers }: Pick<Dependencies, 'maxIdleDays' | 'issuers'>,
+  { maxIdleDays, issuers, policy }: Pick<Dependencies, 'maxIdleDays' | 'issuers' | 'policy'>,
 ): Report[] {
   const reports: Report[] = [];
   const notice = noticeOf(key, now, maxIdleDays);
@@ -116,6 +120,12 @@ function reportsOf(
     const ignored = unbound.filter((rule) => rule.ignored).length;
     const data = { ignoredRules: ignored, acceptedRules: unbound.length - ignored };
     reports.push({ type: 'api_key.trust_unbound', reported: { unboundReportedAt: now }, data });
+  }
+  const violations = policyViolations(key, policy);
+  // A key that was reported for one violation is reported again if a later policy has another one.
+  if (violations.some((violation) => !key.reportedViolations?.includes(violation))) {
+    const reported = { reportedViolations: violations };
+    reports.push({ type: 'api_key.policy_violated', reported, data: { violations } });
   }
   return reports;
 }

@@ -1,4 +1,4 @@
-// `npm run generate` writes this file from docs/openapi.json, whose SHA-256 is 3ecbc8600f79452cfc179c40ec02ba5f4708ab4f1bf1d637b6aee43d35a7d4a0.
+// `npm run generate` writes this file from docs/openapi.json, whose SHA-256 is 19a7e537942a6ced7612951ea0214a4e56ba0983280c9d87d1f7e0aea5f3d608.
 export interface paths {
     "/oauth/token": {
         parameters: {
@@ -2333,7 +2333,7 @@ export interface operations {
             query?: {
                 limit?: number;
                 cursor?: string;
-                type?: "deployment.registered" | "deployment.edited" | "deployment.deleted" | "deployment.purged" | "deployment.restored" | "api_key.created" | "api_key.edited" | "api_key.rotated" | "api_key.secret_retired" | "api_key.secret_retiring" | "api_key.disabled" | "api_key.enabled" | "api_key.deleted" | "api_key.leaked" | "api_key.expiring" | "api_key.expired" | "api_key.idle" | "api_key.trust_unbound" | "api_key.tokens_revoked" | "call.refused" | "token.revoked" | "token.leaked" | "temporary_token.leaked" | "temporary_token.issued" | "temporary_token.revoked" | "person.access_ended" | "person.access_restored" | "person.keys_found" | "person.erased";
+                type?: "deployment.registered" | "deployment.edited" | "deployment.deleted" | "deployment.purged" | "deployment.restored" | "api_key.created" | "api_key.edited" | "api_key.rotated" | "api_key.secret_retired" | "api_key.secret_retiring" | "api_key.disabled" | "api_key.enabled" | "api_key.deleted" | "api_key.leaked" | "api_key.expiring" | "api_key.expired" | "api_key.idle" | "api_key.trust_unbound" | "api_key.policy_violated" | "api_key.tokens_revoked" | "call.refused" | "token.revoked" | "token.leaked" | "temporary_token.leaked" | "temporary_token.issued" | "temporary_token.revoked" | "person.access_ended" | "person.access_restored" | "person.keys_found" | "person.erased";
                 keyId?: string;
             };
             header?: never;

@@ -324,7 +324,7 @@ export async function rotateApiKey(
 export async function markApiKey(
   table: Table,
   key: ApiKey,
-  reported: Pick<ApiKey, 'notice'> | Pick<ApiKey, 'unboundReportedAt'>,
+  reported: Pick<ApiKey, 'notice'> | Pick<ApiKey, 'unboundReportedAt'> | Pick<ApiKey, 'reportedViolations'>,
   event: ServiceEvent,
 ): Promise<boolean> {
   const changes = setAttributes(reported);

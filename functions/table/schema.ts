@@ -423,6 +423,7 @@ export function fromApiKey(item: Item | undefined): ApiKey | undefined {
     activeSince: optional(it.activeSince, is.whole),
     notice: optional(it.notice, isNotice),
     unboundReportedAt: optional(it.unboundReportedAt, is.whole),
+    reportedViolations: optional(it.reportedViolations, is.texts),
     trust: optional(it.trust, isTrust),
     trustSetBy: optional(it.trustSetBy, is.text),
     lastEnabled: optional(it.lastEnabled, isEnabling),

@@ -459,6 +459,7 @@ describe('The console describes events and actors in words', () => {
       { ignoredRules: 0, acceptedRules: 1 },
       'API key “ci” has trust rules that bind no tenant',
     ],
+    ['api_key.policy_violated', { violations: ['secret'] }, 'API key “ci” violates the key policy'],
     ['api_key.tokens_revoked', {}, 'All access tokens of API key “ci” revoked'],
     ['token.revoked', {}, 'Access token of API key “ci” revoked'],
     ['token.leaked', {}, 'Access token reported as leaked, and revoked'],

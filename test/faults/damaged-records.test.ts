@@ -72,7 +72,7 @@ const USES: Record<string, () => Promise<unknown>> = {
     (await service.call('PUT', `/deployments/${ID}`, { ...admin, json: { groups: ['data-eng'] } })).status,
   'write the entries in groups': () => writeGroupEntries({ table, clock, hasTime: always }),
   'sweep keys': () =>
-    sweepKeys({ table, clock, maxIdleDays: 30, issuers: [], hasTime: always }).then(() => {}),
+    sweepKeys({ table, clock, maxIdleDays: 30, issuers: [], policy: {}, hasTime: always }).then(() => {}),
   'record rejected calls': () =>
     recordRejectedCalls({ table, clock, hasTime: always, log: () => {} }).then(() => {}),
   reconcile: () => reconcile(ownTable({ table, clock }), { table, clock, hasTime: always, log: () => {} }),

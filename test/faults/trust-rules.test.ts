@@ -273,6 +273,7 @@ describe('A trust rule must name a tenant of its issuer', () => {
         clock: () => START,
         maxIdleDays: undefined,
         issuers: [],
+        policy: {},
         hasTime: () => true,
       });
     const reports = async () =>

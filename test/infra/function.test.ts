@@ -171,7 +171,7 @@ describe('All Lambda functions have the same basic configuration', () => {
     ['issue-token', { ...tokens, ...metrics, ...idle, ...trust }],
     ['introspect', { ...tokens, ...metrics, ...idle }],
     ['revoke', { ...metrics, ...idle }],
-    ['sweep-keys', { ...metrics, ...idle, ...trust }],
+    ['sweep-keys', { ...metrics, ...idle, ...policy, ...trust }],
     ['reconcile', { ...metrics, ...sourced }],
     [
       'sync-deployments',

@@ -1663,6 +1663,11 @@ function parseCredential(text) {
   if (checkOf(text.slice(0, -CHECK_LENGTH)) !== text.slice(-CHECK_LENGTH)) return void 0;
   return { kind: KINDS[prefix], deploymentId, ulid };
 }
+function isTokenOf(keyId, text) {
+  const [key, credential] = [parseKeyId(keyId), parseCredential(text)];
+  const isOfKey = credential?.ulid === key?.ulid && credential?.deploymentId === key?.deploymentId;
+  return credential?.kind === "token" && isOfKey;
+}
 function base62(value, length) {
   let digits = "";
   for (let rest = value; rest > 0n; rest /= 62n) digits = BASE62[Number(rest % 62n)] + digits;
@@ -1670,11 +1675,6 @@ function base62(value, length) {
 }
 function checkOf(body) {
   return base62(BigInt((0, import_node_zlib.crc32)(body)), CHECK_LENGTH);
-}
-function isTokenOf(keyId, text) {
-  const [key, credential] = [parseKeyId(keyId), parseCredential(text)];
-  const isOfKey = credential?.ulid === key?.ulid && credential?.deploymentId === key?.deploymentId;
-  return credential?.kind === "token" && isOfKey;
 }
 var MAX_BEGIN = 4 + 64;
 var RANDOM = new RegExp(`(${ULID}_)(?!${ULID}(?![\\w-]))[^\\s"'\\\\&]+`, "gi");
