@@ -61,42 +61,62 @@ const FEW = 5;
  * are really gone, and then lifts the block on later deletions.
  * @throws TooManyDeletions before anything is deleted
  */
-export async function backfill({
-  prunes,
-  most: given,
-  begin,
-  onPosition,
-  onProgress,
-  ...comparison
-}: Backfill): Promise<Backfilled> {
+export async function backfill(options: Backfill): Promise<Backfilled> {
+  const { prunes, begin, onPosition } = options;
   const sums = { read: 0, refused: 0, malformed: 0, registered: 0, edited: 0, deleted: 0, stopped: 0 };
   let most: number | undefined;
-  const parts = prunes ? (['rows', 'registrations'] as const) : (['rows'] as const);
-  const compare = { rows: compareRows, registrations: compareRegistrations };
-  for (const part of parts.slice(Math.max(0, (parts as readonly string[]).indexOf(begin.part)))) {
-    let after = part === begin.part ? begin.after : undefined;
-    if (part === 'registrations') {
-      const { present, gone } = await missing(after, comparison);
-      most = given ?? Math.min(FEW, Math.max(1, Math.floor(present / 2)));
-      if (!comparison.isDryRun) {
-        if (gone > most) throw tooMany(gone, most);
-        // A person has confirmed the deletions. Record the confirmation before the comparison, because the comparison
-        // finds all deletions that were stopped until now.
-        await resetDeletions(comparison.table);
-      }
-    }
-    do {
-      onPosition({ ...begin, part, after });
-      // Rows can also disappear after they have been counted.
-      const maxMissing = comparison.isDryRun ? Number.POSITIVE_INFINITY : (most ?? 0) - sums.deleted;
-      const { counts, next } = await compare[part](after, { ...comparison, maxMissing });
-      for (const name of Object.keys(sums) as (keyof typeof sums)[]) sums[name] += counts[name];
-      onProgress(sums);
-      after = next;
-    } while (after);
+  if (!prunes || begin.part !== 'registrations') await compareAll('rows', options, 0, sums);
+  if (prunes) {
+    most = await allowDeletions(options);
+    await compareAll('registrations', options, most, sums);
   }
   onPosition(undefined);
   return { counts: sums, most };
+}
+
+/** Returns the position at which a part starts: where an earlier run was interrupted, or the beginning. */
+const startOf = (part: Position['part'], begin: Position): Position['after'] =>
+  part === begin.part ? begin.after : undefined;
+
+/**
+ * Compares a part page by page, starting at its position.
+ *
+ * @param most maximum number of deletions in the whole run
+ * @param sums counts of the whole run, to which the function adds those of each page
+ */
+async function compareAll(
+  part: Position['part'],
+  { begin, onPosition, onProgress, ...comparison }: Backfill,
+  most: number,
+  sums: Compared['counts'],
+): Promise<void> {
+  const compare = part === 'rows' ? compareRows : compareRegistrations;
+  let after = startOf(part, begin);
+  do {
+    onPosition({ ...begin, part, after });
+    // Rows can also disappear after they have been counted.
+    const maxMissing = comparison.isDryRun ? Number.POSITIVE_INFINITY : most - sums.deleted;
+    const { counts, next } = await compare(after, { ...comparison, maxMissing });
+    for (const name of Object.keys(sums) as (keyof typeof sums)[]) sums[name] += counts[name];
+    onProgress(sums);
+    after = next;
+  } while (after);
+}
+
+/**
+ * Returns the maximum number of deletions, and lifts the block on deletions unless this is a dry run.
+ *
+ * @throws TooManyDeletions if more Deployments than that have no row in the source
+ */
+async function allowDeletions({ most: given, begin, ...comparison }: Backfill): Promise<number> {
+  const { present, gone } = await missing(startOf('registrations', begin), comparison);
+  const most = given ?? Math.min(FEW, Math.max(1, Math.floor(present / 2)));
+  if (comparison.isDryRun) return most;
+  if (gone > most) throw tooMany(gone, most);
+  // A person has confirmed the deletions. Record the confirmation before the comparison, because the comparison finds
+  // all deletions that were stopped until now.
+  await resetDeletions(comparison.table);
+  return most;
 }
 
 /** Counts the Deployments in the source, and the registered Deployments without a row there. Changes nothing. */
