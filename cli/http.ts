@@ -81,25 +81,33 @@ export async function send(
 ): Promise<Response> {
   for (let attempt = 1; ; attempt++) {
     const request = await make();
-    const response = await fetch(request, { redirect: 'manual', signal: AbortSignal.timeout(TIMEOUT) }).catch(
-      (error: unknown) => ({ failure: describeConnection(error) }),
-    );
-    const isFailure = 'failure' in response;
-    const isOver = isFailure ? !repeatable : !TRANSIENT.has(response.status);
-    const { host } = new URL(request.url);
-    if (isFailure && (isOver || attempt >= attempts)) {
-      throw new Failure(`Cannot reach ${host}: ${response.failure}.`, EXIT.unavailable);
+    const outcome = await responseTo(request);
+    if (attempt >= attempts || !canRetry(outcome, repeatable)) {
+      if (outcome instanceof Failure) throw outcome;
+      return outcome;
     }
-    if (!isFailure && (isOver || attempt >= attempts)) return response;
-    const asked = isFailure ? 0 : retryAfter(response.headers);
-    if (!isFailure && asked > LONGEST_WAIT) return response;
+    const { host } = new URL(request.url);
+    const what = outcome instanceof Failure ? outcome.message : `${host} answered HTTP ${outcome.status}.`;
+    const asked = outcome instanceof Failure ? 0 : retryAfter(outcome.headers);
     const seconds = Math.max(2 ** (attempt - 1) / 2, asked) * (1 + Math.random() / 2);
-    const what = isFailure
-      ? `Cannot reach ${host}: ${response.failure}`
-      : `${host} answered HTTP ${response.status}`;
-    console.error(`${what}. Attempt ${attempt + 1} of ${attempts} follows in ${seconds.toFixed(1)} s.`);
+    console.error(`${what} Attempt ${attempt + 1} of ${attempts} follows in ${seconds.toFixed(1)} s.`);
     await pause(seconds * 1000);
   }
+}
+
+/** Sends a request once. @returns the response, or the Failure that says why the service cannot be reached */
+async function responseTo(request: Request): Promise<Response | Failure> {
+  try {
+    return await fetch(request, { redirect: 'manual', signal: AbortSignal.timeout(TIMEOUT) });
+  } catch (error) {
+    const { host } = new URL(request.url);
+    return new Failure(`Cannot reach ${host}: ${describeConnection(error)}.`, EXIT.unavailable);
+  }
+}
+
+function canRetry(outcome: Response | Failure, repeatable: boolean): boolean {
+  if (outcome instanceof Failure) return repeatable;
+  return TRANSIENT.has(outcome.status) && retryAfter(outcome.headers) <= LONGEST_WAIT;
 }
 
 /** Sends a form to a URL. @param fields function that creates the form for each attempt */
