@@ -48,35 +48,10 @@ export function keysOf(api: Api, deploymentId: string): Promise<Key[]> {
  * @throws Failure if the service rejects a call, or if Deployments remain after `maxDeployments`; the file keeps the progress
  */
 export async function keysOfAllDeployments(api: Api, options: WalkOptions): Promise<readonly Key[]> {
-  const { progressFile } = options;
-  let state =
-    progressFile === undefined ? newState(options.listing) : readState(progressFile, options.listing);
-  let remaining = options.maxDeployments;
+  const { listing, progressFile } = options;
+  let state = progressFile === undefined ? newState(listing) : readState(progressFile, listing);
   try {
-    for (;;) {
-      const { cursor } = state;
-      const query = { limit: 100, ...(cursor !== undefined && { cursor }) };
-      const { items, nextCursor } = await resultOf(
-        api,
-        api.client.GET('/deployments', { params: { query } }),
-      );
-      for (const { id } of items) {
-        if (state.examined.includes(id)) continue;
-        if (remaining === 0) throw incomplete(state.count);
-        remaining -= 1;
-        const found = (await keysOrNone(api, id)).filter(options.isWanted);
-        state = {
-          ...state,
-          examined: [...state.examined, id],
-          count: state.count + 1,
-          found: found.length > 0 ? [...state.found, ...found] : state.found,
-        };
-      }
-      if (nextCursor === undefined) break;
-      state = { ...state, cursor: nextCursor, examined: [] };
-      console.error(`${state.count} Deployments examined, ${state.found.length} keys found`);
-      if (progressFile !== undefined) writeState(progressFile, state);
-    }
+    for await (const next of walk(api, state, options)) state = next;
   } catch (error) {
     if (progressFile === undefined || !(error instanceof Failure)) throw error;
     writeState(progressFile, state);
@@ -84,6 +59,42 @@ export async function keysOfAllDeployments(api: Api, options: WalkOptions): Prom
   }
   return state.found;
 }
+
+/** Examines the remaining Deployments, and yields the progress after each Deployment and each page. @throws Failure */
+async function* walk(
+  api: Api,
+  begin: State,
+  { isWanted, progressFile, maxDeployments }: WalkOptions,
+): AsyncGenerator<State> {
+  let state = begin;
+  for (;;) {
+    const { items, nextCursor } = await deploymentsAt(api, state.cursor);
+    for (const { id } of items) {
+      if (state.examined.includes(id)) continue;
+      if (state.count - begin.count === maxDeployments) throw incomplete(state.count);
+      state = withKeys(state, id, (await keysOrNone(api, id)).filter(isWanted));
+      yield state;
+    }
+    if (nextCursor === undefined) return;
+    state = { ...state, cursor: nextCursor, examined: [] };
+    console.error(`${state.count} Deployments examined, ${state.found.length} keys found`);
+    if (progressFile !== undefined) writeState(progressFile, state);
+    yield state;
+  }
+}
+
+function deploymentsAt(api: Api, cursor: string | undefined) {
+  const query = { limit: 100, ...(cursor !== undefined && { cursor }) };
+  return resultOf(api, api.client.GET('/deployments', { params: { query } }));
+}
+
+/** Returns the progress after a Deployment whose matching keys are `keys`. */
+const withKeys = (state: State, deploymentId: string, keys: readonly Key[]): State => ({
+  ...state,
+  examined: [...state.examined, deploymentId],
+  count: state.count + 1,
+  found: keys.length > 0 ? [...state.found, ...keys] : state.found,
+});
 
 const incomplete = (count: number) =>
   new Failure(`${count} Deployments have been examined, and others remain.`, EXIT.incomplete);
