@@ -3,6 +3,7 @@ import { isPlainText, plainTextRule } from '../functions/domain/allowed-characte
 import { isDeploymentId } from '../functions/domain/credentials.ts';
 import type { EpochMillis } from '../functions/domain/expiry.ts';
 import { parseCsv, parseList } from './csv.ts';
+import { answerOf, failureOf, send } from './http.ts';
 
 /** A key to create, from one row of the file. */
 export interface WantedKey {
@@ -33,6 +34,9 @@ export interface FoundKey {
   isUsed: boolean;
 }
 
+/** The fields of a row, by the names of their columns. */
+export type Fields = Partial<Record<string, string>>;
+
 /** Thrown when the service rejects a call and a retry would not help. */
 export class Rejected extends Error {
   readonly status: number;
@@ -43,9 +47,8 @@ export class Rejected extends Error {
 }
 
 const COLUMNS = ['deployment', 'name', 'oldId', 'description', 'scopes', 'expiresAt', 'groups'];
-/** Statuses after which a retry may succeed. */
-const TRANSIENT = new Set([429, 500, 502, 503, 504]);
-const ATTEMPTS = 6;
+/** Maximum number of attempts for a call. The pauses between them add up to about a minute. */
+const ATTEMPTS = 8;
 /** How long the service remembers an Idempotency-Key, in milliseconds: 24 hours. */
 const IDEMPOTENCY_MS = 24 * 60 * 60 * 1000;
 
@@ -53,7 +56,7 @@ const IDEMPOTENCY_MS = 24 * 60 * 60 * 1000;
  * Returns a string that distinguishes a key from those in the other rows: its Deployment together with its old ID, or
  * with its name if it has no old ID.
  */
-export const identityOf = ({ deployment = '', oldId, name = '' }: Partial<Record<string, string>>): string =>
+export const identityOf = ({ deployment = '', oldId, name = '' }: Fields): string =>
   JSON.stringify([deployment, oldId || name]);
 
 /**
@@ -64,43 +67,17 @@ export const identityOf = ({ deployment = '', oldId, name = '' }: Partial<Record
 export function readWanted(csv: string): WantedKey[] {
   const rows = parseCsv(csv);
   if (rows.length === 0) throw new Error('The file has no rows below the first line.');
-  const faults: string[] = [];
-  const columns = Object.keys(rows[0]?.fields ?? {});
-  for (const name of columns) {
-    if (!COLUMNS.includes(name))
-      faults.push(`Line 1: unknown column ${name}. Allowed columns: ${COLUMNS.join(', ')}.`);
-  }
-  for (const name of ['deployment', 'name']) {
-    if (!columns.includes(name)) faults.push(`Line 1: the column ${name} is missing.`);
-  }
+  const faults = faultsOfColumns(Object.keys(rows[0]?.fields ?? {}));
+  const wanted: WantedKey[] = [];
   const lineOf = new Map<string, number>();
-  const wanted = rows.map(({ line, fields }) => {
-    const { deployment = '', name = '', oldId = '', description, scopes, expiresAt, groups = '' } = fields;
-    const fault = (rule: string) => faults.push(`Line ${line}: ${rule}`);
-    if (!isDeploymentId(deployment)) fault(`deployment must be an ID: letters, digits, _ and -, at most 64.`);
-    if (!isPlainText(name, 1, 100)) fault(`name ${plainTextRule(1, 100)}.`);
-    if (description && !isPlainText(description, 0, 500)) fault(`description ${plainTextRule(0, 500)}.`);
-    if (scopes && words(scopes).length === 0)
-      fault('scopes contains only white space. Leave it empty for all scopes of the stack.');
-    if (expiresAt && Number.isNaN(Date.parse(expiresAt))) fault('expiresAt must be a time in RFC 3339.');
+  for (const { line, fields } of rows) {
     const identity = identityOf(fields);
-    const earlier = lineOf.get(identity);
-    if (earlier !== undefined) fault(`same key as line ${earlier}. Give one of them another name or oldId.`);
+    const { groups, faults: faultsOfGroups } = groupsOf(fields.groups ?? '');
+    const found = [...faultsOfFields(fields), ...faultsOfLine(lineOf.get(identity)), ...faultsOfGroups];
+    faults.push(...found.map((fault) => `Line ${line}: ${fault}`));
     lineOf.set(identity, line);
-    return {
-      line,
-      oldId,
-      deployment,
-      groups: groupsOf(groups, fault),
-      body: {
-        name,
-        ...(description && { description }),
-        ...(scopes && { scopes: words(scopes) }),
-        ...(expiresAt && { expiresAt }),
-      },
-      idempotencyKey: `migrate-${createHash('sha256').update(identity).digest('hex')}`,
-    };
-  });
+    wanted.push(wantedKey(line, fields, groups));
+  }
   for (const [deployment, groups] of groupsOfDeployments(wanted)) {
     if (groups.length > 20)
       faults.push(`The rows of ${deployment} have ${groups.length} groups. At most 20 are allowed.`);
@@ -108,6 +85,49 @@ export function readWanted(csv: string): WantedKey[] {
   if (faults.length > 0) throw new Error(faults.join('\n'));
   return wanted;
 }
+
+function wantedKey(line: number, fields: Fields, groups: string[]): WantedKey {
+  const { deployment = '', name = '', oldId = '', description, scopes, expiresAt } = fields;
+  return {
+    line,
+    oldId,
+    deployment,
+    groups,
+    body: {
+      name,
+      ...(description && { description }),
+      ...(scopes && { scopes: words(scopes) }),
+      ...(expiresAt && { expiresAt }),
+    },
+    idempotencyKey: `migrate-${createHash('sha256').update(identityOf(fields)).digest('hex')}`,
+  };
+}
+
+function faultsOfColumns(columns: readonly string[]): string[] {
+  const unknown = columns.filter((name) => !COLUMNS.includes(name));
+  const missing = ['deployment', 'name'].filter((name) => !columns.includes(name));
+  return [
+    ...unknown.map((name) => `Line 1: unknown column ${name}. Allowed columns: ${COLUMNS.join(', ')}.`),
+    ...missing.map((name) => `Line 1: the column ${name} is missing.`),
+  ];
+}
+
+/** Returns the faults in the fields of a row, except in its groups. */
+function faultsOfFields({ deployment = '', name = '', description, scopes, expiresAt }: Fields): string[] {
+  const faults: string[] = [];
+  if (!isDeploymentId(deployment))
+    faults.push('deployment must be an ID: letters, digits, _ and -, at most 64.');
+  if (!isPlainText(name, 1, 100)) faults.push(`name ${plainTextRule(1, 100)}.`);
+  if (description && !isPlainText(description, 0, 500)) faults.push(`description ${plainTextRule(0, 500)}.`);
+  if (scopes && words(scopes).length === 0)
+    faults.push('scopes contains only white space. Leave it empty for all scopes of the stack.');
+  if (expiresAt && Number.isNaN(Date.parse(expiresAt))) faults.push('expiresAt must be a time in RFC 3339.');
+  return faults;
+}
+
+/** Returns the fault of a row for the same key as an earlier row. @param earlier line of the earlier row, if any */
+const faultsOfLine = (earlier: number | undefined): string[] =>
+  earlier === undefined ? [] : [`same key as line ${earlier}. Give one of them another name or oldId.`];
 
 /** Returns the groups of each Deployment: the groups in all of its rows, without duplicates. */
 export function groupsOfDeployments(keys: readonly WantedKey[]): Map<string, string[]> {
@@ -124,16 +144,16 @@ const words = (text: string) => text.split(/\s+/).filter((word) => word !== '');
  * Reads the groups without trimming or splitting names at spaces: a changed name would give access to other people, or
  * to no one.
  */
-function groupsOf(text: string, fault: (rule: string) => void): string[] {
+function groupsOf(text: string): { groups: string[]; faults: string[] } {
   try {
     const groups = parseList(text);
+    const faults: string[] = [];
     const wrong = groups.find((group) => !isPlainText(group, 1, 128));
-    if (wrong !== undefined) fault(`groups: ${JSON.stringify(wrong)} ${plainTextRule(1, 128)}.`);
-    if (groups.length > 20) fault('groups must have at most 20 entries.');
-    return groups;
+    if (wrong !== undefined) faults.push(`groups: ${JSON.stringify(wrong)} ${plainTextRule(1, 128)}.`);
+    if (groups.length > 20) faults.push('groups must have at most 20 entries.');
+    return { groups, faults };
   } catch {
-    fault('groups has a misplaced or unclosed quote.');
-    return [];
+    return { groups: [], faults: ['groups has a misplaced or unclosed quote.'] };
   }
 }
 
@@ -143,8 +163,6 @@ export interface Service {
   url: string;
   /** An administrator's OIDC access token. */
   token: string;
-  /** Waits for the given number of milliseconds. */
-  pause: (ms: number) => Promise<unknown>;
 }
 
 /**
@@ -258,30 +276,33 @@ function foundKey({ id, name, createdAt, lastUsedAt, credentials }: Record<strin
   };
 }
 
+/**
+ * Calls the service, and returns the fields of its response. Every call can be repeated safely: the service creates a
+ * key once for each Idempotency-Key, and a rotated key is not used yet.
+ *
+ * @throws Rejected if the service rejects the call; Failure if the service cannot be reached, or redirects
+ */
 async function call(
-  { url, token, pause }: Service,
+  { url, token }: Service,
   method: string,
   path: string,
   body?: object,
   headers: Record<string, string> = {},
 ): Promise<Record<string, unknown>> {
-  for (let attempt = 1; ; attempt++) {
-    const response = await fetch(`${url}${path}`, {
-      method,
-      redirect: 'error',
-      signal: AbortSignal.timeout(30_000),
-      headers: {
-        ...headers,
-        authorization: `Bearer ${token}`,
-        ...(body && { 'content-type': 'application/json' }),
-      },
-      ...(body && { body: JSON.stringify(body) }),
-    });
-    if (response.ok) return (await response.json()) as Record<string, unknown>;
-    const { detail, message } = (await response.json().catch(() => ({}))) as Record<string, unknown>;
-    if (!TRANSIENT.has(response.status) || attempt === ATTEMPTS) {
-      throw new Rejected(response.status, `${response.status} ${detail ?? message ?? response.statusText}`);
-    }
-    await pause((Number(response.headers.get('retry-after')) || 2 ** attempt) * 1000);
-  }
+  const init = {
+    method,
+    headers: {
+      ...headers,
+      authorization: `Bearer ${token}`,
+      ...(body && { 'content-type': 'application/json' }),
+    },
+    ...(body && { body: JSON.stringify(body) }),
+  };
+  const response = await send(() => new Request(`${url}${path}`, init), { attempts: ATTEMPTS });
+  if (response.ok) return (await response.json()) as Record<string, unknown>;
+  const answer = await answerOf(response);
+  const { status, statusText } = response;
+  if (status < 400) throw failureOf(url, answer);
+  const { detail, message } = answer.body;
+  throw new Rejected(status, `${status} ${detail ?? message ?? statusText}`);
 }

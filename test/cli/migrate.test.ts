@@ -1,4 +1,7 @@
+import { once } from 'node:events';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -98,7 +101,7 @@ describe('The migrate command creates a key for each row of a CSV file', { timeo
     const text = `${KEYS}etl,third,,,,\n`;
     const [, , third] = readWanted(text);
     // This is the state that the interrupted run leaves behind.
-    const lost = await createKey({ url: stack.url, token, pause: async () => {} }, third as never);
+    const lost = await createKey({ url: stack.url, token }, third as never);
     const options = [file('more.csv', text), ...usual.slice(1)];
     expect((await run([...options, '--dry-run'])).stdout).toBe(
       `0 keys would be created, 1 would be rotated, 2 are already in ${secrets}.\n  line 4: third, for etl, would be rotated: ${lost.id}\n`,
@@ -240,6 +243,29 @@ Restore the lines of the earlier secrets file, or remove these rows from the CSV
     ],
   ])('the migrate command names the missing option: %j', async (args, says) => {
     expect((await run(args)).stderr).toMatch(says);
+  });
+
+  it('the migrate command repeats a call whose connection was closed, and does not follow a redirect', async () => {
+    let calls = 0;
+    const server = createServer((request, response) => {
+      calls += 1;
+      if (calls === 1) request.destroy();
+      else response.writeHead(302, { location: 'https://elsewhere.example/' }).end();
+    }).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const rows = file('closed.csv', 'deployment,name\netl,ci\n');
+    const { code, stdout, stderr } = await run([rows, '--url', `http://${host}`, '--secrets', at('no.csv')]);
+    server.close();
+    expect([code, stdout, calls]).toEqual([1, '', 2]);
+    const [repeated = '', ...rest] = stderr.split('\n');
+    expect(repeated.replace(/[\d.]+ s\.$/, 'N s.')).toBe(
+      `Cannot reach ${host}: the connection was closed (UND_ERR_SOCKET). Attempt 2 of 8 follows in N s.`,
+    );
+    expect(rest).toEqual([
+      `error: ${host} redirects to https://elsewhere.example/. Credentials are not sent there. Is the URL right? Give the stack's output ApiUrl.`,
+      '',
+    ]);
   });
 
   it('the migrate command prints its options with --help', async () => {
