@@ -133,6 +133,25 @@ beforeAll(async () => {
   world = await all();
 });
 
+/** Replaces all items by those of the world, one of them damaged. */
+async function restoreWorld(damaged: Item): Promise<void> {
+  for (const one of await all()) await remove(one);
+  for (const one of world) await put(one);
+  await put(damaged);
+  // Rejected calls become events after the hour in which they happened.
+  service.time.now = START + 2 * HOUR;
+}
+
+/** Makes all calls and runs all jobs. @returns those that failed */
+async function failedUses(): Promise<string[]> {
+  const faults: string[] = [];
+  for (const [name, use] of Object.entries(USES)) {
+    const status = await use().catch((error) => String(error));
+    if (typeof status === 'string' || Number(status) >= 500) faults.push(`${name}: ${status}`);
+  }
+  return faults;
+}
+
 describe('A malformed item stops neither calls nor jobs', { timeout: 600_000 }, () => {
   it.each(Object.keys(KINDS))(
     '#65: damage to %s does not stop any call or job, and the Deployment can be deleted and is purged',
@@ -142,16 +161,8 @@ describe('A malformed item stops neither calls nor jobs', { timeout: 600_000 }, 
       const damages = someOf(damagesOf(good));
       expect(damages.length).toBeGreaterThan(0);
       for (const { title, item } of damages) {
-        for (const one of await all()) await remove(one);
-        for (const one of world) await put(one);
-        await put(item);
-        // Rejected calls become events after the hour in which they happened.
-        service.time.now = START + 2 * HOUR;
-        for (const [name, use] of Object.entries(USES)) {
-          const status = await use().catch((error) => String(error));
-          if (typeof status === 'string' || Number(status) >= 500)
-            faults.push(`${title}; ${name}: ${status}`);
-        }
+        await restoreWorld(item);
+        for (const fault of await failedUses()) faults.push(`${title}; ${fault}`);
         const left = await end().catch((error) => [String(error)]);
         if (left.length > 0) faults.push(`${title}; left: ${left}`);
       }
