@@ -54,6 +54,39 @@ const damaged = fc.constantFrom(undefined, '', 'x', GENERATION.toLowerCase(), 7,
 const tokens = async () =>
   (await store.partition('DEPLOYMENT#etl')).filter(({ sk }) => String(sk).startsWith('TOKEN#')).length;
 
+/** The part of a task for a key that differs between the tests. */
+interface KeyTask {
+  generation: string;
+  after?: string | undefined;
+  deleted?: number | undefined;
+}
+
+const purgeKey = (from: string, task: KeyTask) =>
+  from === 'queue'
+    ? fromQueue({ deploymentId: 'etl', keyUlid: KEY_ULID, ...task })
+    : purgeFromStream([removal(ofKey, task.generation)], always, dependencies);
+
+/** Reports whether the purge ignores a record of the stream, because the generation of its Deployment has ended. */
+function isIgnored(from: string, purged: string, item: { generation?: unknown } | undefined): boolean {
+  if (from !== 'stream') return false;
+  return !item || ULIDS.some((it) => it !== purged && it === item.generation);
+}
+
+/** Returns how many of a deleted key's two tokens remain after its purge. */
+function tokensLeft(ignores: boolean, isResumed: boolean): number {
+  if (ignores) return 2;
+  return isResumed ? 1 : 0;
+}
+
+async function purgeGeneration(from: string, generation: string) {
+  if (from === 'stream') {
+    return purgeFromStream([removal(ofDeployment, generation)], always, dependencies);
+  }
+  if (from === 'queue') return fromQueue({ deploymentId: 'etl', generation });
+  await sweepMarkers(dependencies);
+  return fromQueue(...deferred);
+}
+
 describe("A purge task for a key deletes the key's tokens", () => {
   const key = fc.oneof(
     fc.constant(undefined),
@@ -79,32 +112,21 @@ describe("A purge task for a key deletes the key's tokens", () => {
         deleted: fc.option(fc.nat(), { nil: undefined }),
       });
       await fc.assert(
-        fc.asyncProperty(
-          key,
-          registrationItem,
-          task,
-          async (key, deploymentItem, { generation, ...rest }) => {
-            await reset();
-            const items = ['a', 'b'].map((hash) => toToken(token({ hash })));
-            await store.put(...items, ...present(key), ...present(deploymentItem));
-            const end =
-              from === 'queue'
-                ? await fromQueue({ deploymentId: 'etl', generation, keyUlid: KEY_ULID, ...rest })
-                : await purgeFromStream([removal(ofKey, generation)], always, dependencies);
-            expect(end).toEqual(done);
-            const isOther = ULIDS.some((it) => it !== generation && it === deploymentItem?.generation);
-            const isIgnored = from === 'stream' && (!deploymentItem || isOther);
-            if (key) {
-              expect(await tokens()).toBe(2);
-              expect(reports).toEqual(
-                isIgnored ? [] : [{ type: 'key_exists', deploymentId: 'etl', keyUlid: KEY_ULID }],
-              );
-            } else {
-              const isResumed = from === 'queue' && rest.after !== undefined;
-              expect(await tokens()).toBe(isIgnored ? 2 : isResumed ? 1 : 0);
-            }
-          },
-        ),
+        fc.asyncProperty(key, registrationItem, task, async (key, deploymentItem, task) => {
+          await reset();
+          const items = ['a', 'b'].map((hash) => toToken(token({ hash })));
+          await store.put(...items, ...present(key), ...present(deploymentItem));
+          expect(await purgeKey(from, task)).toEqual(done);
+          const ignores = isIgnored(from, task.generation, deploymentItem);
+          if (key) {
+            const report = { type: 'key_exists', deploymentId: 'etl', keyUlid: KEY_ULID };
+            expect(await tokens()).toBe(2);
+            expect(reports).toEqual(ignores ? [] : [report]);
+          } else {
+            const isResumed = from === 'queue' && task.after !== undefined;
+            expect(await tokens()).toBe(tokensLeft(ignores, isResumed));
+          }
+        }),
         { numRuns: sample(150) },
       );
     },
@@ -118,7 +140,6 @@ describe('A purge task for a generation deletes its items', () => {
       await fc.assert(
         fc.asyncProperty(damaged, fc.constantFrom(...ULIDS), async (generation, purged) => {
           await reset();
-          const task = { deploymentId: 'etl', generation: purged };
           const marker = { pk: 'PURGES', sk: `etl#${purged}`, createdAt: 0 };
           const key = toApiKey(apiKey());
           const noGeneration = { pk: 'DEPLOYMENT#etl', sk: 'X' };
@@ -130,12 +151,7 @@ describe('A purge task for a generation deletes its items', () => {
             marker,
           );
           const before = await store.partition('DEPLOYMENT#etl');
-          if (from === 'sweep') await sweepMarkers(dependencies);
-          const end =
-            from === 'stream'
-              ? await purgeFromStream([removal(ofDeployment, purged)], always, dependencies)
-              : await fromQueue(...(from === 'sweep' ? deferred : [task]));
-          expect(end).toEqual(done);
+          expect(await purgeGeneration(from, purged)).toEqual(done);
           expect(await store.partition('DEPLOYMENT#etl')).toEqual(before);
           expect(await store.partition('PURGES')).toEqual([marker]);
           expect(reports.at(-1)).toEqual({ type: 'malformed', deploymentId: 'etl' });
