@@ -329,10 +329,17 @@ function together(effects: Effect[], ofBody: Effect[], encoding: Effect): Effect
   return all.includes('may') ? 'may' : 'keeps';
 }
 
-async function sendAndCheck(fuzzed: Fuzzed): Promise<void> {
-  const { value: who } = fuzzed.client;
-  const isTokenCall = !['/oauth/introspect', '/oauth/revoke'].includes(fuzzed.path.value);
-  const placed = fuzzed.placement.value(who);
+/** The fields of the endpoints' JSON bodies. */
+interface Answered {
+  error?: string;
+  access_token?: string;
+  scope?: string;
+  active?: boolean;
+}
+
+/** Sends a request, and repeats it while the service is busy. */
+function sendFuzzed(fuzzed: Fuzzed, isTokenCall: boolean): Promise<Answer> {
+  const placed = fuzzed.placement.value(fuzzed.client.value);
   const own = isTokenCall
     ? [...fuzzed.grant.value, ...fuzzed.scope.value]
     : [['token', fuzzed.presented.value] as [string, string]];
@@ -344,12 +351,18 @@ async function sendAndCheck(fuzzed: Fuzzed): Promise<void> {
     ...(placed.authorization !== undefined && { authorization: placed.authorization }),
   };
   const target = placed.query ? `${fuzzed.path.value}?${placed.query}` : fuzzed.path.value;
-  const answer = await repeatWhileBusy(async () => {
+  return repeatWhileBusy(async () => {
     const response = await send(fuzzed.method.value, target, sent, body);
     if (response.status === 503) seen.busy++;
     return response;
   });
-  const answered = /json/.test(answer.type) && answer.text ? JSON.parse(answer.text) : undefined;
+}
+
+async function sendAndCheck(fuzzed: Fuzzed): Promise<void> {
+  const isTokenCall = !['/oauth/introspect', '/oauth/revoke'].includes(fuzzed.path.value);
+  const answer = await sendFuzzed(fuzzed, isTokenCall);
+  const answered: Answered | undefined =
+    /json/.test(answer.type) && answer.text ? JSON.parse(answer.text) : undefined;
 
   expect(answer.status).toBeGreaterThanOrEqual(200);
   expect(answer.status).toBeLessThan(500);
@@ -364,33 +377,45 @@ async function sendAndCheck(fuzzed: Fuzzed): Promise<void> {
     ...(isTokenCall ? [fuzzed.grant.effect, fuzzed.scope.effect] : []),
   ];
   const effect = together(common, ofBody, fuzzed.encoding.effect);
-  if (isTokenCall) {
-    const isGranted = answered?.access_token !== undefined;
-    if (effect !== 'may') expect(isGranted, `${effect}: ${answer.text}`).toBe(effect === 'keeps');
-    if (!isGranted) return;
-    seen.granted++;
-    expect(answer.status).toBe(200);
-    const { deploymentId, ulid } = parseCredential(answered.access_token) ?? {};
-    expect(`dk_${deploymentId}_${ulid}`).toBe(who.id);
-    const [first, ...scopes] = answered.scope.split(' ');
-    expect(first).toBe(`deployment:${deploymentId}`);
-    expect(who.scopes).toEqual(expect.arrayContaining(scopes));
-    return;
-  }
+  if (isTokenCall) checkIssued(fuzzed, effect, answer, answered);
+  else if (fuzzed.path.value === '/oauth/revoke') checkRevocation(fuzzed, effect, answer);
+  else checkIntrospection(fuzzed, effect, answered);
+}
+
+/** Checks that a valid request gets a token, and that a token belongs to the key of the request. */
+function checkIssued(fuzzed: Fuzzed, effect: Effect, answer: Answer, answered: Answered | undefined): void {
+  const { value: who } = fuzzed.client;
+  const { access_token: issued, scope = '' } = answered ?? {};
+  const isGranted = issued !== undefined;
+  if (effect !== 'may') expect(isGranted, `${effect}: ${answer.text}`).toBe(effect === 'keeps');
+  if (!isGranted) return;
+  seen.granted++;
+  expect(answer.status).toBe(200);
+  const { deploymentId, ulid } = parseCredential(issued) ?? {};
+  expect(`dk_${deploymentId}_${ulid}`).toBe(who.id);
+  const [first, ...scopes] = scope.split(' ');
+  expect(first).toBe(`deployment:${deploymentId}`);
+  expect(who.scopes).toEqual(expect.arrayContaining(scopes));
+}
+
+/** Checks that an invalid request fails. Records the token that a valid request may have revoked. */
+function checkRevocation(fuzzed: Fuzzed, effect: Effect, answer: Answer): void {
   const { value: shown } = fuzzed.presented;
   const owner = parseCredential(shown);
-  if (fuzzed.path.value === '/oauth/revoke') {
-    if (effect === 'spoils') expect(answer.status, answer.text).toBeGreaterThanOrEqual(400);
-    const isOwn = owner !== undefined && who.id === `dk_${owner.deploymentId}_${owner.ulid}`;
-    if (effect !== 'spoils' && isOwn) givenUp.add(shown);
-    if (answer.status === 200) seen.revoked++;
-    return;
-  }
+  if (effect === 'spoils') expect(answer.status, answer.text).toBeGreaterThanOrEqual(400);
+  const isOwn = owner !== undefined && fuzzed.client.value.id === `dk_${owner.deploymentId}_${owner.ulid}`;
+  if (effect !== 'spoils' && isOwn) givenUp.add(shown);
+  if (answer.status === 200) seen.revoked++;
+}
+
+/** Checks that only valid requests show a token as active, and only a token of the client's own Deployment. */
+function checkIntrospection(fuzzed: Fuzzed, effect: Effect, answered: Answered | undefined): void {
+  const { value: shown } = fuzzed.presented;
   if (effect === 'spoils') expect(answered?.active).toBeUndefined();
   if (!answered?.active) return;
   seen.active++;
   expect(tokens).toContain(shown);
-  expect(owner?.deploymentId).toBe(/^dk_(.*)_/.exec(who.id)?.[1]);
+  expect(parseCredential(shown)?.deploymentId).toBe(/^dk_(.*)_/.exec(fuzzed.client.value.id)?.[1]);
 }
 
 const seen = { granted: 0, active: 0, revoked: 0, busy: 0 };
