@@ -380,11 +380,7 @@ const STEPS: Step[] = [
           json: body,
           headers: { 'idempotency-key': key },
         });
-      const slot = [...model.made.entries()].find(
-        ([name, { at }]) =>
-          name.startsWith(`${numberOf(generation)} ${key} `) &&
-          now < Math.ceil(at / 1000) * 1000 + DAY * 1000,
-      );
+      const first = firstCreation(model, `${numberOf(generation)} ${key} `, now);
       const crashes = roll(n, 5) === 0;
       // The call reads the Deployment and the record, and then writes the transaction.
       if (crashes) real.crash = { in: roll(n, 4), when: roll(n, 2) === 1 ? 'before' : 'after' };
@@ -395,15 +391,10 @@ const STEPS: Step[] = [
         if (reply.status === 500) reply = await call();
       }
       if (generation.ended) return void must(reply, 404);
-      if (slot && slot[1].body !== body.name) return void must(reply, 422);
       // A retry gets the first response, even if the policy has changed in the meantime.
-      if (!slot && real.policy.keysWithSecrets === false) return void must(reply, 409);
+      if (first) return expectRetried(reply, body.name, first, real);
+      if (real.policy.keysWithSecrets === false) return void must(reply, 409);
       must(reply, 201);
-      if (slot) {
-        if (reply.json.id !== slot[1].id || reply.json.secret) throw new Error('a retry made something');
-        note(real, 'replayed');
-        return;
-      }
       const { id, secret } = reply.json;
       if (!secret && !crashes) throw new Error('a key without its secret');
       model.made.set(`${numberOf(generation)} ${key} ${place}`, { body: body.name, id, at: now });
@@ -750,6 +741,20 @@ const STEPS: Step[] = [
   },
 ];
 
+/** Returns the creation of a key that a retry would repeat: one under the same name in the last 24 hours. */
+const firstCreation = (model: Model, prefix: string, now: number) =>
+  [...model.made.entries()].find(
+    ([name, { at }]) => name.startsWith(prefix) && now < Math.ceil(at / 1000) * 1000 + DAY * 1000,
+  )?.[1];
+
+/** Checks that a retry returned the key of the first call without its secret, or failed because its body differed. */
+function expectRetried(reply: Reply, body: string, first: { body: string; id: string }, real: Real): void {
+  if (first.body !== body) return void must(reply, 422);
+  must(reply, 201);
+  if (reply.json.id !== first.id || reply.json.secret) throw new Error('a retry made something');
+  note(real, 'replayed');
+}
+
 /** A number for each generation of a Deployment. The property names of `made` contain this number. */
 const numbers = new WeakMap<Generation, number>();
 let lastNumber = 0;
@@ -771,26 +776,7 @@ async function completeAndCompare(model: Model, real: Real): Promise<void> {
     const record = { messageId: 'm', body: JSON.stringify(task) } as never;
     await purgeFromQueue([record], always, service.purge);
   }
-  for (const generation of model.generations as Generation[]) {
-    const items = await service.partition(`DEPLOYMENT#${generation.id}`);
-    const existingKeys = model.keys.filter((key) => key.generation === generation && isThere(key));
-    const foundKeys = items
-      .filter(({ sk }) => String(sk).startsWith('KEY#'))
-      .map(({ sk }) => String(sk).slice(4));
-    const expected = existingKeys.map(({ id }) => id.slice(-26));
-    if (foundKeys.sort().join() !== expected.sort().join())
-      throw new Error(`keys of ${generation.id} differ`);
-    const item = items.find(({ sk }) => sk === 'DEPLOYMENT');
-    if (generation.ended ? items.length > 0 : item?.keyCount !== existingKeys.length) {
-      throw new Error(
-        `${generation.id} left ${JSON.stringify(items.map(({ sk }) => sk))}, ${item?.keyCount} keys`,
-      );
-    }
-    const markers = (await service.partition('PURGES')).filter(({ sk }) =>
-      String(sk).startsWith(`${generation.id}#`),
-    );
-    if (markers.length > 0) throw new Error(`${generation.id} keeps a marker`);
-  }
+  for (const generation of model.generations as Generation[]) await compareItems(generation, model, service);
   for (const token of model.tokens) await checkToken(token, real);
   for (const temporaryToken of model.temporaryTokens) await checkTemporaryToken(temporaryToken, real);
   // A job reads the keys of all Deployments, so later runs must not find the Deployments of this run.
@@ -798,6 +784,27 @@ async function completeAndCompare(model: Model, real: Real): Promise<void> {
     if (!generation.ended) must(await service.call('DELETE', `/deployments/${generation.id}`, admin), 204);
   }
   await sweepMarkers(service.purge);
+}
+
+/** Checks that the items of a Deployment match the model, and that no purge of the Deployment is unfinished. */
+async function compareItems(generation: Generation, model: Model, service: InProcess): Promise<void> {
+  const items = await service.partition(`DEPLOYMENT#${generation.id}`);
+  const existingKeys = model.keys.filter((key) => key.generation === generation && isThere(key));
+  const foundKeys = items
+    .filter(({ sk }) => String(sk).startsWith('KEY#'))
+    .map(({ sk }) => String(sk).slice(4));
+  const expected = existingKeys.map(({ id }) => id.slice(-26));
+  if (foundKeys.sort().join() !== expected.sort().join()) throw new Error(`keys of ${generation.id} differ`);
+  const item = items.find(({ sk }) => sk === 'DEPLOYMENT');
+  if (generation.ended ? items.length > 0 : item?.keyCount !== existingKeys.length) {
+    throw new Error(
+      `${generation.id} left ${JSON.stringify(items.map(({ sk }) => sk))}, ${item?.keyCount} keys`,
+    );
+  }
+  const markers = (await service.partition('PURGES')).filter(({ sk }) =>
+    String(sk).startsWith(`${generation.id}#`),
+  );
+  if (markers.length > 0) throw new Error(`${generation.id} keeps a marker`);
 }
 
 const stepNamed = (name: string) => STEPS.find((step) => step.name === name) as Step;
