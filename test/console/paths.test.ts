@@ -194,8 +194,13 @@ describe('viewAt', () => {
     }
   });
 
+  const isDeploymentId = (id: string) => /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(id);
+  const expectValidIds = (view: ReturnType<typeof viewOf>) => {
+    if ('deploymentId' in view) expect(isDeploymentId(view.deploymentId ?? '')).toBe(true);
+    if (view.page === 'key') expect(view.keyId).toMatch(/^dk_[A-Za-z0-9][A-Za-z0-9_-]{0,63}_[0-9A-Z]{26}$/);
+  };
+
   it('#62: viewAt accepts only valid Deployment and key IDs', () => {
-    const isDeploymentId = (id: string) => /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(id);
     fc.assert(
       fc.property(hostile, (text) => {
         const token = viewAt(`/token?${new URLSearchParams({ deployment: text })}`);
@@ -206,18 +211,11 @@ describe('viewAt', () => {
             : { page: 'unknown' },
         );
         // Tries each string both unchanged and encoded as one path segment.
-        for (const part of [text, encodeURIComponent(text.toWellFormed())]) {
-          for (const path of [
-            `/console/deployments/${part}`,
-            `/console/deployments/demo/keys/${part}/rotate`,
-          ]) {
-            const view = viewOf(path.replace(/\/+$/, ''));
-            if ('deploymentId' in view) expect(isDeploymentId(view.deploymentId ?? '')).toBe(true);
-            if (view.page === 'key') {
-              expect(view.keyId).toMatch(/^dk_[A-Za-z0-9][A-Za-z0-9_-]{0,63}_[0-9A-Z]{26}$/);
-            }
-          }
-        }
+        const paths = [text, encodeURIComponent(text.toWellFormed())].flatMap((part) => [
+          `/console/deployments/${part}`,
+          `/console/deployments/demo/keys/${part}/rotate`,
+        ]);
+        for (const path of paths) expectValidIds(viewOf(path.replace(/\/+$/, '')));
       }),
     );
   });

@@ -36,6 +36,15 @@ const documents = [
     .map((name) => `docs/${name}`),
 ];
 
+/** Returns the documents to which a link in a document leads. A link to a folder leads to the files in that folder. */
+function documentsAt(target: string, path: string): string[] {
+  const [file = ''] = target.split('#');
+  if (file === '') return [];
+  const to = join(dirname(path), file);
+  if (to.endsWith('.md') && existsSync(join(root, to))) return [to];
+  return documents.filter((name) => dirname(name) === to);
+}
+
 describe('The documentation has working links and complete commands', () => {
   it.each(documents)('%s has no broken links', (path) => {
     const broken = linksOf(path).filter((target) => {
@@ -78,15 +87,7 @@ describe('The documentation has working links and complete commands', () => {
   it('the README leads to every page of the documentation', () => {
     const reached = new Set(['README.md']);
     for (const path of reached) {
-      for (const target of linksOf(path)) {
-        const [file = ''] = target.split('#');
-        const to = join(dirname(path), file);
-        if (to.endsWith('.md') && existsSync(join(root, to))) reached.add(to);
-        // A link to a folder also counts as a link to the files in that folder.
-        if (file !== '' && documents.some((name) => dirname(name) === to)) {
-          for (const name of documents) if (dirname(name) === to) reached.add(name);
-        }
-      }
+      for (const to of linksOf(path).flatMap((target) => documentsAt(target, path))) reached.add(to);
     }
     expect(documents.filter((path) => !reached.has(path))).toEqual([]);
   });

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -109,31 +109,55 @@ interface Rejection {
   reject: (response: ServerResponse, expected?: number) => unknown;
 }
 
+/** What a service remembers of earlier calls. */
+interface ServiceState {
+  isDeleted: boolean;
+  /** The scope of the last token. */
+  scope: string | undefined;
+}
+
+/** Returns the status of the API behind the authorizer. */
+function guardedStatus({ headers }: IncomingMessage, { scope }: ServiceState): number {
+  if (headers.authorization === undefined) return 401;
+  return scope === 'code:deploy' ? 200 : 403;
+}
+
+const isRejected = (nth: number, rejection: Rejection, retries: boolean) =>
+  nth === rejection.nth || (retries && nth > rejection.nth);
+
+/** Accepts a call, except a check of a token after a deletion. */
+function accept(
+  { method, url = '' }: IncomingMessage,
+  form: URLSearchParams,
+  state: ServiceState,
+  response: ServerResponse,
+): void {
+  // Without a scope, a token has all scopes of its key.
+  if (url === '/oauth/token') state.scope = form.get('scope') ?? 'code:deploy';
+  if (method === 'DELETE') state.isDeleted = true;
+  if (url === '/whoami' && state.isDeleted) {
+    response.writeHead(401).end('{"message":"Unauthorized"}');
+    return;
+  }
+  const answer = { '/aws': 'keys-Table', '/npm': 'person-canary', '/npx': '' }[url] ?? ANSWER;
+  response.writeHead(url === '/leaks' ? 202 : 200).end(answer);
+}
+
 /**
  * A service that accepts every call except one, and rejects the tokens after a deletion. The API behind the authorizer
  * requires the scope code:deploy for the route `deploys`.
  */
 async function startService(retries: boolean, rejection?: Rejection) {
   let calls = 0;
-  let isDeleted = false;
-  let scope: string | undefined;
+  const state: ServiceState = { isDeleted: false, scope: undefined };
   const server = createServer(async (request, response) => {
     calls++;
     const nth = calls;
-    const { method, url = '', headers } = request;
     const form = new URLSearchParams(Buffer.concat(await request.toArray()).toString());
-    const expected = headers.authorization === undefined ? 401 : scope === 'code:deploy' ? 200 : 403;
-    const isGuarded = url.endsWith('/deploys');
-    if (rejection && (nth === rejection.nth || (retries && nth > rejection.nth))) {
-      return rejection.reject(response, isGuarded ? expected : undefined);
-    }
-    if (isGuarded) return response.writeHead(expected).end();
-    // Without a scope, a token has all scopes of its key.
-    if (url === '/oauth/token') scope = form.get('scope') ?? 'code:deploy';
-    if (method === 'DELETE') isDeleted = true;
-    if (url === '/whoami' && isDeleted) return response.writeHead(401).end('{"message":"Unauthorized"}');
-    const answer = { '/aws': 'keys-Table', '/npm': 'person-canary', '/npx': '' }[url] ?? ANSWER;
-    return response.writeHead(url === '/leaks' ? 202 : 200).end(answer);
+    const status = request.url?.endsWith('/deploys') ? guardedStatus(request, state) : undefined;
+    if (rejection && isRejected(nth, rejection, retries)) return rejection.reject(response, status);
+    if (status !== undefined) return response.writeHead(status).end();
+    return accept(request, form, state, response);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;

@@ -79,17 +79,18 @@ function scriptsOfDocument(markdown: string): string[] {
 
 /** Returns the commands in the jobs of a CI configuration, for any CI system. */
 function commandsOf(yaml: string): string[] {
-  const found: string[] = [];
-  const walk = (value: unknown, key: string) => {
-    if (['run', 'bash'].includes(key) && typeof value === 'string') found.push(value);
-    // Buildkite replaces `$$` with `$` when it reads the file.
-    else if (key === 'command') found.push(String(value).replaceAll('$$', () => '$'));
-    else if (key === 'script') found.push([value].flat().join('\n'));
-    else if (value && typeof value === 'object')
-      for (const [name, of] of Object.entries(value)) walk(of, Array.isArray(value) ? key : name);
-  };
-  walk(parse(yaml, { logLevel: 'error' }), '');
-  return found;
+  return commandsAt('', parse(yaml, { logLevel: 'error' }));
+}
+
+/** Returns the commands in a part of a CI configuration. An entry of a list has the name of the list. */
+function commandsAt(key: string, value: unknown): string[] {
+  if (['run', 'bash'].includes(key) && typeof value === 'string') return [value];
+  // Buildkite replaces `$$` with `$` when it reads the file.
+  if (key === 'command') return [String(value).replaceAll('$$', () => '$')];
+  if (key === 'script') return [[value].flat().join('\n')];
+  if (Array.isArray(value)) return value.flatMap((one) => commandsAt(key, one));
+  if (!value || typeof value !== 'object') return [];
+  return Object.entries(value).flatMap(([name, of]) => commandsAt(name, of));
 }
 
 function snippetsOf(service: string): string[] {

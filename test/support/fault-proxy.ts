@@ -86,9 +86,7 @@ export async function startFaultProxy(
   const { port } = server.address() as { port: number };
 
   async function serve(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
-    const chunks: Buffer[] = [];
-    for await (const chunk of incoming) chunks.push(chunk);
-    const body = Buffer.concat(chunks).toString();
+    const body = Buffer.concat(await incoming.toArray()).toString();
     const operation = String(incoming.headers['x-amz-target']).split('.').pop() ?? '';
     const isWrite = !/^(BatchGetItem|GetItem|Query|Scan)$/.test(operation);
     if (collides && isWrite) return write(incoming, outgoing, body, operation);
@@ -99,9 +97,8 @@ export async function startFaultProxy(
       incoming.socket.resetAndDestroy();
       return;
     }
-    const { fault } = rule ?? {};
-    const isHit = fault !== undefined && (fault.lasts ? n >= fault.at : n === fault.at);
-    const answered = isHit
+    const fault = faultOf(rule, n);
+    const answered = fault
       ? spoil(fault.kind, { incoming, outgoing, body, operation })
       : forward(incoming, body).then(async (answer) => {
           await rule?.afterwards?.(operation);
@@ -232,12 +229,11 @@ export async function startFaultProxy(
     });
     forwarded.end(body);
     const [answer] = (await once(forwarded, 'response')) as [IncomingMessage];
-    const chunks: Buffer[] = [];
-    for await (const chunk of answer) chunks.push(chunk);
+    const bytes = Buffer.concat(await answer.toArray());
     const headers = Object.fromEntries(
       Object.entries(answer.headers).map(([name, value]) => [name, String(value)]),
     );
-    return { status: answer.statusCode ?? 502, headers, bytes: Buffer.concat(chunks) };
+    return { status: answer.statusCode ?? 502, headers, bytes };
   }
 
   return {
@@ -282,6 +278,13 @@ export async function startFaultProxy(
       agent.destroy();
     },
   };
+}
+
+/** Returns the fault that a rule sets for the matching call with this index, if any. */
+function faultOf(rule: Rule | undefined, n: number): Fault | undefined {
+  const fault = rule?.fault;
+  if (!fault) return undefined;
+  return n === fault.at || (fault.lasts && n > fault.at) ? fault : undefined;
 }
 
 type Requested = object[] | { Keys: object[] };
