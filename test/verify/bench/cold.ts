@@ -68,20 +68,7 @@ export async function coldStarts(
     const starts: Record<string, ColdStart[]> = {};
     for (const memory of memories) {
       quota.set(memory);
-      const times: Record<string, Record<'init' | 'slowInit' | 'first' | 'warm', number[]>> = {};
-      // The first of several passes is a warm-up of this machine's caches.
-      for (let pass = passes > 1 ? 0 : 1; pass <= passes; pass++) {
-        for (const [name, { file, next }] of Object.entries(contenders)) {
-          const one = await coldStart({ file, next, env, quota, calls });
-          const slow = await coldStart({ file, next, env, quota, calls: 0, isInitLimited: true });
-          if (pass === 0) continue;
-          times[name] ??= { init: [], slowInit: [], first: [], warm: [] };
-          times[name].init.push(one.init);
-          times[name].slowInit.push(slow.init);
-          times[name].first.push(one.first);
-          times[name].warm.push(one.warm);
-        }
-      }
+      const times = await timesOf(contenders, passes, { env, quota, calls });
       for (const [name, { init, slowInit, first, warm }] of Object.entries(times)) {
         const row = {
           init: spread(init),
@@ -107,6 +94,29 @@ interface Contender {
   file: string;
   /** Returns the event for the next call. */
   next: () => object;
+}
+
+/** Starts each contender once in each pass. @returns the times of all passes, by contender */
+async function timesOf(
+  contenders: Record<string, Contender>,
+  passes: number,
+  { env, quota, calls }: { env: NodeJS.ProcessEnv; quota: Quota; calls: number },
+) {
+  const times: Record<string, Record<'init' | 'slowInit' | 'first' | 'warm', number[]>> = {};
+  // The first of several passes is a warm-up of this machine's caches.
+  for (let pass = passes > 1 ? 0 : 1; pass <= passes; pass++) {
+    for (const [name, { file, next }] of Object.entries(contenders)) {
+      const one = await coldStart({ file, next, env, quota, calls });
+      const slow = await coldStart({ file, next, env, quota, calls: 0, isInitLimited: true });
+      if (pass === 0) continue;
+      times[name] ??= { init: [], slowInit: [], first: [], warm: [] };
+      times[name].init.push(one.init);
+      times[name].slowInit.push(slow.init);
+      times[name].first.push(one.first);
+      times[name].warm.push(one.warm);
+    }
+  }
+  return times;
 }
 
 async function contendersOn(endpoint: string, calls: number): Promise<Record<string, Contender>> {

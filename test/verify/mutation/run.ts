@@ -108,38 +108,57 @@ function described(source: string, { mutatorName, location, replacement = '' }: 
 
 const shortened = (text: string) => (text.length > 100 ? `${text.slice(0, 99)}…` : text);
 
+/** A mutant as the list of equivalent mutants identifies it. */
+interface Identity {
+  file: string;
+  /** The text of the line. */
+  line: string;
+  what: string;
+}
+
+/** Returns the results of all mutants in a file, with their places for messages. */
+function resultsOf(file: string, { source, mutants }: Report['files'][string]) {
+  const lines = source.split('\n');
+  return mutants.map((mutant) => {
+    const { line } = mutant.location.start;
+    return {
+      file,
+      line: (lines[line - 1] ?? '').trim(),
+      what: described(source, mutant),
+      status: mutant.status,
+      place: `${file}:${line}`,
+    };
+  });
+}
+
+/** Returns the mutants that are not among the others. */
+function without<T extends Identity>(mutants: T[], others: Identity[]): T[] {
+  const keyOf = ({ file, line, what }: Identity) => JSON.stringify([file, line, what]);
+  const known = new Set(others.map(keyOf));
+  return mutants.filter((one) => !known.has(keyOf(one)));
+}
+
 /**
  * Checks the results of a part against the minimum score and the list of equivalent mutants.
  * @returns true if there are no problems
  */
 function evaluate(part: string): boolean {
   const { files } = JSON.parse(readFileSync(`${root}/${pathOf(part, 'report')}`, 'utf8')) as Report;
-  const counts = new Map<string, number>();
-  const survivors = new Set<string>();
-  const complaints: string[] = [];
-  for (const [file, { source, mutants }] of Object.entries(files)) {
-    for (const mutant of mutants) {
-      const { status, location } = mutant;
-      counts.set(status, (counts.get(status) ?? 0) + 1);
-      const what = described(source, mutant);
-      const place = `${file}:${location.start.line}`;
-      if (status === 'Timeout') console.log(`  endless, or slow: ${place} ${what}`);
-      if (status !== 'Survived' && status !== 'NoCoverage') continue;
-      const line = (source.split('\n')[location.start.line - 1] ?? '').trim();
-      survivors.add(JSON.stringify([file, line, what]));
-      const isListed = EQUIVALENT.some(
-        (one) => one.file === file && one.line === line && one.mutants.includes(what),
-      );
-      if (!isListed) complaints.push(`survives, and is not listed: ${place} ${what}`);
-    }
+  const results = Object.entries(files).flatMap(([file, report]) => resultsOf(file, report));
+  for (const { status, place, what } of results) {
+    if (status === 'Timeout') console.log(`  endless, or slow: ${place} ${what}`);
   }
-  for (const { file, line, mutants } of EQUIVALENT.filter((one) => files[one.file])) {
-    for (const what of mutants) {
-      const key = JSON.stringify([file, line, what]);
-      if (!survivors.has(key)) complaints.push(`is listed, and does not survive: ${file} ${what} in ${line}`);
-    }
-  }
-  const of = (...statuses: string[]) => statuses.reduce((sum, status) => sum + (counts.get(status) ?? 0), 0);
+  const survivors = results.filter(({ status }) => status === 'Survived' || status === 'NoCoverage');
+  const listed = EQUIVALENT.filter(({ file }) => files[file]).flatMap(({ mutants, ...place }) =>
+    mutants.map((what) => ({ ...place, what })),
+  );
+  const complaints = [
+    ...without(survivors, listed).map(({ place, what }) => `survives, and is not listed: ${place} ${what}`),
+    ...without(listed, survivors).map(
+      ({ file, line, what }) => `is listed, and does not survive: ${file} ${what} in ${line}`,
+    ),
+  ];
+  const of = (...statuses: string[]) => results.filter(({ status }) => statuses.includes(status)).length;
   const [killed, lived] = [of('Killed', 'Timeout'), of('Survived', 'NoCoverage')];
   const score = (100 * killed) / (killed + lived);
   if (!(score > LEAST)) complaints.push(`a score of ${score.toFixed(1)} %`);

@@ -11,7 +11,7 @@ import { startLocalStack } from '../../../local/local-stack.ts';
 import { removal } from '../../support/in-process.ts';
 import { numericOptions } from '../../support/options.ts';
 import { partition } from '../../support/service.ts';
-import { type CreatedKey, call, type Reply } from '../../support/stack.ts';
+import { call, type Reply } from '../../support/stack.ts';
 
 const HELP = `Sends mixed traffic to the whole local stack from a few parallel loops, as fast as they run. Kills the engine three times
 with kill -9 and restarts it on its file. Checks every response. While the engine is away, 500 and 503 are correct too, and
@@ -108,83 +108,114 @@ const admin = async (method: string, path: string, options: object = {}) =>
 const roll = (sides: number) => Math.floor(Math.random() * sides);
 const pick = <T>(list: T[]): T | undefined => list[roll(list.length)];
 
+interface Key {
+  id: string;
+  secret: string | undefined;
+  tokens: string[];
+}
+
+/** A Deployment, with the keys and tokens that must exist and the tokens that must be revoked. */
+interface Deployment {
+  id: string;
+  keys: Key[];
+  revoked: string[];
+}
+
+const register = (id: string) =>
+  repeatUntilConclusive('register', [200, 201], () => admin('PUT', `/deployments/${id}`, { json: {} }));
+
+async function createKey({ id, keys }: Deployment): Promise<void> {
+  const headers = { 'idempotency-key': randomUUID() };
+  const { json } = await repeatUntilConclusive('create', [201], () =>
+    admin('POST', `/deployments/${id}/api-keys`, { json: { name: 'soak' }, headers }),
+  );
+  keys.push({ id: json.id, secret: json.secret, tokens: [] });
+}
+
+async function deleteKey(deployment: Deployment, key: Key): Promise<void> {
+  await repeatUntilConclusive('delete', [204, 404], () =>
+    admin('DELETE', `/deployments/${deployment.id}/api-keys/${key.id}`),
+  );
+  deployment.keys = deployment.keys.filter((one) => one !== key);
+  deployment.revoked.push(...key.tokens);
+}
+
+/** Deletes the Deployment, registers it again and purges its earlier generation. */
+async function replaceDeployment(deployment: Deployment): Promise<void> {
+  const { id, keys, revoked } = deployment;
+  const items = await certain(() => partition(stack, `DEPLOYMENT#${id}`));
+  const generation = String(items.find(({ sk }) => sk === 'DEPLOYMENT')?.generation);
+  await repeatUntilConclusive('delete Deployment', [204, 404], () => admin('DELETE', `/deployments/${id}`));
+  revoked.push(...keys.flatMap((one) => one.tokens));
+  deployment.keys = [];
+  await register(id);
+  const record = removal({ pk: `DEPLOYMENT#${id}`, sk: 'DEPLOYMENT' }, generation);
+  await certain(async () => {
+    const event = { Records: [record] };
+    const { batchItemFailures } = await stack.invoke<{ batchItemFailures: object[] }>('purge', event);
+    if (batchItemFailures.length > 0) throw new Error('the purge failed');
+  });
+  counts.purge = (counts.purge ?? 0) + 1;
+}
+
+async function exchange({ id, tokens }: Key, secret: string): Promise<void> {
+  const basic = [id, secret] as const;
+  const form = { grant_type: 'client_credentials' };
+  const { json } = await repeatUntilConclusive('exchange', [200], () =>
+    call(stack, 'POST', '/oauth/token', { basic, form }),
+  );
+  tokens.push(json.access_token);
+  if (tokens.length > 50) tokens.shift();
+}
+
+const expectValid = (token: string) =>
+  repeatUntilConclusive('check', [200], () => call(stack, 'GET', '/whoami', { token }));
+const expectRevoked = (token: string) =>
+  repeatUntilConclusive('check of a revoked token', [401], () => call(stack, 'GET', '/whoami', { token }));
+
+async function useRevokedToken({ revoked }: Deployment): Promise<void> {
+  const token = pick(revoked);
+  if (token) await expectRevoked(token);
+  if (revoked.length > 500) revoked.splice(0, 100);
+}
+
+async function useToken(key: Key | undefined): Promise<void> {
+  const token = key && pick(key.tokens);
+  if (token) await expectValid(token);
+}
+
+/** Makes one random call. Most calls use tokens, and few delete the Deployment. */
+async function act(deployment: Deployment): Promise<void> {
+  const key = pick(deployment.keys);
+  const what = roll(200);
+  if (what < 8 && deployment.keys.length < 20) return createKey(deployment);
+  if (what < 14 && key) return deleteKey(deployment, key);
+  if (what < 15) return replaceDeployment(deployment);
+  if (what < 50 && key?.secret) return exchange(key, key.secret);
+  if (what < 70) return useRevokedToken(deployment);
+  return useToken(key);
+}
+
 /** Calls the service for one Deployment that no other loop uses, so that the correct responses are always known. */
-async function loop(id: string): Promise<() => Promise<void>> {
-  let keys: (Pick<CreatedKey, 'id'> & { secret: string | undefined; tokens: string[] })[] = [];
-  const dead: string[] = [];
-  const register = () =>
-    repeatUntilConclusive('register', [200, 201], () => admin('PUT', `/deployments/${id}`, { json: {} }));
-  await register();
-  while (!isOver) {
-    const key = pick(keys);
-    const what = roll(200);
-    if (what < 8 && keys.length < 20) {
-      const headers = { 'idempotency-key': randomUUID() };
-      const { json } = await repeatUntilConclusive('create', [201], () =>
-        admin('POST', `/deployments/${id}/api-keys`, { json: { name: 'soak' }, headers }),
-      );
-      keys.push({ id: json.id, secret: json.secret, tokens: [] });
-    } else if (what < 14 && key) {
-      await repeatUntilConclusive('delete', [204, 404], () =>
-        admin('DELETE', `/deployments/${id}/api-keys/${key.id}`),
-      );
-      keys = keys.filter((one) => one !== key);
-      dead.push(...key.tokens);
-    } else if (what < 15) {
-      const items = await certain(() => partition(stack, `DEPLOYMENT#${id}`));
-      const generation = String(items.find(({ sk }) => sk === 'DEPLOYMENT')?.generation);
-      await repeatUntilConclusive('delete Deployment', [204, 404], () =>
-        admin('DELETE', `/deployments/${id}`),
-      );
-      dead.push(...keys.flatMap((one) => one.tokens));
-      keys = [];
-      await register();
-      const record = removal({ pk: `DEPLOYMENT#${id}`, sk: 'DEPLOYMENT' }, generation);
-      await certain(async () => {
-        const event = { Records: [record] };
-        const { batchItemFailures } = await stack.invoke<{ batchItemFailures: object[] }>('purge', event);
-        if (batchItemFailures.length > 0) throw new Error('the purge failed');
-      });
-      counts.purge = (counts.purge ?? 0) + 1;
-    } else if (what < 50 && key?.secret) {
-      const basic = [key.id, key.secret] as const;
-      const form = { grant_type: 'client_credentials' };
-      const { json } = await repeatUntilConclusive('exchange', [200], () =>
-        call(stack, 'POST', '/oauth/token', { basic, form }),
-      );
-      key.tokens.push(json.access_token);
-      if (key.tokens.length > 50) key.tokens.shift();
-    } else if (what < 70) {
-      const token = pick(dead);
-      if (token)
-        await repeatUntilConclusive('check of a dead token', [401], () =>
-          call(stack, 'GET', '/whoami', { token }),
-        );
-      if (dead.length > 500) dead.splice(0, 100);
-    } else {
-      const token = key && pick(key.tokens);
-      if (token) await repeatUntilConclusive('check', [200], () => call(stack, 'GET', '/whoami', { token }));
-    }
-  }
-  // Checks the final state: no key is missing, no deleted key is back, and no revoked token works.
-  return async () => {
-    const { json } = await admin('GET', `/deployments/${id}/api-keys`);
-    const found = json.items.map((one: { id: string }) => one.id).sort();
-    const expected = keys.map((one) => one.id).sort();
-    if (found.join() !== expected.join()) throw new Error(`${id} has keys ${found}, expected ${expected}`);
-    for (const token of keys.flatMap((one) => one.tokens)) {
-      await repeatUntilConclusive('check', [200], () => call(stack, 'GET', '/whoami', { token }));
-    }
-    for (const token of dead) {
-      await repeatUntilConclusive('check of a dead token', [401], () =>
-        call(stack, 'GET', '/whoami', { token }),
-      );
-    }
-    const items = await partition(stack, `DEPLOYMENT#${id}`);
-    const generation = items.find(({ sk }) => sk === 'DEPLOYMENT')?.generation;
-    const old = items.filter((item) => item.generation !== generation);
-    if (old.length > 0) throw new Error(`${id} has ${old.length} items of earlier generations`);
-  };
+async function loop(id: string): Promise<Deployment> {
+  const deployment: Deployment = { id, keys: [], revoked: [] };
+  await register(id);
+  while (!isOver) await act(deployment);
+  return deployment;
+}
+
+/** Checks the final state: no key is missing, no deleted key is back, and no revoked token works. */
+async function checkFinalState({ id, keys, revoked }: Deployment): Promise<void> {
+  const { json } = await admin('GET', `/deployments/${id}/api-keys`);
+  const found = json.items.map((one: { id: string }) => one.id).sort();
+  const expected = keys.map((one) => one.id).sort();
+  if (found.join() !== expected.join()) throw new Error(`${id} has keys ${found}, expected ${expected}`);
+  for (const token of keys.flatMap((one) => one.tokens)) await expectValid(token);
+  for (const token of revoked) await expectRevoked(token);
+  const items = await partition(stack, `DEPLOYMENT#${id}`);
+  const generation = items.find(({ sk }) => sk === 'DEPLOYMENT')?.generation;
+  const old = items.filter((item) => item.generation !== generation);
+  if (old.length > 0) throw new Error(`${id} has ${old.length} items of earlier generations`);
 }
 
 /** Repeats the script's own work on the table until it succeeds. */
@@ -234,10 +265,10 @@ setTimeout(() => {
 }, duration);
 
 try {
-  const lastWords = await Promise.all(Array.from({ length: loops }, (_, n) => loop(`soak-${n}`)));
+  const deployments = await Promise.all(Array.from({ length: loops }, (_, n) => loop(`soak-${n}`)));
   clearInterval(timer);
   const end = rss();
-  for (const lastWord of lastWords) await lastWord();
+  for (const deployment of deployments) await checkFinalState(deployment);
   console.log(counts);
   console.log(`Memory: ${warm.toFixed(0)} MiB at half time, ${end.toFixed(0)} MiB at the end.`);
   if (duration >= STEADY && end > warm * GROWTH) throw new Error('memory grows');
