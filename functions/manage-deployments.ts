@@ -13,11 +13,14 @@ const logger = newLogger('manage-deployments');
 const table = openTable(config, httpsTransport(readAwsAccess()), CALL_RETRIES, malformedReport(logger));
 
 /** Lambda handler that registers, changes, lists and deletes Deployments. */
-export const handler = managementHandler(deploymentRoutes(table, Date.now, readDeploymentsSource()), {
-  logger,
-  people,
-  platformPrincipals,
-  requireAccess: accessRequirement(table),
-  onFailed: failureReport(),
-  onRejected: rejectedCallCounter(table, Date.now),
-});
+export const handler = managementHandler(
+  deploymentRoutes(table, { clock: Date.now, source: readDeploymentsSource() }),
+  {
+    logger,
+    people,
+    platformPrincipals,
+    requireAccess: accessRequirement(table),
+    onFailed: failureReport(),
+    onRejected: rejectedCallCounter(table, Date.now),
+  },
+);

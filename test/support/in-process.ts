@@ -169,7 +169,7 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
   const oauth = { logger, onRejectedClient: () => {}, acceptsJson: true };
   const jobs: PersonId[] = [];
   const managed = {
-    ...deploymentRoutes(table, clock, options.source),
+    ...deploymentRoutes(table, { clock, source: options.source }),
     ...keyRoutes(table, { clock, scopes: rules.scopes, trust, maxIdleDays, ...(policy && { policy }) }),
     ...accessTokenRoutes(table, { clock, rules }),
     ...temporaryTokenRoutes(table, { clock, scopes: rules.scopes }),
