@@ -1,3 +1,4 @@
+import type { z } from 'zod/mini';
 import { cloudEventOf } from '../domain/cloud-event.ts';
 import { newUlid } from '../domain/credentials.ts';
 import { accessEnded, conflict } from '../domain/errors.ts';
@@ -33,103 +34,137 @@ interface Dependencies {
 }
 
 /** Returns the routes that end and restore people's access. Only administrators can call these routes. */
-export function peopleRoutes(
+export function peopleRoutes(table: Table, dependencies: Dependencies): Record<string, ManagementRoute> {
+  return {
+    'POST /people/end-access': (request) => endPersonsAccess(table, dependencies, request),
+    'POST /people/restore-access': (request) => restoreAccess(table, dependencies, request),
+    'POST /people/find': (request) => findPerson(table, dependencies, request),
+    'GET /people': (request) => listEndedAccess(table, request),
+    'GET /people/events': (request) => listPeopleEvents(table, dependencies, request),
+  };
+}
+
+async function endPersonsAccess(
   table: Table,
   { clock, issuer, startJob }: Dependencies,
-): Record<string, ManagementRoute> {
+  request: ManagementRequest,
+): Promise<Answer> {
+  requireAdministrator(request.person);
+  const input = parseInput(endAccessInput, request.body());
+  const person = { issuer, sub: input.sub };
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    const read = await readAccessRecord(table, person);
+    const now = clock();
+    const next = withEndedAccess(person, read, input, now);
+    const data = { ...person, keys: next.job.keys, blocked: next.blocked };
+    const event = newEvent('person.access_ended', OF_PEOPLE, request.actor, now, data);
+    const replaced = read.record ?? (read.isThere ? 'malformed' : undefined);
+    const outcome = await endAccess(table, next, replaced, event, request.person.signIn);
+    if (outcome === 'ended') throw accessEnded();
+    if (outcome === 'written') {
+      await startJob(person);
+      return { status: 202, body: shownPerson(next) };
+    }
+  }
+  throw conflict(CHANGED);
+}
+
+/** Returns a person's record after their access is ended. */
+function withEndedAccess(
+  person: PersonId,
+  { record, isThere }: { record: AccessRecord | undefined; isThere: boolean },
+  { keys, block }: z.infer<typeof endAccessInput>,
+  now: EpochMillis,
+): AccessRecord {
   return {
-    'POST /people/end-access': end,
-    'POST /people/restore-access': restore,
-    'POST /people/find': find,
-    'GET /people': list,
-    'GET /people/events': events,
+    ...person,
+    // The end of access never moves back, even if the clock of the function that wrote the earlier end was ahead.
+    endedAt: Math.max(now, record?.endedAt ?? 0),
+    blocked: block || (record?.blocked ?? isThere),
+    // A malformed record can have any revision. The current time in milliseconds is higher than any real number of
+    // changes.
+    revision: record ? record.revision + 1 : now,
+    job: newJob(now, keys, record?.job),
   };
-
-  async function end(request: ManagementRequest): Promise<Answer> {
-    requireAdministrator(request.person);
-    const { sub, keys, block } = parseInput(endAccessInput, request.body());
-    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-      const { record, isThere } = await readAccessRecord(table, { issuer, sub });
-      const now = clock();
-      const next: AccessRecord = {
-        issuer,
-        sub,
-        // The end of access never moves back, even if the clock of the function that wrote the earlier end was ahead.
-        endedAt: Math.max(now, record?.endedAt ?? 0),
-        blocked: block || (record?.blocked ?? isThere),
-        // A malformed record can have any revision. The current time in milliseconds is higher than any real number of
-        // changes.
-        revision: record ? record.revision + 1 : now,
-        job: newJob(now, keys, record?.job),
-      };
-      const data = { issuer, sub, keys: next.job.keys, blocked: next.blocked };
-      const event = newEvent('person.access_ended', OF_PEOPLE, request.actor, now, data);
-      const read = record ?? (isThere ? 'malformed' : undefined);
-      const outcome = await endAccess(table, next, read, event, request.person.signIn);
-      if (outcome === 'ended') throw accessEnded();
-      if (outcome === 'written') {
-        await startJob({ issuer, sub });
-        return { status: 202, body: shownPerson(next) };
-      }
-    }
-    throw conflict(CHANGED);
-  }
-
-  async function restore(request: ManagementRequest): Promise<Answer> {
-    const { person, actor } = request;
-    requireAdministrator(person);
-    const { sub } = parseInput(restoreAccessInput, request.body());
-    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-      const { record, isThere } = await readAccessRecord(table, { issuer, sub });
-      if (!record && isThere) throw conflict(MALFORMED);
-      if (!record?.blocked) return { status: 200, body: record ? shownPerson(record) : unknownPerson(sub) };
-      // A transaction cannot both change and check the same item, so callers cannot restore their own access.
-      if (person.signIn?.sub === sub) throw conflict('You cannot restore your own access.');
-      const event = newEvent('person.access_restored', OF_PEOPLE, actor, clock(), { issuer, sub });
-      const outcome = await unblockPerson(table, record, event, person.signIn);
-      if (outcome === 'ended') throw accessEnded();
-      if (outcome === 'written') return { status: 200, body: shownPerson({ ...record, blocked: false }) };
-    }
-    throw conflict(CHANGED);
-  }
-
-  async function find(request: ManagementRequest): Promise<Answer> {
-    requireAdministrator(request.person);
-    const { sub, limit, cursor } = parseInput(findPersonInput, request.body());
-    const { record, isThere } = await readAccessRecord(table, { issuer, sub });
-    if (!record && isThere) throw conflict(MALFORMED);
-    if (!record) return { status: 200, body: { ...unknownPerson(sub), keys: [] } };
-    const listing = [request.routeKey, sub, record.job.id, request.person.sub];
-    const after = fromCursor(listing, cursor);
-    const { items, next } = await listHeldKeys(table, record, { jobId: record.job.id, after, limit });
-    const nextCursor = next === undefined ? undefined : toCursor(listing, next);
-    return { status: 200, body: { ...shownPerson(record), keys: items.map(shownKey), nextCursor } };
-  }
-
-  async function list({ person, query, routeKey }: ManagementRequest): Promise<Answer> {
-    requireAdministrator(person);
-    const { limit, cursor } = parseInput(pageInput, query, 'query');
-    const listing = [routeKey, person.sub];
-    const { items, next } = await listPeople(table, { after: fromCursor(listing, cursor), limit });
-    const nextCursor = next === undefined ? undefined : toCursor(listing, next);
-    return { status: 200, body: { items: items.map(shownPerson), nextCursor } };
-  }
-
-  async function events({ person, query, routeKey }: ManagementRequest): Promise<Answer> {
-    requireAdministrator(person);
-    const { limit, cursor } = parseInput(pageInput, query, 'query');
-    const listing = [routeKey, person.sub];
-    const after = fromCursor(listing, cursor);
-    const { items, next } = await listEvents(table, OF_PEOPLE.id, { after, limit, now: clock() });
-    const nextCursor = next === undefined ? undefined : toCursor(listing, next);
-    return { status: 200, body: { items: items.map(cloudEventOf), nextCursor } };
-  }
 }
 
 /** Returns a new job. If an earlier job that disables keys has not finished, the new job also disables keys. */
 function newJob(now: EpochMillis, keys: AccessJob['keys'], earlier: AccessJob | undefined): AccessJob {
   const isUnfinished = earlier?.keys === 'disable' && earlier.finishedAt === undefined;
   return { id: newUlid(now), keys: isUnfinished ? 'disable' : keys, found: 0, disabled: 0 };
+}
+
+async function restoreAccess(
+  table: Table,
+  { clock, issuer }: Dependencies,
+  { person, actor, body }: ManagementRequest,
+): Promise<Answer> {
+  requireAdministrator(person);
+  const { sub } = parseInput(restoreAccessInput, body());
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    const record = await accessRecordOf(table, { issuer, sub });
+    if (!record) return { status: 200, body: unknownPerson(sub) };
+    if (!record.blocked) return { status: 200, body: shownPerson(record) };
+    // A transaction cannot both change and check the same item, so callers cannot restore their own access.
+    if (person.signIn?.sub === sub) throw conflict('You cannot restore your own access.');
+    const event = newEvent('person.access_restored', OF_PEOPLE, actor, clock(), { issuer, sub });
+    const outcome = await unblockPerson(table, record, event, person.signIn);
+    if (outcome === 'ended') throw accessEnded();
+    if (outcome === 'written') return { status: 200, body: shownPerson({ ...record, blocked: false }) };
+  }
+  throw conflict(CHANGED);
+}
+
+async function findPerson(
+  table: Table,
+  { issuer }: Dependencies,
+  { person, routeKey, body }: ManagementRequest,
+): Promise<Answer> {
+  requireAdministrator(person);
+  const { sub, limit, cursor } = parseInput(findPersonInput, body());
+  const record = await accessRecordOf(table, { issuer, sub });
+  if (!record) return { status: 200, body: { ...unknownPerson(sub), keys: [] } };
+  const listing = [routeKey, sub, record.job.id, person.sub];
+  const after = fromCursor(listing, cursor);
+  const { items, next } = await listHeldKeys(table, record, { jobId: record.job.id, after, limit });
+  const nextCursor = next === undefined ? undefined : toCursor(listing, next);
+  return { status: 200, body: { ...shownPerson(record), keys: items.map(shownKey), nextCursor } };
+}
+
+/**
+ * Returns the record of a person whose access was ended; undefined if it never was.
+ * @throws ServiceError 409 if the record is malformed
+ */
+async function accessRecordOf(table: Table, person: PersonId): Promise<AccessRecord | undefined> {
+  const { record, isThere } = await readAccessRecord(table, person);
+  if (!record && isThere) throw conflict(MALFORMED);
+  return record;
+}
+
+async function listEndedAccess(
+  table: Table,
+  { person, query, routeKey }: ManagementRequest,
+): Promise<Answer> {
+  requireAdministrator(person);
+  const { limit, cursor } = parseInput(pageInput, query, 'query');
+  const listing = [routeKey, person.sub];
+  const { items, next } = await listPeople(table, { after: fromCursor(listing, cursor), limit });
+  const nextCursor = next === undefined ? undefined : toCursor(listing, next);
+  return { status: 200, body: { items: items.map(shownPerson), nextCursor } };
+}
+
+async function listPeopleEvents(
+  table: Table,
+  { clock }: Dependencies,
+  { person, query, routeKey }: ManagementRequest,
+): Promise<Answer> {
+  requireAdministrator(person);
+  const { limit, cursor } = parseInput(pageInput, query, 'query');
+  const listing = [routeKey, person.sub];
+  const after = fromCursor(listing, cursor);
+  const { items, next } = await listEvents(table, OF_PEOPLE.id, { after, limit, now: clock() });
+  const nextCursor = next === undefined ? undefined : toCursor(listing, next);
+  return { status: 200, body: { items: items.map(cloudEventOf), nextCursor } };
 }
 
 function unknownPerson(sub: string) {
