@@ -12,6 +12,7 @@ import {
 import { type Person, visibleTo } from '../domain/people.ts';
 import type { Deployment, Generation, TemporaryToken } from '../domain/records.ts';
 import { effectiveScopes } from '../domain/scopes.ts';
+import type { Answer } from '../http/answer.ts';
 import { fromCursor, toCursor } from '../http/cursor.ts';
 import type { ManagementRequest, ManagementRoute } from '../http/management.ts';
 import { newTemporaryTokenInput, pageInput, parseInput } from '../http/schemas.ts';
@@ -26,118 +27,140 @@ import {
   readTemporaryToken,
 } from '../table/temporary-tokens.ts';
 
+interface Dependencies {
+  clock: Clock;
+  /** Scopes that the stack defines. */
+  scopes: readonly string[];
+}
+
 /**
  * Returns the routes for temporary tokens. People see their own tokens, and administrators see all tokens. Each route
  * first checks that the person is allowed to see the Deployment.
  */
 export function temporaryTokenRoutes(
   table: Table,
-  { clock, scopes: known }: { clock: Clock; scopes: readonly string[] },
+  dependencies: Dependencies,
 ): Record<string, ManagementRoute> {
   return {
-    'POST /deployments/{deploymentId}/temporary-tokens': async (request) => {
-      const deployment = await deploymentOf(request);
-      const input = parseInput(newTemporaryTokenInput(known), request.body({}));
-      const call = idempotentCall(table, request, deployment, clock);
-      const earlier = await call.earlierAnswer();
-      if (earlier) return earlier;
-      const now = clock();
-      const ulid = newUlid(now);
-      const accessToken = mintCredential('temporary', deployment.id, ulid);
-      const temporaryToken: TemporaryToken = {
-        deploymentId: deployment.id,
-        ulid,
-        hash: hashOf(accessToken),
-        generation: deployment.generation,
-        sub: request.person.sub,
-        name: request.person.name,
-        signedInAt: request.person.signIn?.at,
-        // Store the scopes as a check will return them: without duplicates, and in the order in which the stack defines
-        // them.
-        scopes: effectiveScopes(input.scopes, undefined, known),
-        issuedAt: toSeconds(now),
-        expiresAt: expiryOfTemporaryToken(now),
-      };
-      const { id, expiresAt, scope } = shown(temporaryToken, known);
-      const answer = {
-        status: 201,
-        headers: { Location: `/deployments/${deployment.id}/temporary-tokens/${id}` },
-        body: {
-          id,
-          token_type: 'Bearer',
-          expires_in: Math.floor(temporaryToken.expiresAt - now / 1000),
-          expiresAt,
-          scope,
-        },
-      };
-      const event = newEvent(
-        'temporary_token.issued',
-        deployment,
-        request.actor,
-        now,
-        eventData(temporaryToken),
-      );
-      const record = call.record(answer, now);
-      const outcome = await putTemporaryToken(table, temporaryToken, event, {
-        record,
-        signIn: request.person.signIn,
-      });
-      if (outcome === 'repeated') return call.firstAnswer();
-      if (outcome === 'ended') throw accessEnded();
-      if (outcome === 'gone') throw notFound('Deployment');
-      return { ...answer, body: { ...answer.body, access_token: accessToken } };
-    },
+    'POST /deployments/{deploymentId}/temporary-tokens': (request) =>
+      issueTemporaryToken(table, dependencies, request),
+    'GET /deployments/{deploymentId}/temporary-tokens': (request) =>
+      listVisibleTokens(table, dependencies, request),
+    'DELETE /deployments/{deploymentId}/temporary-tokens/{tokenId}': (request) =>
+      revokeTemporaryToken(table, dependencies, request),
+  };
+}
 
-    'GET /deployments/{deploymentId}/temporary-tokens': async (request) => {
-      const deployment = await deploymentOf(request);
-      const { person, routeKey, query } = request;
-      const { limit, cursor } = parseInput(pageInput, query, 'query');
-      const listing = [routeKey, deployment.id, deployment.generation, person.sub];
-      const { items, next } = await listTemporaryTokens(table, deployment, {
-        after: fromCursor(listing, cursor),
-        limit,
-        now: clock(),
-        isWanted: (temporaryToken) => isOf(person, temporaryToken),
-      });
-      const nextCursor = next === undefined ? undefined : toCursor(listing, next);
-      return {
-        status: 200,
-        body: { items: items.map((temporaryToken) => shown(temporaryToken, known)), nextCursor },
-      };
-    },
+async function issueTemporaryToken(
+  table: Table,
+  { clock, scopes: known }: Dependencies,
+  request: ManagementRequest,
+): Promise<Answer> {
+  const { person, actor } = request;
+  const deployment = await deploymentOf(table, request);
+  const input = parseInput(newTemporaryTokenInput(known), request.body({}));
+  const call = idempotentCall(table, request, deployment, clock);
+  const earlier = await call.earlierAnswer();
+  if (earlier) return earlier;
 
-    'DELETE /deployments/{deploymentId}/temporary-tokens/{tokenId}': async (request) => {
-      const deployment = await readVisibleDeployment(table, request.person, request.params.deploymentId);
-      const now = clock();
-      const temporaryToken = await temporaryTokenOf(request, deployment, now);
-      const event = newEvent(
-        'temporary_token.revoked',
-        deployment,
-        request.actor,
-        now,
-        eventData(temporaryToken),
-      );
-      if (!(await deleteTemporaryToken(table, temporaryToken, event))) throw notFound('temporary token');
-      return { status: 204 };
-    },
+  const now = clock();
+  const ulid = newUlid(now);
+  const accessToken = mintCredential('temporary', deployment.id, ulid);
+  const temporaryToken: TemporaryToken = {
+    deploymentId: deployment.id,
+    ulid,
+    hash: hashOf(accessToken),
+    generation: deployment.generation,
+    sub: person.sub,
+    name: person.name,
+    signedInAt: person.signIn?.at,
+    // Store the scopes as a check will return them: without duplicates, and in the order in which the stack defines
+    // them.
+    scopes: effectiveScopes(input.scopes, undefined, known),
+    issuedAt: toSeconds(now),
+    expiresAt: expiryOfTemporaryToken(now),
   };
 
-  async function deploymentOf({ person, params }: ManagementRequest): Promise<Deployment> {
-    return visibleTo(person, await readDeployment(table, params.deploymentId));
-  }
+  const answer = issued(temporaryToken, known, now);
+  const event = newEvent('temporary_token.issued', deployment, actor, now, eventData(temporaryToken));
+  const record = call.record(answer, now);
+  const outcome = await putTemporaryToken(table, temporaryToken, event, { record, signIn: person.signIn });
+  if (outcome === 'repeated') return call.firstAnswer();
+  if (outcome === 'ended') throw accessEnded();
+  if (outcome === 'gone') throw notFound('Deployment');
+  return { ...answer, body: { ...answer.body, access_token: accessToken } };
+}
 
-  async function temporaryTokenOf(
-    { person, params }: ManagementRequest,
-    deployment: Generation,
-    now: EpochMillis,
-  ) {
-    const isId = isUlid(params.tokenId);
-    const temporaryToken = isId
-      ? await readTemporaryToken(table, deployment, params.tokenId, now)
-      : undefined;
-    if (!temporaryToken || !isOf(person, temporaryToken)) throw notFound('temporary token');
-    return temporaryToken;
-  }
+/** Returns the response to the call that issues a temporary token, without the token itself. */
+function issued(temporaryToken: TemporaryToken, known: readonly string[], now: EpochMillis) {
+  const { id, expiresAt, scope } = shown(temporaryToken, known);
+  return {
+    status: 201,
+    headers: { Location: `/deployments/${temporaryToken.deploymentId}/temporary-tokens/${id}` },
+    body: {
+      id,
+      token_type: 'Bearer',
+      expires_in: Math.floor(temporaryToken.expiresAt - now / 1000),
+      expiresAt,
+      scope,
+    },
+  };
+}
+
+async function listVisibleTokens(
+  table: Table,
+  { clock, scopes: known }: Dependencies,
+  request: ManagementRequest,
+): Promise<Answer> {
+  const { person, routeKey, query } = request;
+  const deployment = await deploymentOf(table, request);
+  const { limit, cursor } = parseInput(pageInput, query, 'query');
+  const listing = [routeKey, deployment.id, deployment.generation, person.sub];
+  const { items, next } = await listTemporaryTokens(table, deployment, {
+    after: fromCursor(listing, cursor),
+    limit,
+    now: clock(),
+    isWanted: (temporaryToken) => isOf(person, temporaryToken),
+  });
+  const nextCursor = next === undefined ? undefined : toCursor(listing, next);
+  return {
+    status: 200,
+    body: { items: items.map((temporaryToken) => shown(temporaryToken, known)), nextCursor },
+  };
+}
+
+async function revokeTemporaryToken(
+  table: Table,
+  { clock }: Dependencies,
+  request: ManagementRequest,
+): Promise<Answer> {
+  const { person, params, actor } = request;
+  const deployment = await readVisibleDeployment(table, person, params.deploymentId);
+  const now = clock();
+  const temporaryToken = await temporaryTokenOf(table, deployment, request, now);
+  const event = newEvent('temporary_token.revoked', deployment, actor, now, eventData(temporaryToken));
+  if (!(await deleteTemporaryToken(table, temporaryToken, event))) throw notFound('temporary token');
+  return { status: 204 };
+}
+
+async function deploymentOf(table: Table, { person, params }: ManagementRequest): Promise<Deployment> {
+  return visibleTo(person, await readDeployment(table, params.deploymentId));
+}
+
+/**
+ * Returns the temporary token that a request names.
+ * @throws ServiceError 404 if there is no such token, or if the person is not allowed to see it
+ */
+async function temporaryTokenOf(
+  table: Table,
+  deployment: Generation,
+  { person, params }: ManagementRequest,
+  now: EpochMillis,
+) {
+  const isId = isUlid(params.tokenId);
+  const temporaryToken = isId ? await readTemporaryToken(table, deployment, params.tokenId, now) : undefined;
+  if (!temporaryToken || !isOf(person, temporaryToken)) throw notFound('temporary token');
+  return temporaryToken;
 }
 
 function isOf(person: Person, temporaryToken: TemporaryToken | MalformedTemporaryToken): boolean {
