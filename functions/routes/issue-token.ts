@@ -54,123 +54,151 @@ const ATTEMPTS = 5;
  * generation or the epoch before the token is stored, the token is revoked from the start.
  */
 export function tokenRoute(table: Table, dependencies: Dependencies): OAuthRoute {
-  const { clock, rules, maxIdleDays, onIssued, trust } = dependencies;
   return async (request) => {
     const isExchange = request.parameters.get('grant_type') === TOKEN_EXCHANGE;
-    return isExchange ? exchangeSubject(request) : exchangeSecret(request);
+    return isExchange
+      ? exchangeSubject(table, dependencies, request)
+      : exchangeSecret(table, dependencies, request);
   };
+}
 
-  async function exchangeSecret(request: OAuthRequest): Promise<Answer> {
-    const { scope } = parseParameters(tokenParameters, request.parameters);
-    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-      const client = await authenticate(table, request, clock, maxIdleDays);
-      const answer = await issue(client, request, requestedScopes(scope, client.key, rules));
-      if (answer) return answer;
-    }
-    throw unavailable(new Error('the key is being changed'));
-  }
-
-  /** Exchanges a token from an issuer that the key trusts (RFC 8693). */
-  async function exchangeSubject(request: OAuthRequest): Promise<Answer> {
-    const { scope, subject_token: subject } = parseParameters(exchangeParameters, request.parameters);
-    const client = await authenticateSubject(table, request, subject, { clock, maxIdleDays, trust });
+async function exchangeSecret(
+  table: Table,
+  dependencies: Dependencies,
+  request: OAuthRequest,
+): Promise<Answer> {
+  const { clock, rules, maxIdleDays } = dependencies;
+  const { scope } = parseParameters(tokenParameters, request.parameters);
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    const client = await authenticate(table, request, clock, maxIdleDays);
     const scopes = requestedScopes(scope, client.key, rules);
-    const answer = await issue(client, request, scopes, client.usedSubject);
-    if (!answer) throw rejectedSubject('used_subject_token');
-    return { ...answer, body: { ...(answer.body as object), issued_token_type: ACCESS_TOKEN_TYPE } };
+    const answer = await issue(table, dependencies, request, { client, scopes });
+    if (answer) return answer;
   }
+  throw unavailable(new Error('the key is being changed'));
+}
 
-  /**
-   * Issues a token.
-   * @returns undefined if the key has changed and must be read again, or if the subject token was used before
-   */
-  async function issue(
-    client: Client,
-    request: OAuthRequest,
-    scopes: string[] | undefined,
-    usedSubject?: UsedSubject,
-  ): Promise<Answer | undefined> {
-    const { deployment, key, secret } = client;
-    const now = clock();
-    const expiresAt = expiryOfIssue(now, rules);
-    const from = originOf(request.caller, rules.lastUsedFrom);
-    let accessToken = '';
-    const newToken = (): Token => {
-      accessToken = mintCredential('token', deployment.id, key.ulid);
-      return {
-        deploymentId: deployment.id,
-        ulid: key.ulid,
-        hash: hashOf(accessToken),
-        generation: deployment.generation,
-        epoch: key.epoch,
-        scopes,
-        issuedAt: toSeconds(now),
-        issuedAddress: from.address || undefined,
-        issuedClient: from.client || undefined,
-        expiresAt,
-      };
-    };
-    const use = { ...from, now, requestId: request.requestId };
-    const isWritten =
-      secret && isFirstUse(key, secret)
-        ? await putTokenOfFirstUse(table, newToken(), key, firstUse(client, secret, use))
-        : await write(newToken, recordUseOf(client, use), usedSubject);
-    if (!isWritten) return undefined;
-    onIssued?.({ keyId: formatKeyId(deployment.id, key.ulid), requestId: request.requestId, ...from });
+/** Exchanges a token from an issuer that the key trusts (RFC 8693). */
+async function exchangeSubject(
+  table: Table,
+  dependencies: Dependencies,
+  request: OAuthRequest,
+): Promise<Answer> {
+  const { clock, rules, maxIdleDays, trust } = dependencies;
+  const { scope, subject_token: subject } = parseParameters(exchangeParameters, request.parameters);
+  const client = await authenticateSubject(table, request, subject, { clock, maxIdleDays, trust });
+  const scopes = requestedScopes(scope, client.key, rules);
+  const { usedSubject } = client;
+  const answer = await issue(table, dependencies, request, { client, scopes, usedSubject });
+  if (!answer) throw rejectedSubject('used_subject_token');
+  return { ...answer, body: { ...(answer.body as object), issued_token_type: ACCESS_TOKEN_TYPE } };
+}
+
+/** What a token is issued for. */
+interface Exchange {
+  client: Client;
+  /** The requested scopes; undefined for all scopes of the key. */
+  scopes: string[] | undefined;
+  /** The subject token to store, if it is accepted only once. */
+  usedSubject?: UsedSubject | undefined;
+}
+
+/**
+ * Issues a token.
+ * @returns undefined if the key has changed and must be read again, or if the subject token was used before
+ */
+async function issue(
+  table: Table,
+  { clock, rules, onIssued }: Dependencies,
+  { caller, requestId }: OAuthRequest,
+  { client, scopes, usedSubject }: Exchange,
+): Promise<Answer | undefined> {
+  const { deployment, key, secret } = client;
+  const now = clock();
+  const expiresAt = expiryOfIssue(now, rules);
+  const from = originOf(caller, rules.lastUsedFrom);
+  let accessToken = '';
+  const newToken = (): Token => {
+    accessToken = mintCredential('token', deployment.id, key.ulid);
     return {
-      status: 200,
-      // RFC 6749 §5.1 requires the Pragma header in addition to Cache-Control.
-      headers: { Pragma: 'no-cache' },
-      body: {
-        access_token: accessToken,
-        token_type: 'Bearer',
-        expires_in: lifetimeFrom(now, expiresAt, key),
-        scope: scopeOf({
-          deploymentId: deployment.id,
-          scopes: effectiveScopes(scopes, key.scopes, rules.scopes),
-        }),
-      },
+      deploymentId: deployment.id,
+      ulid: key.ulid,
+      hash: hashOf(accessToken),
+      generation: deployment.generation,
+      epoch: key.epoch,
+      scopes,
+      issuedAt: toSeconds(now),
+      issuedAddress: from.address || undefined,
+      issuedClient: from.client || undefined,
+      expiresAt,
     };
-  }
+  };
+  const use = { ...from, now, requestId };
+  const isWritten =
+    secret && isFirstUse(key, secret)
+      ? await putTokenOfFirstUse(table, newToken(), key, firstUse(client, secret, use))
+      : await write(table, newToken, recordUseOf(table, rules, client, use), usedSubject);
+  if (!isWritten) return undefined;
+  onIssued?.({ keyId: formatKeyId(deployment.id, key.ulid), requestId, ...from });
+  return {
+    status: 200,
+    // RFC 6749 §5.1 requires the Pragma header in addition to Cache-Control.
+    headers: { Pragma: 'no-cache' },
+    body: {
+      access_token: accessToken,
+      token_type: 'Bearer',
+      expires_in: lifetimeFrom(now, expiresAt, key),
+      scope: scopeOf({
+        deploymentId: deployment.id,
+        scopes: effectiveScopes(scopes, key.scopes, rules.scopes),
+      }),
+    },
+  };
+}
 
-  /**
-   * Writes the token, and waits until the use of its key is recorded, because Lambda runs nothing after the response.
-   * @param newToken function that creates the token to write; each call returns a new token
-   * @param recorded promise that settles when the use is recorded
-   * @param usedSubject the subject token to store, if it is accepted only once
-   * @returns false if the subject token was used before
-   */
-  async function write(
-    newToken: () => Token,
-    recorded: Promise<void>,
-    usedSubject: UsedSubject | undefined,
-  ): Promise<boolean> {
-    try {
-      if (usedSubject) return await putTokenOfSubject(table, newToken(), usedSubject);
-      await putToken(table, newToken);
-      return true;
-    } finally {
-      await recorded;
-    }
+/**
+ * Writes the token, and waits until the use of its key is recorded, because Lambda runs nothing after the response.
+ * @param newToken function that creates the token to write; each call returns a new token
+ * @param recorded promise that settles when the use is recorded
+ * @param usedSubject the subject token to store, if it is accepted only once
+ * @returns false if the subject token was used before
+ */
+async function write(
+  table: Table,
+  newToken: () => Token,
+  recorded: Promise<void>,
+  usedSubject: UsedSubject | undefined,
+): Promise<boolean> {
+  try {
+    if (usedSubject) return await putTokenOfSubject(table, newToken(), usedSubject);
+    await putToken(table, newToken);
+    return true;
+  } finally {
+    await recorded;
   }
+}
 
-  /**
-   * Records the use of the key if a record is due. Never fails, because issuing a token does not depend on the record.
-   */
-  async function recordUseOf(client: Client, use: Use): Promise<void> {
-    const { key, secret } = client;
-    const { now } = use;
-    const interval = recordedBefore(rules.slideInterval, now);
-    if (!secret) {
-      if (!isUseDue(key.lastUsedAt, interval)) return;
-      return recordUse(table, key, interval, now, use).catch(() => {});
-    }
-    const event = retiringEvent(client, secret, use);
-    // Always record a use that is reported, so that later uses are not reported again.
-    const before = event ? retiringSince(key, secret) - 1 : interval;
-    if (!isUseDue(secret.lastUsedAt, before)) return;
-    await recordSecretUse(table, key, secret, { before, now, from: use, event }).catch(() => {});
+/**
+ * Records the use of the key if a record is due. Never fails, because issuing a token does not depend on the record.
+ */
+async function recordUseOf(
+  table: Table,
+  { slideInterval }: CheckRules,
+  client: Client,
+  use: Use,
+): Promise<void> {
+  const { key, secret } = client;
+  const { now } = use;
+  const interval = recordedBefore(slideInterval, now);
+  if (!secret) {
+    if (!isUseDue(key.lastUsedAt, interval)) return;
+    return recordUse(table, key, interval, now, use).catch(() => {});
   }
+  const event = retiringEvent(client, secret, use);
+  // Always record a use that is reported, so that later uses are not reported again.
+  const before = event ? retiringSince(key, secret) - 1 : interval;
+  if (!isUseDue(secret.lastUsedAt, before)) return;
+  await recordSecretUse(table, key, secret, { before, now, from: use, event }).catch(() => {});
 }
 
 /** The circumstances of an exchange: its time in epoch milliseconds, its source and its request ID. */
