@@ -1,11 +1,11 @@
 import type { SQSRecord } from 'aws-lambda';
 import { formatKeyId } from '../domain/credentials.ts';
 import { causeOf } from '../domain/errors.ts';
-import { newEvent } from '../domain/events.ts';
+import { newEvent, type ServiceEvent } from '../domain/events.ts';
 import type { Clock } from '../domain/expiry.ts';
 import { mustBeDisabled, reasonsToHold } from '../domain/held-keys.ts';
 import { OF_PEOPLE, systemActor } from '../domain/people.ts';
-import type { AccessJob, AccessRecord, ApiKey, MalformedKey, PersonId } from '../domain/records.ts';
+import type { AccessJob, AccessRecord, ApiKey, HeldKey, MalformedKey, PersonId } from '../domain/records.ts';
 import { disabled } from '../domain/rotation.ts';
 import { allDeployments, type ListedDeployment } from '../table/deployments.ts';
 import { allApiKeys, disableMalformedKey, editApiKey, readApiKey } from '../table/keys.ts';
@@ -129,25 +129,43 @@ async function hold(
     const earlier = await readHeldKey(table, record, keyId);
     // An earlier run has already processed this key. If someone has enabled the key since then, it stays enabled.
     if (earlier?.jobId === record.job.id) return false;
-    const held = { keyId, jobId: record.job.id, name: key.name ?? keyId, reasons, disabled: true };
-    const data = { keyId, name: held.name, changed: ['enabled'], sub: record.sub };
-    const event = newEvent('api_key.disabled', deployment, ACTOR, now, data);
-    if ('malformed' in key) {
-      const isToDisable = record.job.keys === 'disable' && key.enabled !== false;
-      if (isToDisable) await disableMalformedKey(table, key, undefined, event);
-      await putHeldKey(table, record, { ...held, disabled: isToDisable });
-      return true;
-    }
-    if (!mustBeDisabled(key, record)) {
+    const held = { keyId, jobId: record.job.id, name: key.name ?? keyId, reasons };
+    if (!isToDisable(key, record)) {
       await putHeldKey(table, record, { ...held, disabled: false });
       return true;
     }
-    const next = { ...disabled(key), epoch: key.epoch + 1, revision: key.revision + 1 };
-    const more = [heldKeyWrite(record, held)];
-    if ((await editApiKey(table, next, event, { more })) === 'written') return true;
+    const data = { keyId, name: held.name, changed: ['enabled'], sub: record.sub };
+    const event = newEvent('api_key.disabled', deployment, ACTOR, now, data);
+    if (await disableHeldKey(table, key, record, { ...held, disabled: true }, event)) return true;
     key = await readApiKey(table, deployment, listed.ulid);
   }
   throw new Error(`${keyId} keeps changing`);
+}
+
+function isToDisable(key: ApiKey | MalformedKey, record: AccessRecord): boolean {
+  if (!('malformed' in key)) return mustBeDisabled(key, record);
+  return record.job.keys === 'disable' && key.enabled !== false;
+}
+
+/**
+ * Disables a key and records it.
+ * @returns false if someone changed the key first
+ */
+async function disableHeldKey(
+  table: Table,
+  key: ApiKey | MalformedKey,
+  record: AccessRecord,
+  held: HeldKey,
+  event: ServiceEvent,
+): Promise<boolean> {
+  if ('malformed' in key) {
+    await disableMalformedKey(table, key, undefined, event);
+    await putHeldKey(table, record, held);
+    return true;
+  }
+  const next = { ...disabled(key), epoch: key.epoch + 1, revision: key.revision + 1 };
+  const more = [heldKeyWrite(record, held)];
+  return (await editApiKey(table, next, event, { more })) === 'written';
 }
 
 /**
