@@ -106,32 +106,50 @@ interface OrphanCandidate extends DeploymentGeneration {
   item: ScannedItem;
 }
 
+/** The items of a page, by what the pass does with them. */
+interface SortedPage {
+  /** The items of Deployments, by Deployment ID. */
+  deployments: Map<string, ScannedItem>;
+  groupEntries: ScannedItem[];
+  /** At most one item of each generation, by Deployment ID and generation. */
+  candidates: Map<string, OrphanCandidate>;
+}
+
 async function reconcilePage(
   found: ScannedItem[],
   table: Table,
   now: EpochMillis,
 ): Promise<{ orphans: number; dropped: number; listed: number }> {
-  const deployments = new Map<string, ScannedItem>();
-  const groupEntries: ScannedItem[] = [];
-  const candidates = new Map<string, OrphanCandidate>();
-  for (const item of found) {
-    const { key, deploymentId, generation, kind } = item;
-    const isDamaged = kind === 'deployment' && generation === NO_GENERATION;
-    if (deploymentId === undefined || isDamaged) table.onMalformed(key);
-    else if (kind === 'deployment') deployments.set(deploymentId, item);
-    else if (kind === 'group entry') groupEntries.push(item);
-    // Nearly all items of a Deployment directly follow the Deployment's own item and belong to the same generation.
-    else if (kind === 'entry' || deployments.get(deploymentId)?.generation !== generation) {
-      const target = `${deploymentId}#${generation}`;
-      // Prefer any other item to a directory entry, because registering the Deployment again overwrites its directory
-      // entry.
-      if (kind === 'belonging' || !candidates.has(target))
-        candidates.set(target, { deploymentId, generation, item });
-    }
-  }
+  const { deployments, groupEntries, candidates } = sorted(found, table.onMalformed);
   const orphans = await markOrphans([...candidates.values()], table, now);
   const dropped = await dropGroupEntries(groupEntries, table);
   return { orphans, dropped, listed: await listUnlisted(deployments, table) };
+}
+
+function sorted(found: ScannedItem[], onMalformed: Table['onMalformed']): SortedPage {
+  const page: SortedPage = { deployments: new Map(), groupEntries: [], candidates: new Map() };
+  for (const item of found) {
+    const { key, deploymentId, generation, kind } = item;
+    const isDamaged = kind === 'deployment' && generation === NO_GENERATION;
+    if (deploymentId === undefined || isDamaged) onMalformed(key);
+    else if (kind === 'deployment') page.deployments.set(deploymentId, item);
+    else if (kind === 'group entry') page.groupEntries.push(item);
+    // Nearly all items of a Deployment directly follow the Deployment's own item and belong to the same generation.
+    else if (kind === 'entry' || page.deployments.get(deploymentId)?.generation !== generation) {
+      addCandidate(page.candidates, { deploymentId, generation, item });
+    }
+  }
+  return page;
+}
+
+/**
+ * Adds an item to the candidates. Prefers any other item to a directory entry, because registering the Deployment again
+ * overwrites its directory entry.
+ */
+function addCandidate(candidates: Map<string, OrphanCandidate>, candidate: OrphanCandidate): void {
+  const target = `${candidate.deploymentId}#${candidate.generation}`;
+  const isPreferred = candidate.item.kind === 'belonging';
+  if (isPreferred || !candidates.has(target)) candidates.set(target, candidate);
 }
 
 /** Writes a purge marker for each generation that is certainly deleted. Returns the number of markers. */
