@@ -1,4 +1,10 @@
-import { currentDeletions, isWithinRate, isWithinShare, withOneMore } from '../domain/deletion-limit.ts';
+import {
+  currentDeletions,
+  type Deletions,
+  isWithinRate,
+  isWithinShare,
+  withOneMore,
+} from '../domain/deletion-limit.ts';
 import type { DeletionLimit } from '../domain/deployments-source.ts';
 import { unavailable } from '../domain/errors.ts';
 import type { Clock } from '../domain/expiry.ts';
@@ -29,22 +35,25 @@ export function deletionLimit({ table, limit = {}, clock }: Dependencies) {
       const read = await readDeletions(table);
       if (read === 'malformed' || read?.stoppedAt !== undefined) return undefined;
       const now = clock();
-      const current = currentDeletions(read, now);
-      let deletions = { ...current, present: current.present ?? (await countPresent(table)) };
-      if (!isWithinShare(deletions, limit)) {
-        // Also count the Deployments that were registered since the day began.
-        const known = (await countPresent(table)) + deletions.day.deleted;
-        deletions = { ...deletions, present: Math.max(deletions.present, known) };
-      }
-      if (isWithinRate(deletions, limit) && isWithinShare(deletions, limit)) {
-        return [deletionsWrite(withOneMore(deletions), read, now)];
-      }
-      const isStopped = await storeDeletions(
-        table,
-        deletionsWrite({ ...deletions, stoppedAt: now }, read, now),
-      );
-      if (isStopped) return undefined;
+      const deletions = await withPresent(table, currentDeletions(read, now), limit);
+      const isAllowed = isWithinRate(deletions, limit) && isWithinShare(deletions, limit);
+      if (isAllowed) return [deletionsWrite(withOneMore(deletions), read, now)];
+      const stop = deletionsWrite({ ...deletions, stoppedAt: now }, read, now);
+      if (await storeDeletions(table, stop)) return undefined;
     }
     throw unavailable(new Error('other deletions were counted first'));
   };
+}
+
+/** Adds the number of Deployments to the counts. Counts the Deployments only on a new day or if the number matters. */
+async function withPresent(
+  table: Table,
+  current: ReturnType<typeof currentDeletions>,
+  limit: DeletionLimit,
+): Promise<Deletions> {
+  const deletions = { ...current, present: current.present ?? (await countPresent(table)) };
+  if (isWithinShare(deletions, limit)) return deletions;
+  // Also count the Deployments that were registered since the day began.
+  const known = (await countPresent(table)) + deletions.day.deleted;
+  return { ...deletions, present: Math.max(deletions.present, known) };
 }
