@@ -81,20 +81,26 @@ export async function erasePeople(
   const counts = Object.fromEntries(ERASED_KINDS.map((kind) => [kind, 0])) as Record<ErasedKind, number>;
   for (let pass = 1; pass <= PASSES; pass++) {
     let found = 0;
-    let start: Item | undefined;
-    do {
-      const page = await scanPage(table, { ConsistentRead: true, ExclusiveStartKey: start });
-      for (const item of page.Items ?? []) {
-        const erasure = erasureOf(item, isErased);
-        if (!erasure) continue;
-        found++;
-        if (isDryRun || (await erase(table, item, erasure.how))) counts[erasure.kind]++;
-      }
-      start = page.LastEvaluatedKey;
-    } while (start);
+    for await (const { item, kind, how } of erasuresIn(table, isErased)) {
+      found++;
+      if (isDryRun || (await erase(table, item, how))) counts[kind]++;
+    }
     if (isDryRun || found === 0) return counts;
   }
   throw new Error('Other calls keep writing data of this person. End their access, and try again.');
+}
+
+/** Scans the table, and yields each item that names an erased person. */
+async function* erasuresIn(table: Table, isErased: IsErased): AsyncGenerator<Erasure & { item: Item }> {
+  let start: Item | undefined;
+  do {
+    const page = await scanPage(table, { ConsistentRead: true, ExclusiveStartKey: start });
+    for (const item of page.Items ?? []) {
+      const erasure = erasureOf(item, isErased);
+      if (erasure) yield { item, ...erasure };
+    }
+    start = page.LastEvaluatedKey;
+  } while (start);
 }
 
 /**
@@ -150,14 +156,7 @@ function updateOf(replacements: Replacement[]) {
 /** Returns how to erase people from an item; undefined if it names none of them. Also works on malformed items. */
 function erasureOf(item: Item, isErased: IsErased): Erasure | undefined {
   const pk = String(item.pk);
-  const sk = String(item.sk);
-  if (pk.startsWith(deploymentPartition(''))) {
-    if (sk.startsWith(KEY_PREFIX)) return replaced('keys', inKey(item, isErased));
-    if (sk.startsWith(IDEMPOTENCY_PREFIX)) return replaced('stored responses', inAnswer(item, isErased));
-    return sk.startsWith(TEMPORARY_TOKEN_PREFIX)
-      ? deleted('temporary tokens', isErased(item.sub))
-      : undefined;
-  }
+  if (pk.startsWith(deploymentPartition(''))) return erasureInDeployment(item, isErased);
   if (pk.startsWith(eventsPartition(''))) return replaced('events', inEvent(item, isErased));
   if (pk === REJECTED_CALLS_PARTITION) {
     return deleted('counts of rejected calls', item.principalType !== 'system' && isErased(item.principal));
@@ -168,6 +167,14 @@ function erasureOf(item: Item, isErased: IsErased): Erasure | undefined {
   // Do not change the options of an unfinished restore, because the restore continues only with the same options.
   const isFinished = pk === RESTORES_PARTITION && item.finishedAt !== undefined;
   return isFinished ? replaced('restores', inOptions(item, isErased)) : undefined;
+}
+
+function erasureInDeployment(item: Item, isErased: IsErased): Erasure | undefined {
+  const sk = String(item.sk);
+  if (sk.startsWith(KEY_PREFIX)) return replaced('keys', inKey(item, isErased));
+  if (sk.startsWith(IDEMPOTENCY_PREFIX)) return replaced('stored responses', inAnswer(item, isErased));
+  const isTemporaryToken = sk.startsWith(TEMPORARY_TOKEN_PREFIX);
+  return isTemporaryToken ? deleted('temporary tokens', isErased(item.sub)) : undefined;
 }
 
 const erased = (path: Replacement['path'], was: unknown, value: unknown = ERASED): Replacement => ({
