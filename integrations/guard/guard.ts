@@ -83,13 +83,10 @@ export function openGuard<Request extends object>(options: GuardOptions<Request>
         redirect: 'error',
         signal: AbortSignal.timeout(timeout),
       });
-      const { status } = response;
-      if (status === 401 || status === 403) {
-        await response.body?.cancel();
-        return rejection(status, response.headers.get('www-authenticate') ?? 'Bearer');
-      }
-      const caller = status === 200 ? ((await response.json()) as Caller) : undefined;
-      if (!caller || !meets(caller, scopes, deploymentId)) return rejection(503);
+      const rejected = await rejectionBy(response);
+      if (rejected) return rejected;
+      const caller = (await response.json()) as Caller;
+      if (!meets(caller, scopes, deploymentId)) return rejection(503);
       callers.set(request, Object.freeze(caller));
       return undefined;
     } catch {
@@ -128,6 +125,15 @@ function meets(caller: Caller, scopes: readonly string[], deploymentId: string |
   const granted = caller.scope.split(' ');
   const isOfDeployment = deploymentId === undefined || caller.deploymentId === deploymentId;
   return isOfDeployment && scopes.every((scope) => granted.includes(scope)) && Boolean(caller.principalId);
+}
+
+/** Returns the response to a call whose token the service rejects or cannot check; undefined for a valid token. */
+async function rejectionBy(response: Response): Promise<Rejection | undefined> {
+  const { status } = response;
+  if (status === 200) return undefined;
+  if (status !== 401 && status !== 403) return rejection(503);
+  await response.body?.cancel();
+  return rejection(status, response.headers.get('www-authenticate') ?? 'Bearer');
 }
 
 const MESSAGES = { 401: 'Unauthorized', 403: 'Forbidden', 503: 'Service Unavailable' };
