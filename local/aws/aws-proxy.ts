@@ -30,6 +30,21 @@ interface Need {
   readonly named?: Named;
 }
 
+/** A call to a resource that exists. */
+interface Call {
+  readonly needs: readonly Need[];
+  /**
+   * Makes the call. Returns undefined for an operation that the emulator does not have. Absent for a call to DynamoDB,
+   * which the engine answers.
+   */
+  readonly answer?: () => object | undefined;
+}
+
+interface CallError {
+  readonly error: string;
+  readonly message: string;
+}
+
 type Attributes = Readonly<Record<string, { readonly S?: string }>>;
 
 interface ItemCall {
@@ -232,41 +247,59 @@ export class AwsProxy {
     if (service === undefined) return fail(outgoing, 'UnknownOperationException', '');
 
     const input = JSON.parse(body.toString() || '{}') as Json;
-    const queue = service === 'sqs' ? queueOf(this.#queues, input) : undefined;
-    if (service === 'sqs' && !queue) {
-      return fail(outgoing, 'QueueDoesNotExist', 'The specified queue does not exist.');
-    }
-    const buses = service === 'events' ? busesOf(this.#buses, input) : undefined;
-    if (buses?.includes(undefined)) {
-      return fail(outgoing, 'ResourceNotFoundException', 'The event bus does not exist.');
-    }
-    const secret = service === 'secretsmanager' ? secretOf(this.#secrets, input) : undefined;
-    if (service === 'secretsmanager' && !secret) {
-      return fail(outgoing, 'ResourceNotFoundException', "Secrets Manager can't find the specified secret.");
-    }
-    const wanted: Need[] = buses
-      ? buses.map((bus) => ({ action: `events:${operation}`, resource: bus?.arn ?? '' }))
-      : queue
-        ? [{ action: `sqs:${operation}`, resource: queue.arn }]
-        : secret
-          ? [{ action: `secretsmanager:${operation}`, resource: secret.arn }]
-          : needs(operation, input);
-    for (const { action, resource, named } of wanted) {
-      const why = caller.permissions.refusal(action, resource, named);
-      if (why) return fail(outgoing, 'AccessDeniedException', deniedMessage(caller, action, resource, why));
-    }
+    const call = this.#callTo(service, operation, input);
+    if ('error' in call) return fail(outgoing, call.error, call.message);
+    const denial = denialOf(caller, call.needs);
+    if (denial) return fail(outgoing, 'AccessDeniedException', denial);
     this.#count(caller, operation);
-    if (buses) return send(outgoing, 200, putEvents(buses, input));
-    if (!queue && !secret) {
+    if (!call.answer) {
       return this.#forward(incoming, body, accessKeyId, outgoing, () =>
-        this.#measureThrottle(operation, wanted),
+        this.#measureThrottle(operation, call.needs),
       );
     }
-    const answer = queue
-      ? callQueue(queue, operation, input)
-      : secret && callSecret(secret, operation, input);
+    const answer = call.answer();
     if (!answer) return fail(outgoing, 'UnknownOperationException', '');
     send(outgoing, 200, answer);
+  }
+
+  /** Finds the resource that a call acts on. @returns an error if the resource does not exist */
+  #callTo(service: string, operation: string, input: Json): Call | CallError {
+    if (service === 'sqs') return this.#callToQueue(operation, input);
+    if (service === 'events') return this.#callToBuses(operation, input);
+    if (service === 'secretsmanager') return this.#callToSecret(operation, input);
+    return { needs: needs(operation, input) };
+  }
+
+  #callToQueue(operation: string, input: Json): Call | CallError {
+    const queue = queueOf(this.#queues, input);
+    if (!queue) return { error: 'QueueDoesNotExist', message: 'The specified queue does not exist.' };
+    return {
+      needs: [{ action: `sqs:${operation}`, resource: queue.arn }],
+      answer: () => callQueue(queue, operation, input),
+    };
+  }
+
+  #callToBuses(operation: string, input: Json): Call | CallError {
+    const buses = busesOf(this.#buses, input);
+    if (buses.includes(undefined)) {
+      return { error: 'ResourceNotFoundException', message: 'The event bus does not exist.' };
+    }
+    return {
+      needs: buses.map((bus) => ({ action: `events:${operation}`, resource: bus?.arn ?? '' })),
+      answer: () => putEvents(buses, input),
+    };
+  }
+
+  #callToSecret(operation: string, input: Json): Call | CallError {
+    const secret = secretOf(this.#secrets, input);
+    if (!secret) {
+      const message = "Secrets Manager can't find the specified secret.";
+      return { error: 'ResourceNotFoundException', message };
+    }
+    return {
+      needs: [{ action: `secretsmanager:${operation}`, resource: secret.arn }],
+      answer: () => callSecret(secret, operation, input),
+    };
   }
 
   /** Streams the call to the engine, using the engine's access key, and streams the response back. */
@@ -317,6 +350,15 @@ export class AwsProxy {
     const counts = this.#calls.get(caller.name) ?? new Map<string, number>();
     this.#calls.set(caller.name, counts.set(operation, (counts.get(operation) ?? 0) + 1));
   }
+}
+
+/** Returns the message for a call that a function's role does not allow; undefined for an allowed call. */
+function denialOf(caller: CallingFunction, needs: readonly Need[]): string | undefined {
+  for (const { action, resource, named } of needs) {
+    const why = caller.permissions.refusal(action, resource, named);
+    if (why) return deniedMessage(caller, action, resource, why);
+  }
+  return undefined;
 }
 
 function deniedMessage(caller: CallingFunction, action: string, resource: string, why: string): string {

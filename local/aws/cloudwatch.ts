@@ -57,18 +57,7 @@ export class CloudWatch {
   readOutput(text: string): void {
     for (const line of text.split('\n')) {
       if (!line.includes('"_aws"')) continue;
-      const fields = parsed(line);
-      const { Timestamp, CloudWatchMetrics = [] } = (fields._aws ?? {}) as Partial<Embedded>;
-      for (const { Namespace, Dimensions, Metrics } of CloudWatchMetrics) {
-        for (const names of Dimensions) {
-          const dimensions = Object.fromEntries(names.map((name) => [name, String(fields[name])]));
-          for (const { Name } of Metrics) {
-            for (const value of [fields[Name]].flat()) {
-              this.put({ namespace: Namespace, name: Name, dimensions }, Number(value), Timestamp);
-            }
-          }
-        }
-      }
+      for (const { metric, value, at } of valuesIn(parsed(line))) this.put(metric, value, at);
     }
   }
 
@@ -81,6 +70,27 @@ export class CloudWatch {
 
 const keyOf = ({ namespace, name, dimensions }: MetricName) =>
   JSON.stringify([namespace, name, ...Object.entries(dimensions).sort()]);
+
+/** Returns the values of all metrics that a log line's fields define. */
+function valuesIn(fields: Record<string, unknown>) {
+  const { Timestamp: at, CloudWatchMetrics = [] } = (fields._aws ?? {}) as Partial<Embedded>;
+  return CloudWatchMetrics.flatMap((definition) =>
+    metricsOf(definition, fields).flatMap((metric) =>
+      [fields[metric.name]].flat().map((value) => ({ metric, value: Number(value), at })),
+    ),
+  );
+}
+
+/** Returns each metric of a definition, once for each set of dimensions. */
+function metricsOf(
+  { Namespace: namespace, Dimensions, Metrics }: Embedded['CloudWatchMetrics'][number],
+  fields: Record<string, unknown>,
+): MetricName[] {
+  return Dimensions.flatMap((names) => {
+    const dimensions = Object.fromEntries(names.map((name) => [name, String(fields[name])]));
+    return Metrics.map(({ Name }) => ({ namespace, name: Name, dimensions }));
+  });
+}
 
 /** Returns the fields of a line of JSON; no fields if the line is not JSON. */
 function parsed(line: string): Record<string, unknown> {

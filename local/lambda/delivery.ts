@@ -90,17 +90,23 @@ export class Deliverer {
       await this.deliver(rest.slice(0, half), attempt);
       return this.deliver(rest.slice(half), attempt);
     }
+    return this.#retry(rest, attempt, outcome);
+  }
+
+  /** Delivers a failed batch again after a delay, or discards it after the last attempt. */
+  async #retry(batch: readonly Delivery[], attempt: number, { ok }: InvocationResult): Promise<void> {
+    const { settings, signal } = this.#options;
     const { MaximumRetryAttempts: most = -1 } = settings;
     if (most >= 0 && attempt >= most) {
-      return this.#discard(rest, attempt + 1, 'RetryAttemptsExhausted', {
+      return this.#discard(batch, attempt + 1, 'RetryAttemptsExhausted', {
         statusCode: 200,
         executedVersion: '$LATEST',
-        functionError: outcome.ok ? null : 'Unhandled',
+        functionError: ok ? null : 'Unhandled',
       });
     }
     const delay = Math.min(RETRY_DELAY.first * 2 ** attempt, RETRY_DELAY.most);
     await sleep(delay, undefined, { signal }).catch(() => {});
-    return this.deliver(rest, attempt + 1);
+    return this.deliver(batch, attempt + 1);
   }
 
   /** Records the age of the batch's last record, as Lambda does each time it sends the batch to the function. */
