@@ -4,13 +4,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
-import { type CheckRules, check as checkToken } from '../../functions/domain/check.ts';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { formatCredential, hashOf, mintCredential, newUlid } from '../../functions/domain/credentials.ts';
 import * as ENV from '../../functions/runtime/env.ts';
-import { CHECKED_ATTRIBUTES, rehearseCheck } from '../../functions/table/checks.ts';
-import type { Outcome } from '../../functions/table/port.ts';
-import { CHECK_RETRIES, openConnection } from '../../functions/table/retried-calls.ts';
+import { CHECKED_ATTRIBUTES } from '../../functions/table/checks.ts';
+import { openConnection } from '../../functions/table/retried-calls.ts';
 import { deploymentKey } from '../../functions/table/schema.ts';
 import { bundleFunctions } from '../../infra/bundle.ts';
 import { bundlesDirectory, WARMED_UP } from '../../infra/bundles.ts';
@@ -129,32 +127,6 @@ describe('#64: Functions that callers wait for open their connection during init
       expect(running?.stdout?.read()).toBeNull();
     },
   );
-
-  it('#64: init rehearses one allowed check between two denied checks, and a table without a response ends it', async () => {
-    const port = vi.fn(async () => ({ kind: 'done', output: { Responses: { keys: [] } } }) as Outcome);
-    const onMalformed = vi.fn();
-    const table = { port: port as never, tableName: 'keys', retryPolicy: CHECK_RETRIES, onMalformed };
-    const rules = { tokenLifetime: 60, slideInterval: 0, scopes: ['a:b'], lastUsedFrom: 'full' as const };
-    const config = { issuer: 'https://login.example.com', rules: rules as CheckRules };
-    const verdicts: unknown[] = [];
-    const rehearse = () =>
-      rehearseCheck(table, config, async (rehearsal, authorization) => {
-        const verdict = await checkToken(authorization.replace('Bearer ', ''), rehearsal);
-        verdicts.push(verdict.allowed ? verdict.access.scopes : verdict.reason);
-      });
-    await rehearse();
-    expect(verdicts).toEqual(['unknown', ['a:b'], 'unknown']);
-    const read = ['BatchGetItem', expect.anything(), expect.anything()];
-    expect(port.mock.calls).toEqual([read, read]);
-
-    vi.spyOn(performance, 'now').mockReturnValue(0);
-    onTestFinished(() => void vi.restoreAllMocks());
-    port.mockClear();
-    port.mockResolvedValue({ kind: 'unknown', error: new Error('timeout') });
-    await expect(rehearse()).rejects.toMatchObject({ status: 503 });
-    expect(port.mock.calls).toEqual([['BatchGetItem', expect.anything(), 250]]);
-    expect(onMalformed).not.toHaveBeenCalled();
-  });
 
   it('#64: init waits at most 500 ms for the table', async () => {
     const port = vi.fn(async () => ({ kind: 'unknown' as const, error: new Error('timeout') }));

@@ -1,16 +1,20 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { CheckStore } from '../../functions/domain/check.ts';
-import { newUlid } from '../../functions/domain/credentials.ts';
-import { CHECKED_ATTRIBUTES, checkStore } from '../../functions/table/checks.ts';
-import type { Table } from '../../functions/table/retried-calls.ts';
+import { formatCredential, hashOf, newUlid } from '../../functions/domain/credentials.ts';
+import { authorizer } from '../../functions/routes/authorize.ts';
+import { CHECKED_ATTRIBUTES, checkStore, rehearseCheck } from '../../functions/table/checks.ts';
+import type { Operations, Port } from '../../functions/table/port.ts';
+import { CHECK_RETRIES, type Table } from '../../functions/table/retried-calls.ts';
 import {
   fromApiKey,
+  type Item,
   personKey,
   toApiKey,
   toDeployment,
   toTemporaryToken,
   toToken,
 } from '../../functions/table/schema.ts';
+import { httpEvent } from '../support/events.ts';
 import {
   apiKey,
   deployment,
@@ -24,7 +28,7 @@ import {
 import { startStore, tableOn } from '../support/store.ts';
 
 const pk = 'DEPLOYMENT#etl';
-const store = await startStore(pk);
+const store = await startStore(pk, 'DEPLOYMENT#0');
 
 const HASH = 't'.repeat(43);
 const OF_TOKEN = { kind: 'token', deploymentId: 'etl', ulid: KEY_ULID } as const;
@@ -278,5 +282,103 @@ describe('The check store handles unexpected responses from DynamoDB', () => {
         readEnd: expect.any(Function),
       });
     }
+  });
+});
+
+it('a check reads from DynamoDB only the attributes that it needs, and no hashes of secrets', async () => {
+  const key = apiKey({ description: 'd', networks: ['10.0.0.0/8'], validUntil: 5, lastUsedAt: 6 });
+  await store.put(
+    toToken(token({ scopes: ['a'] })),
+    toTemporaryToken(temporaryToken({ signedInAt: token().issuedAt })),
+    toApiKey(key),
+    toDeployment(deployment()),
+  );
+  const items: Item[] = [];
+  const port = (async (operation: 'BatchGetItem', ...rest: [Operations['BatchGetItem']['input'], number]) => {
+    const outcome = await store.table.port(operation, ...rest);
+    if (outcome.kind === 'done') items.push(...(outcome.output.Responses?.keys ?? []));
+    return outcome;
+  }) as Port;
+  const check = checkStore({ ...store.table, port }, 'https://login.test');
+  await check.read(OF_TOKEN, HASH);
+  await check.read(OF_GRANT, 'g'.repeat(43));
+  expect(Object.fromEntries(items.map(({ pk: _, sk, ...item }) => [sk, Object.keys(item).sort()]))).toEqual({
+    DEPLOYMENT: ['generation'],
+    [ofKey.sk]: ['enabled', 'epoch', 'generation', 'lastUsedAt', 'networks', 'scopes', 'validUntil'],
+    [ofToken.sk]: ['epoch', 'expiresAt', 'generation', 'issuedAt', 'scope'],
+    [`GRANT#${KEY_ULID}#${'g'.repeat(43)}`]: [
+      'expiresAt',
+      'generation',
+      'issuedAt',
+      'scope',
+      'signedInAt',
+      'sub',
+    ],
+  });
+});
+
+describe('rehearseCheck', () => {
+  const rules = { tokenLifetime: 60, slideInterval: 30, scopes: ['a:b'], lastUsedFrom: 'full' } as const;
+  const ulid = '0'.repeat(26);
+  const presented = formatCredential({ kind: 'token', deploymentId: '0', ulid }, '0'.repeat(43));
+  const Keys = ['DEPLOYMENT', `KEY#${ulid}`, `TOKEN#${ulid}#${hashOf(presented)}`].map((sk) => ({
+    pk: 'DEPLOYMENT#0',
+    sk,
+  }));
+  const DENIED = { isAuthorized: false, context: {} };
+
+  /** Rehearses calls of the real authorizer, and returns its results and all attempts at calls to the table. */
+  async function rehearse(port: Port) {
+    vi.useFakeTimers({ toFake: ['Date', 'performance'], now: MADE_AT + 500 });
+    onTestFinished(() => void vi.useRealTimers());
+    const attempts: unknown[] = [];
+    const results: unknown[] = [];
+    const recording = ((...attempt: Parameters<Port>) => {
+      attempts.push(attempt);
+      return port(...attempt);
+    }) as Port;
+    const table: Table = { ...store.httpsTable, retryPolicy: CHECK_RETRIES, port: recording };
+    const end = rehearseCheck(
+      table,
+      { issuer: 'https://login.test', rules },
+      async (rehearsal, authorization) => {
+        results.push(await authorizer(rehearsal)(httpEvent({ headers: { authorization } })));
+      },
+    );
+    const error = await end.catch((error: unknown) => error);
+    return { attempts, results, error };
+  }
+
+  it('a rehearsal makes an allowed call with an invented token between two denied calls, and writes and logs nothing', async () => {
+    const output = vi.spyOn(process.stdout, 'write');
+    // A real call would report this malformed item.
+    await store.put({ pk: 'DEPLOYMENT#0', sk: 'DEPLOYMENT', generation: 'x' });
+    const before = await store.partition('DEPLOYMENT#0');
+    const { attempts, results, error } = await rehearse(store.httpsTable.port);
+    expect(error).toBeUndefined();
+    const access = {
+      principalId: `dk_0_${ulid}`,
+      principalType: 'api_key',
+      deploymentId: '0',
+      scope: 'deployment:0 a:b',
+      issuedAt: '2027-01-15T08:00:00.000Z',
+      // 90.5 seconds after the call, rounded up: the call has extended the token.
+      expiresAt: '2027-01-15T08:01:31.000Z',
+    };
+    expect(results).toEqual([DENIED, { isAuthorized: true, context: access }, DENIED]);
+    const RequestItems = { keys: { Keys, ConsistentRead: true, ...CHECKED_ATTRIBUTES } };
+    const read = ['BatchGetItem', { RequestItems }, 250];
+    expect(attempts).toEqual([read, read]);
+    expect(await store.partition('DEPLOYMENT#0')).toEqual(before);
+    expect(store.malformed).toEqual([]);
+    expect(output).not.toHaveBeenCalled();
+  });
+
+  it('a rehearsal fails after one attempt of at most 250 ms if the table does not respond', async () => {
+    const cause = new Error('timeout');
+    const { attempts, results, error } = await rehearse(async () => ({ kind: 'unknown', error: cause }));
+    expect(error).toMatchObject({ status: 503, cause });
+    expect(attempts).toEqual([['BatchGetItem', expect.anything(), 250]]);
+    expect(results).toEqual([]);
   });
 });
