@@ -207,7 +207,7 @@ interface Consumed {
 function consumedUnits(outcome: Outcome): number | undefined {
   if (outcome.kind !== 'done') return undefined;
   const { ConsumedCapacity: consumed } = outcome.output as { ConsumedCapacity?: Consumed | Consumed[] };
-  const units = [consumed ?? []].flat().map(({ CapacityUnits }) => CapacityUnits);
+  const units = [consumed].flat().map((one) => one?.CapacityUnits);
   const known = units.filter((it) => it !== undefined);
   return known.length === 0 ? undefined : sum(known);
 }

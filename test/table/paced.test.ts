@@ -1,7 +1,17 @@
-import { afterEach, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { Outcome, Port } from '../../functions/table/port.ts';
-import { putItem, type Table } from '../../functions/table/retried-calls.ts';
-import { pacedPort, pacedTable } from '../../functions/table/sdk-transport.ts';
+import { PURGE_RETRIES, putItem, type Table } from '../../functions/table/retried-calls.ts';
+import { openJobTable, pacedPort, pacedTable } from '../../functions/table/sdk-transport.ts';
+
+const { pauses } = vi.hoisted(() => ({ pauses: [] as number[] }));
+vi.mock('node:timers/promises', () => ({
+  setTimeout: async (milliseconds: number) => {
+    pauses.push(milliseconds);
+  },
+}));
+beforeEach(() => {
+  pauses.length = 0;
+});
 
 afterEach(() => {
   vi.useRealTimers();
@@ -68,6 +78,15 @@ it('counts each write of a batch as one write unit, and each write of a transact
   expect(calls.map(({ at }) => at)).toStrictEqual([0, 2500, 2900]);
 });
 
+it('an operation that names no writes costs no write units', async () => {
+  const { calls, port, time } = recorded();
+  const paced = pacedPort(port, 10, time);
+  await paced('BatchWriteItem', { RequestItems: undefined }, 1);
+  await paced('TransactWriteItems', { TransactItems: undefined }, 1);
+  await paced('PutItem', put, 1);
+  expect(calls.map(({ at }) => at)).toStrictEqual([0, 0, 0]);
+});
+
 it('charges the write units that DynamoDB reports instead of the estimate', async () => {
   const { calls, port, time } = recorded(() => consumed(7));
   const paced = pacedPort(port, 1, time);
@@ -86,8 +105,12 @@ it('adds up the write units that DynamoDB reports for each table of a batch', as
   expect(calls.map(({ at }) => at)).toStrictEqual([0, 5000]);
 });
 
-it('charges the estimated write units for a write whose condition failed', async () => {
-  const { calls, port, time } = recorded(() => ({ kind: 'condition failed', reasons: [] }));
+it.each<[string, Outcome]>([
+  ['whose condition failed', { kind: 'condition failed', reasons: [] }],
+  ['without reported units', { kind: 'done', output: {} }],
+  ['without reported total units', { kind: 'done', output: { ConsumedCapacity: {} } }],
+])('charges the estimated write units for a write %s', async (_, outcome) => {
+  const { calls, port, time } = recorded(() => outcome);
   const paced = pacedPort(port, 2, time);
   for (let n = 0; n < 2; n++) await paced('PutItem', put, 1);
   expect(calls.map(({ at }) => at)).toStrictEqual([0, 500]);
@@ -98,6 +121,16 @@ it('sends concurrent writes one after another to keep to the configured write un
   const paced = pacedPort(port, 1, time);
   await Promise.all([paced('PutItem', put, 1), paced('PutItem', put, 1), paced('PutItem', put, 1)]);
   expect(calls.map(({ at }) => at)).toStrictEqual([0, 1000, 2000]);
+});
+
+it('measures delays with the clock of the process', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  const { port } = recorded();
+  const paced = pacedPort(port, 4);
+  await paced('PutItem', put, 1);
+  vi.advanceTimersByTime(50);
+  await paced('PutItem', put, 1);
+  expect(pauses).toStrictEqual([200]);
 });
 
 it('does not save up unused write units while nothing is written', async () => {
@@ -139,4 +172,18 @@ it('retries a write that DynamoDB throttled, no matter how long the write was de
 it('limits a page to the items that can be written in 5 seconds, but to at least one item', () => {
   const { port, time } = recorded();
   expect([0.1, 10.5].map((units) => pacedTable(tableOf(port), units, time).pageSize)).toStrictEqual([1, 52]);
+});
+
+it("limits a job's table only if the stack sets a number of write units", () => {
+  const onMalformed = () => {};
+  const table = {
+    port: expect.any(Function),
+    tableName: TableName,
+    retryPolicy: PURGE_RETRIES,
+    onMalformed,
+  };
+  const open = (config: { writeUnits?: number }) =>
+    openJobTable({ tableName: TableName, ...config }, PURGE_RETRIES, onMalformed);
+  expect(open({})).toStrictEqual(table);
+  expect(open({ writeUnits: 10 })).toStrictEqual({ ...table, pageSize: 50, deadline: Infinity });
 });

@@ -23,6 +23,6 @@ export const PARTS: Record<string, Part> = {
   // The table access of a check, and the two transports.
   check: {
     mutate: ['functions/table/{checks,port,https-transport,sdk-transport}.ts'],
-    tests: ['test/table/{checks,faults,retried-calls,transports}.test.ts'],
+    tests: ['test/table/{checks,faults,paced,retried-calls,transports}.test.ts'],
   },
 };
