@@ -113,7 +113,7 @@ const NOT_APPLIED = /Throttling|ThroughputExceeded|Conflict|^(Request)?LimitExce
 export function failureOf(error: DynamoError, status: number): Failure {
   const { name, Item, CancellationReasons: reasons = [{ Code: name, Item }] } = error;
   const isFor = (pattern: RegExp) => reasons.some(({ Code }) => pattern.test(`${Code}`));
-  if (isFor(/^ConditionalCheck/)) return { kind: 'condition failed', reasons };
+  if (isFor(/ConditionalCheck/)) return { kind: 'condition failed', reasons };
   if (isFor(NOT_APPLIED)) return { kind: 'not applied', error };
   // TransactionInProgressException: an earlier attempt with the same request token is still being applied.
   return { kind: status >= 500 || /InProgress/.test(name) ? 'unknown' : 'unexpected', error };
