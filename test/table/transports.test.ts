@@ -377,16 +377,20 @@ describe('Both transports handle faults of DynamoDB', () => {
   });
 
   it.each([
-    ['a wrong checksum', damaged.wrongCrc(output)],
-    ['no checksum', damaged.noCrc(output)],
-    ['no body', damaged.empty()],
-  ])('the HTTPS transport detects a damaged response by its checksum: %s', async (_, reply) => {
-    stub.reply(() => reply);
-    expect(await attempt(bothOn(stub.endpoint).https, GET)).toMatchObject({
-      kind: 'unknown',
-      error: { message: 'damaged' },
-    });
-  });
+    ['a wrong checksum', damaged.wrongCrc(output), 'damaged'],
+    ['no checksum', damaged.noCrc(output), 'damaged'],
+    ['no body', damaged.empty(), 'damaged'],
+    ['a truncated body', damaged.truncated(output), 'aborted'],
+  ])(
+    'the HTTPS transport detects a damaged response without waiting for the time limit: %s',
+    async (_, reply, message) => {
+      stub.reply(() => reply);
+      expect(await attempt(bothOn(stub.endpoint).https, GET)).toMatchObject({
+        kind: 'unknown',
+        error: { message },
+      });
+    },
+  );
 
   it('the HTTPS transport detects a wrong checksum in an error response, but does not require a checksum', async () => {
     const { https } = bothOn(stub.endpoint);
@@ -489,6 +493,19 @@ describe('The HTTPS transport calls DynamoDB', () => {
     expect(new Set(stub.calls.map(({ port }) => port)).size).toBe(1);
   });
 
+  it('the HTTPS transport reuses a connection that was idle for at most 10 seconds', async () => {
+    onTestFinished(() => void vi.useRealTimers());
+    vi.useFakeTimers({ toFake: ['Date'] });
+    const port = https();
+    for (const idle of [0, 10_000, 10_001]) {
+      vi.setSystemTime(Date.now() + idle);
+      await attempt(port, PUT);
+    }
+    const [first, second, third] = stub.calls.map(({ port }) => port);
+    expect(second).toBe(first);
+    expect(third).not.toBe(first);
+  });
+
   it.each([
     ['eu-central-1', 'dynamodb.eu-central-1.amazonaws.com'],
     ['cn-north-1', 'dynamodb.cn-north-1.amazonaws.com.cn'],
@@ -505,19 +522,22 @@ describe('The HTTPS transport calls DynamoDB', () => {
     },
   );
 
-  it('the HTTPS transport leaves no timer running, no matter how an attempt ends', async () => {
-    const set = vi.spyOn(globalThis, 'setTimeout');
-    const clear = vi.spyOn(globalThis, 'clearTimeout');
-    /** Returns the timers that were set with the time limit of the attempts. */
-    const timers = () =>
-      set.mock.results.filter((_, n) => set.mock.calls[n]?.[1] === 5001).map(({ value }) => value);
-    const port = https();
-    await attempt(port, PUT, 5001);
-    stub.reply(() => damaged.reset());
-    await attempt(port, PUT, 5001);
-    expect(timers()).toHaveLength(2);
-    expect(clear.mock.calls.map(([timer]) => timer)).toEqual(expect.arrayContaining(timers()));
-  });
+  it.each(['https', 'sdk'] as const)(
+    'the %s transport leaves no timer running, no matter how an attempt ends',
+    async (name) => {
+      const set = vi.spyOn(globalThis, 'setTimeout');
+      const clear = vi.spyOn(globalThis, 'clearTimeout');
+      /** Returns the timers that were set with the time limit of the attempts. */
+      const timers = () =>
+        set.mock.results.filter((_, n) => set.mock.calls[n]?.[1] === 5001).map(({ value }) => value);
+      const port = bothOn(stub.endpoint)[name];
+      await attempt(port, PUT, 5001);
+      stub.reply(() => damaged.reset());
+      await attempt(port, PUT, 5001);
+      expect(timers()).toHaveLength(2);
+      expect(clear.mock.calls.map(([timer]) => timer)).toEqual(expect.arrayContaining(timers()));
+    },
+  );
 
   it('the HTTPS transport aborts an attempt at its time limit', async () => {
     const request = vi.spyOn(process.getBuiltinModule('node:http'), 'request');
@@ -570,6 +590,16 @@ describe('The SDK transport calls DynamoDB', () => {
       kind: 'unknown',
       error: { name: 'TimeoutError', message: 'timeout' },
     });
+  });
+
+  it('the SDK transport aborts an attempt at its time limit', async () => {
+    const signals: AbortSignal[] = [];
+    const send = (_: unknown, { abortSignal }: { abortSignal: AbortSignal }) => {
+      signals.push(abortSignal);
+      return new Promise(() => {});
+    };
+    await attempt(sdkTransport({ send } as never), PUT, 1);
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
   });
 
   it.each<[string, Error, Outcome['kind']]>([
