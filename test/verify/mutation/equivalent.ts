@@ -402,6 +402,18 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     file: 'functions/table/https-transport.ts',
+    line: "let scope = '';",
+    mutants: ['StringLiteral: \'\' → "Stryker was here!"'],
+    why: 'Neither text begins with a day, so the first call sets the scope.',
+  },
+  {
+    file: 'functions/table/https-transport.ts',
+    line: "function converted(convert: (value: Json) => unknown, value: Json, name = ''): Json {",
+    mutants: ['StringLiteral: \'\' → "Stryker was here!"'],
+    why: 'The default is for a whole request or response. Neither text is the name of a field that holds attributes.',
+  },
+  {
+    file: 'functions/table/https-transport.ts',
     line: 'if (!scope.startsWith(day)) {',
     mutants: [
       'ConditionalExpression: !scope.startsWith(day) → true',
