@@ -25,10 +25,10 @@ export function reasonsToHold(key: ApiKey | MalformedKey, sub: string, now: Epoc
 
 /**
  * Reports whether the job must disable a key. The job must disable it if the key is meant to be enabled, unless someone
- * else has enabled it since the person's access was ended.
+ * else has enabled it since the person's access was ended, or since it was first ended by calls that share the job.
  */
 export function mustBeDisabled(key: ApiKey, { sub, endedAt, job }: AccessRecord): boolean {
   const { at = 0, by = sub } = key.lastEnabled ?? {};
-  const isEnabledSince = at > endedAt && by !== sub;
+  const isEnabledSince = at > (job.keepsEnabledAfter ?? endedAt) && by !== sub;
   return job.keys === 'disable' && isWanted(key) && !isEnabledSince;
 }

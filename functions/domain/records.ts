@@ -196,11 +196,18 @@ export type KeysOfPerson = 'report' | 'disable';
 
 /** The job that finds the keys of a person whose access was ended. */
 export interface AccessJob {
-  /** ID of the job: a new ULID each time access is ended. */
+  /** ID of the job: a new ULID each time access is ended, later than the ID of the job that it replaces. */
   id: string;
   keys: KeysOfPerson;
-  /** ID of the last Deployment whose keys the job has completely processed. */
+  /**
+   * A job that disables keys leaves the keys enabled that someone else enabled after this time, in epoch milliseconds.
+   * @default the time at which access was ended
+   */
+  keepsEnabledAfter?: EpochMillis | undefined;
+  /** ID of the last Deployment whose keys the job has read. */
   after?: string | undefined;
+  /** True if the job must read all keys again, because other calls kept changing one of them. @default false */
+  hasSkipped?: boolean | undefined;
   found: number;
   disabled: number;
   /** When the job finished, in epoch milliseconds. */

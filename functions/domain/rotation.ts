@@ -46,7 +46,10 @@ export function rotated(
   const fresh: SecretHash = { hash, createdAt: now, ...(setBy !== undefined && { setBy }) };
   const next = { ...key, revision: key.revision + 1, activeSince: now };
   if (retireOld === 'now') {
-    return { ...next, secrets: [fresh], epoch: key.epoch + 1, enabled: isWanted(key), leak: undefined };
+    const enabled = isWanted(key);
+    const isEnabledNow = enabled && !key.enabled && setBy !== undefined;
+    const lastEnabled = isEnabledNow && { lastEnabled: { at: now, by: setBy } };
+    return { ...next, secrets: [fresh], epoch: key.epoch + 1, enabled, leak: undefined, ...lastEnabled };
   }
   if (key.leak) throw conflict('This key leaked. Rotate it with retireOld "now".');
   const kept = keptSecret(activeSecrets(key, now));

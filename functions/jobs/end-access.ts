@@ -69,6 +69,8 @@ export async function endAccessOfAll(dependencies: EndAccessDependencies): Promi
  * Finds the keys of a person whose access was ended, and disables them if requested. Reads all Deployments and keys
  * with strongly consistent queries, and continues where an earlier run stopped. Each run records at least one key, or
  * completes at least one Deployment, if there is time for that when it starts.
+ * @throws Error if other calls kept changing one of the keys. The next run reads all keys again, and skips those that
+ *   are recorded
  * @returns `nothing to do` if the job has finished or the person's record was deleted, but not if the record is
  * malformed, because someone can repair it
  */
@@ -76,70 +78,81 @@ async function runJob(
   person: PersonId,
   dependencies: EndAccessDependencies,
 ): Promise<'nothing to do' | undefined> {
-  const { table, clock, hasTime, defer, signOut } = dependencies;
+  const { table, clock, defer, signOut } = dependencies;
   const { record, isThere } = await readAccessRecord(table, person);
   if (!record) return isThere ? undefined : 'nothing to do';
   if (record.job.finishedAt !== undefined) return 'nothing to do';
-  let { job } = record;
-  const isFirstRun = job.after === undefined && job.found === 0;
+  const isFirstRun = record.job.after === undefined && record.job.found === 0;
   if (isFirstRun) await signOut?.(person.sub);
-  for await (const deployment of allDeployments(table, job.after)) {
-    if (!hasTime()) return pause();
-    for await (const key of allApiKeys(table, deployment)) {
-      // The next run reads the keys of this Deployment again, and skips the ones that are recorded.
-      const isRecorded = await hold(key, deployment, { ...record, job }, dependencies);
-      if (isRecorded && !hasTime()) return pause();
-    }
-    job = { ...job, after: deployment.id };
+  const { job: searched, isPaused } = await searchKeys(record, dependencies);
+  // Count the recorded keys, because an earlier run can have recorded keys without saving its progress.
+  const job = { ...searched, ...(await countHeldKeys(table, person, searched.id)) };
+  if (isPaused) {
+    if (await writeJob(table, person, job)) await defer(person);
+    return undefined;
   }
-  job = await counted(job);
+  if (job.hasSkipped) {
+    const { after: _, hasSkipped: __, ...again } = job;
+    await writeJob(table, person, again);
+    throw new Error('a key of the person keeps changing');
+  }
   const now = clock();
   const data = { ...person, keys: job.keys, found: job.found, disabled: job.disabled };
   const event = newEvent('person.keys_found', OF_PEOPLE, ACTOR, now, data);
   await finishJob(table, person, { ...job, finishedAt: now }, event);
   return undefined;
+}
 
-  /** Saves the progress, and starts the job again unless it has finished or another job has replaced it. */
-  async function pause(): Promise<undefined> {
-    if (await writeJob(table, person, await counted(job))) await defer(person);
+/** Records the keys of a person until all keys have been read, or until time runs out. Returns the progress. */
+async function searchKeys(
+  record: AccessRecord,
+  dependencies: EndAccessDependencies,
+): Promise<{ job: AccessJob; isPaused: boolean }> {
+  const { table, hasTime } = dependencies;
+  let { job } = record;
+  for await (const deployment of allDeployments(table, job.after)) {
+    if (!hasTime()) return { job, isPaused: true };
+    for await (const key of allApiKeys(table, deployment)) {
+      // The next run reads the keys of this Deployment again, and skips the ones that are recorded.
+      const result = await hold(key, deployment, record, dependencies);
+      if (result === 'keeps changing') job = { ...job, hasSkipped: true };
+      if (result === 'recorded' && !hasTime()) return { job, isPaused: true };
+    }
+    job = { ...job, after: deployment.id };
   }
-
-  /** Counts the recorded keys, because an earlier run can have recorded keys without saving its progress. */
-  async function counted(job: AccessJob): Promise<AccessJob> {
-    return { ...job, ...(await countHeldKeys(table, person, job.id)) };
-  }
+  return { job, isPaused: false };
 }
 
 /**
  * Records a key that belongs to the person, and disables it if required.
- * @returns false if the key does not belong to the person, or if the job has already recorded it
+ * @returns `nothing to do` if the key does not belong to the person, or if the job has already recorded it; `keeps changing` if other calls changed the key each time that the job read it
  */
 async function hold(
   listed: ApiKey | MalformedKey,
   deployment: ListedDeployment,
   record: AccessRecord,
   { table, clock }: EndAccessDependencies,
-): Promise<boolean> {
+): Promise<'recorded' | 'nothing to do' | 'keeps changing'> {
   const keyId = formatKeyId(listed.deploymentId, listed.ulid);
   let key: ApiKey | MalformedKey | undefined = listed;
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const now = clock();
     const reasons = key ? reasonsToHold(key, record.sub, now) : [];
-    if (!key || reasons.length === 0) return false;
+    if (!key || reasons.length === 0) return 'nothing to do';
     const earlier = await readHeldKey(table, record, keyId);
     // An earlier run has already processed this key. If someone has enabled the key since then, it stays enabled.
-    if (earlier?.jobId === record.job.id) return false;
+    if (earlier?.jobId === record.job.id) return 'nothing to do';
     const held = { keyId, jobId: record.job.id, name: key.name ?? keyId, reasons };
     if (!isToDisable(key, record)) {
       await putHeldKey(table, record, { ...held, disabled: false });
-      return true;
+      return 'recorded';
     }
     const data = { keyId, name: held.name, changed: ['enabled'], sub: record.sub };
     const event = newEvent('api_key.disabled', deployment, ACTOR, now, data);
-    if (await disableHeldKey(table, key, record, { ...held, disabled: true }, event)) return true;
+    if (await disableHeldKey(table, key, record, { ...held, disabled: true }, event)) return 'recorded';
     key = await readApiKey(table, deployment, listed.ulid);
   }
-  throw new Error(`${keyId} keeps changing`);
+  return 'keeps changing';
 }
 
 function isToDisable(key: ApiKey | MalformedKey, record: AccessRecord): boolean {

@@ -1,6 +1,7 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { z } from 'zod/mini';
 import { cloudEventOf } from '../domain/cloud-event.ts';
-import { newUlid } from '../domain/credentials.ts';
+import { newUlid, timeOfUlid } from '../domain/credentials.ts';
 import { accessEnded, conflict } from '../domain/errors.ts';
 import { newEvent } from '../domain/events.ts';
 import type { Clock, EpochMillis } from '../domain/expiry.ts';
@@ -22,6 +23,8 @@ import type { Table } from '../table/retried-calls.ts';
 
 /** Maximum number of attempts to make a change if other calls change the same person at the same time. */
 const ATTEMPTS = 10;
+/** Maximum pause between two of these attempts, in milliseconds. */
+const LONGEST_PAUSE = 200;
 const CHANGED = "Other calls keep changing this person's access. Try again.";
 const MALFORMED = "The record of this person is malformed. End the person's access again first.";
 
@@ -65,6 +68,8 @@ async function endPersonsAccess(
       await startJob(person);
       return { status: 202, body: shownPerson(next) };
     }
+    // The pause is random, so that calls that lost at the same time do not repeat at the same time.
+    await pause(Math.random() * LONGEST_PAUSE);
   }
   throw conflict(CHANGED);
 }
@@ -84,14 +89,23 @@ function withEndedAccess(
     // A malformed record can have any revision. The current time in milliseconds is higher than any real number of
     // changes.
     revision: record ? record.revision + 1 : now,
-    job: newJob(now, keys, record?.job),
+    job: newJob(now, keys, record),
   };
 }
 
-/** Returns a new job. If an earlier job that disables keys has not finished, the new job also disables keys. */
-function newJob(now: EpochMillis, keys: AccessJob['keys'], earlier: AccessJob | undefined): AccessJob {
-  const isUnfinished = earlier?.keys === 'disable' && earlier.finishedAt === undefined;
-  return { id: newUlid(now), keys: isUnfinished ? 'disable' : keys, found: 0, disabled: 0 };
+/**
+ * Returns a new job. If a call that only reports keys replaces an unfinished job that disables keys, the new job also
+ * disables keys, but none that someone else has enabled since the earlier end of access.
+ * @param earlier the record before the call
+ */
+function newJob(now: EpochMillis, keys: AccessJob['keys'], earlier: AccessRecord | undefined): AccessJob {
+  // The ID is later than the replaced job's even if a clock was wrong, because only a later job replaces what the
+  // earlier job has recorded.
+  const id = newUlid(Math.max(now, earlier ? timeOfUlid(earlier.job.id) + 1 : 0));
+  const job: AccessJob = { id, keys, found: 0, disabled: 0 };
+  const isContinued = earlier?.job.keys === 'disable' && earlier.job.finishedAt === undefined;
+  if (!isContinued || keys === 'disable') return job;
+  return { ...job, keys: 'disable', keepsEnabledAfter: earlier.job.keepsEnabledAfter ?? earlier.endedAt };
 }
 
 async function restoreAccess(

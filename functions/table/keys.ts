@@ -273,11 +273,11 @@ export async function rotateApiKey(
   event: ServiceEvent,
   { record, signIn }: Creation,
 ): Promise<'written' | 'changed' | 'repeated' | 'ended'> {
-  const { secrets, enabled, epoch, leak, activeSince, validUntil, revision } = next;
+  const { secrets, enabled, epoch, leak, activeSince, lastEnabled, validUntil, revision } = next;
   const isKept = ({ hash }: SecretHash) => secrets.some((secret) => secret.hash === hash);
   const dropped = read.secrets.filter((secret) => !isKept(secret));
   const changes = setAttributes(
-    { secrets, enabled, epoch, leak, activeSince, validUntil, revision },
+    { secrets, enabled, epoch, leak, activeSince, lastEnabled, validUntil, revision },
     dropped.map(({ hash }) => lastUseOf(hash)),
   );
   // A rotation that keeps no secret does not depend on anything that the holder of a secret can write.

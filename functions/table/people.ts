@@ -273,12 +273,12 @@ export async function readHeldKey(
   return parse(table, await readItem(table, heldKeyKey(person, keyId)), fromHeldKey);
 }
 
-/** Returns the write that records a found key. Its condition fails if the same job has already recorded the key. */
+/** Returns the write that records a found key. Its condition fails if the same job or a later one has recorded it. */
 export function heldKeyWrite(person: PersonId, key: HeldKey): Write {
   return {
     Put: {
       Item: toHeldKey(person, key),
-      ConditionExpression: 'attribute_not_exists(pk) OR jobId <> :job',
+      ConditionExpression: 'attribute_not_exists(pk) OR jobId < :job',
       ExpressionAttributeValues: { ':job': key.jobId },
     },
   };

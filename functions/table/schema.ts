@@ -599,7 +599,9 @@ const isAccessJob = (value: unknown): value is AccessJob =>
   isFields(value) &&
   is.ulid(value.id) &&
   isKeysOfPerson(value.keys) &&
+  (value.keepsEnabledAfter === undefined || is.whole(value.keepsEnabledAfter)) &&
   (value.after === undefined || is.text(value.after)) &&
+  (value.hasSkipped === undefined || is.flag(value.hasSkipped)) &&
   is.whole(value.found) &&
   is.whole(value.disabled) &&
   (value.finishedAt === undefined || is.whole(value.finishedAt));

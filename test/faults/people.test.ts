@@ -576,6 +576,117 @@ describe('#63: The end-access job handles the keys of the person', () => {
     await service.findKeys();
     expect((await service.call('GET', `${keys()}/${key.id}`, { as: 'eve' })).json.enabled).toBe(false);
   });
+
+  it.each([
+    ['in report mode', {}, true],
+    ['in disable mode', { keys: 'disable' }, false],
+  ])(
+    '#63: if access is ended again %s before the job has finished, a key that someone else enabled in between is enabled: %o',
+    async (_, again, isEnabled) => {
+      const [first, second] = [await newKey(), await newKey()];
+      must(await end({ keys: 'disable' }), 202);
+      const enable = async (keyId: string) => {
+        service.time.now += 1000;
+        for (const enabled of [false, true]) {
+          must(await service.call('PATCH', `${keys()}/${keyId}`, { as: 'eve', json: { enabled } }), 200);
+        }
+      };
+      await enable(first.id);
+      service.time.now += 1000;
+      must(await end(again), 202);
+      await enable(second.id);
+      // The end of access moves forward a second time, and the job still knows the first one.
+      must(await end(), 202);
+      await service.findKeys();
+      const states = await Promise.all(
+        [first, second].map(
+          async (key) => (await service.call('GET', `${keys()}/${key.id}`, { as: 'eve' })).json.enabled,
+        ),
+      );
+      expect(states).toStrictEqual([isEnabled, true]);
+      expect(Object.keys(await listed()).toSorted()).toStrictEqual([first.id, second.id].toSorted());
+    },
+  );
+
+  it('#63: the end-access job does not disable a leaked key that someone else enabled by rotating it', async () => {
+    const key = await newKey();
+    await service.leak(key.secret);
+    must(await end({ keys: 'disable' }), 202);
+    service.time.now += 1000;
+    must(
+      await service.call('POST', `${keys()}/${key.id}/rotate`, { as: 'eve', json: { retireOld: 'now' } }),
+      200,
+    );
+    await service.findKeys();
+    expect((await service.call('GET', `${keys()}/${key.id}`, { as: 'eve' })).json.enabled).toBe(true);
+    expect(await listed()).toStrictEqual({ [key.id]: [['created'], false] });
+  });
+
+  it('#63: an end-access job that is still running does not replace what a later job has recorded', async () => {
+    const made = [await newKey(), await newKey(), await newKey()];
+    const { port } = service.jobTable;
+    must(await end(), 202);
+    const earlier = service.jobs.splice(0);
+    try {
+      let writes = 0;
+      service.jobTable.port = async (operation, input, timeout) => {
+        if (operation === 'PutItem' && ++writes === 2) {
+          service.jobTable.port = port;
+          must(await end(), 202);
+          await service.findKeys();
+        }
+        return port(operation, input, timeout);
+      };
+      const later = service.jobs;
+      later.push(...earlier);
+      await service.findKeys();
+    } finally {
+      service.jobTable.port = port;
+    }
+    expect(Object.keys(await listed()).toSorted()).toStrictEqual(made.map(({ id }) => id).toSorted());
+    expect((await find()).job).toMatchObject({ status: 'finished', found: 3 });
+  });
+
+  it('#63: an end-access job gets a later ID than the job that it replaces, even if the clock was set back', async () => {
+    const key = await newKey();
+    must(await end(), 202);
+    await service.findKeys();
+    service.time.now -= 10_000;
+    must(await end({ keys: 'disable' }), 202);
+    await service.findKeys();
+    expect(await listed()).toStrictEqual({ [key.id]: [['created', 'secret'], true] });
+  });
+
+  it('#63: a key that keeps changing does not prevent the end-access job from disabling the other keys', async () => {
+    const [busy, other] = [await newKey(), await newKey()];
+    const elsewhere = `${id}-z`;
+    await service.register(elsewhere);
+    const path = `/deployments/${elsewhere}/api-keys`;
+    const last = must(await service.call('POST', path, { ...as(), json: { name: 'ci' } }), 201).json;
+    must(await end({ keys: 'disable' }), 202);
+    const { port } = service.jobTable;
+    let edits = 0;
+    try {
+      service.jobTable.port = async (operation, input, timeout) => {
+        if (
+          operation === 'TransactWriteItems' &&
+          JSON.stringify(input).includes(`KEY#${partsOf(busy.id).ulid}`)
+        ) {
+          const json = { description: `edit ${++edits}` };
+          must(await service.call('PATCH', `${keys()}/${busy.id}`, { as: 'eve', json }), 200);
+        }
+        return port(operation, input, timeout);
+      };
+      await expect(service.findKeys()).rejects.toThrow('a key of the person keeps changing');
+    } finally {
+      service.jobTable.port = port;
+    }
+    expect(edits).toBe(5);
+    expect((await find()).job).toMatchObject({ status: 'running', found: 2, disabled: 2 });
+    expect(Object.keys(await listed()).toSorted()).toStrictEqual([other.id, last.id].toSorted());
+    await endAccessOfAll(dependencies());
+    expect((await find()).job).toMatchObject({ status: 'finished', found: 3, disabled: 3 });
+  });
 });
 
 describe('#45: A restore from an older backup does not give a person access again', () => {
