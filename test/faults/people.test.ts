@@ -362,6 +362,24 @@ describe('#63: The end-access job handles the keys of the person', () => {
     }
   });
 
+  it.each([
+    ['report', true],
+    ['disable', false],
+  ])(
+    '#63: in %s mode, the end-access job lists a malformed key of the person and leaves "enabled" %s',
+    async (mode, isEnabled) => {
+      const key = await newKey();
+      const { ulid } = partsOf(key.id);
+      const item = (await service.partition(`DEPLOYMENT#${id}`)).find(({ sk }) => sk === `KEY#${ulid}`);
+      await putItem(service.table, { Item: { ...item, epoch: 'malformed' } });
+      must(await end({ keys: mode }), 202);
+      await service.findKeys();
+      expect(await listed()).toStrictEqual({ [key.id]: [['created', 'secret'], !isEnabled] });
+      const { json } = await service.call('GET', `${keys()}/${key.id}`, { as: 'eve' });
+      expect(json.enabled).toBe(isEnabled);
+    },
+  );
+
   it("#63: the end-access job disables the person's keys, and continues where an earlier run ran out of time", async () => {
     const deployments = [id, `${id}-b`, `${id}-c`];
     const made: string[] = [];
