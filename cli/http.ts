@@ -88,8 +88,8 @@ export async function send(
     }
     const { host } = new URL(request.url);
     const what = outcome instanceof Failure ? outcome.message : `${host} answered HTTP ${outcome.status}.`;
-    const asked = outcome instanceof Failure ? 0 : retryAfter(outcome.headers);
-    const seconds = Math.max(2 ** (attempt - 1) / 2, asked) * (1 + Math.random() / 2);
+    const retryAfterSeconds = outcome instanceof Failure ? 0 : retryAfter(outcome.headers);
+    const seconds = Math.max(2 ** (attempt - 1) / 2, retryAfterSeconds) * (1 + Math.random() / 2);
     console.error(`${what} Attempt ${attempt + 1} of ${attempts} follows in ${seconds.toFixed(1)} s.`);
     await pause(seconds * 1000);
   }

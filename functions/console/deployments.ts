@@ -31,16 +31,16 @@ export function useDeployments(search: string): Deployments {
   const listing = useAll<Deployment>('deployments', (cursor) => api.deployments(cursor), MOST);
   const isComplete = listing.data !== undefined && listing.data.nextCursor === undefined;
   const wanted = search.trim();
-  const asked = !isComplete && isDeploymentId(wanted) ? wanted : '';
-  const prefix = useDelayed(asked);
+  const searchedId = !isComplete && isDeploymentId(wanted) ? wanted : '';
+  const prefix = useDelayed(searchedId);
   const begin = useLoad<Listing<Deployment>>(`deployments that begin with ${prefix}`, async () =>
     prefix === '' ? { items: [] } : api.deployments(undefined, prefix),
   );
   const known = listing.data?.items ?? listing.partial;
   const ids = new Set(known.map(({ id }) => id));
   const others = begin.data?.items.filter(({ id }) => !ids.has(id)) ?? [];
-  const error = asked === '' ? undefined : begin.error;
-  const isBusy = asked !== '' && error === undefined && (asked !== prefix || !begin.data);
+  const error = searchedId === '' ? undefined : begin.error;
+  const isBusy = searchedId !== '' && error === undefined && (searchedId !== prefix || !begin.data);
   return {
     ...listing,
     found: matching([...known, ...others], search),

@@ -129,9 +129,9 @@ function NewToken({ deploymentId, onIssued }: { deploymentId: string; onIssued: 
     setLacksScope(scopes.length === 0);
     if (scopes.length === 0) return focusScopes(event.currentTarget);
     run(async () => {
-      const asked = scopes.join(' ');
-      if (attempt.current.scopes !== asked || !attempt.current.id) {
-        attempt.current = { scopes: asked, id: crypto.randomUUID() };
+      const requestedScopes = scopes.join(' ');
+      if (attempt.current.scopes !== requestedScopes || !attempt.current.id) {
+        attempt.current = { scopes: requestedScopes, id: crypto.randomUUID() };
       }
       setToken(await api.issueToken(deploymentId, scopes, attempt.current.id));
       attempt.current.id = '';

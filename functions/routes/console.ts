@@ -58,7 +58,7 @@ export function consolePage(files: ConsoleFiles, { origins, ...config }: PageCon
 
   function asset({
     pathParameters,
-    headers: asked,
+    headers: requestHeaders,
   }: APIGatewayProxyEventV2): APIGatewayProxyStructuredResultV2 {
     const name = pathParameters?.file ?? '';
     const gzipped = Object.hasOwn(files.assets, name) ? files.assets[name] : undefined;
@@ -77,7 +77,7 @@ export function consolePage(files: ConsoleFiles, { origins, ...config }: PageCon
       'Cache-Control': 'public, max-age=31536000, immutable',
       Vary: 'Accept-Encoding',
     };
-    return /\bgzip\b/.test(asked['accept-encoding'] ?? '')
+    return /\bgzip\b/.test(requestHeaders['accept-encoding'] ?? '')
       ? {
           statusCode: 200,
           headers: { ...ofFile, 'Content-Encoding': 'gzip' },

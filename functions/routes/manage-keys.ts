@@ -99,8 +99,8 @@ async function createKey(
   const secrets = secret === undefined ? [] : [{ hash: hashOf(secret), createdAt: now }];
   const { sub: createdBy, name: createdByName } = request.person;
   const creator = { createdBy, createdByName };
-  const asked = newKey(input, { ulid, secrets, scopes, deployment, creator, now });
-  const key = newKeyWithinPolicy(asked, rules.policy, now);
+  const requested = newKey(input, { ulid, secrets, scopes, deployment, creator, now });
+  const key = newKeyWithinPolicy(requested, rules.policy, now);
 
   const shown = shownKey(key, now, rules);
   const headers = { Location: `${request.base}/deployments/${deployment.id}/api-keys/${shown.id}` };

@@ -499,9 +499,9 @@ describe('A restore limits its write rate', () => {
       },
     };
     const into = await openPaced(name, writeUnits, { ...table, port }, time);
-    const asked = described;
+    const describeCalls = described;
     expect(await restore(usual({ into }))).toEqual(EXPECTED);
-    return { writes, asked };
+    return { writes, describeCalls };
   }
 
   /** Returns the rate of all writes except the last, in units per second, measured until the last write began. */
@@ -514,15 +514,15 @@ describe('A restore limits its write rate', () => {
   const TOLERANCE = 1.1;
 
   it("a restore writes at most the given units per second, and does not read the table's capacity", async () => {
-    const { writes, asked } = await restoreInto('paced', '7');
-    expect(asked).toBe(0);
+    const { writes, describeCalls } = await restoreInto('paced', '7');
+    expect(describeCalls).toBe(0);
     expect(rateOf(writes)).toBeLessThan(7 * TOLERANCE);
     expect(rateOf(writes)).toBeGreaterThan(7 / TOLERANCE);
   });
 
   it("without --write-units, a restore uses at most a quarter of a table's provisioned capacity", async () => {
     const provisioned = await restoreInto('provisioned', undefined, 28);
-    expect(provisioned.asked).toBe(1);
+    expect(provisioned.describeCalls).toBe(1);
     expect(rateOf(provisioned.writes)).toBeLessThan(7 * TOLERANCE);
     expect(rateOf(provisioned.writes)).toBeGreaterThan(7 / TOLERANCE);
     const onDemand = await restoreInto('on-demand', undefined);

@@ -7,7 +7,7 @@ import { callAs } from '../support/service.ts';
 import { createKey, registerDeployment, runStack } from '../support/stack.ts';
 
 const stack = await runStack();
-const PATIENTLY = { timeout: 20_000 };
+const LONG_TIMEOUT = { timeout: 20_000 };
 beforeEach(() => stack.clock.release());
 
 /** Creates a separate Deployment for each test, in a group of the member. */
@@ -82,7 +82,7 @@ describeInBrowser('the keyboard', (open) => {
 
     await tabTo(page, 'Actions for by hand');
     await page.keyboard.press('Enter');
-    await expect.poll(() => focused(page), PATIENTLY).toBe('Edit');
+    await expect.poll(() => focused(page), LONG_TIMEOUT).toBe('Edit');
     await page.keyboard.press('Enter');
     await page.getByRole('heading', { name: 'Edit API key' }).waitFor();
     await tabTo(page, 'Enabled');
@@ -92,10 +92,10 @@ describeInBrowser('the keyboard', (open) => {
     await rowOf(page, 'by hand').getByText('Disabled', { exact: true }).waitFor();
     expect(await keysOf(id)).toMatchObject([{ enabled: false, scopes: ['code:deploy', 'airflow:read'] }]);
     // The focus returns to the element that opened the dialog.
-    await expect.poll(() => focused(page), PATIENTLY).toBe('Actions for by hand');
+    await expect.poll(() => focused(page), LONG_TIMEOUT).toBe('Actions for by hand');
 
     await page.keyboard.press('Enter');
-    await expect.poll(() => focused(page), PATIENTLY).toBe('Edit');
+    await expect.poll(() => focused(page), LONG_TIMEOUT).toBe('Edit');
     await page.keyboard.press('End');
     expect(await focused(page)).toBe('Delete');
     await page.keyboard.press('Enter');
@@ -106,7 +106,7 @@ describeInBrowser('the keyboard', (open) => {
     await page.getByRole('heading', { name: 'No API keys yet' }).waitFor();
     expect(await keysOf(id)).toStrictEqual([]);
     // The deleted key's button is gone, so the focus moves to the page's heading.
-    await expect.poll(() => focused(page), PATIENTLY).toBe(`Deployment ${count}`);
+    await expect.poll(() => focused(page), LONG_TIMEOUT).toBe(`Deployment ${count}`);
 
     await tabTo(page, 'Sign out');
     await page.keyboard.press('Enter');
@@ -132,7 +132,7 @@ describeInBrowser('the keyboard', (open) => {
     }
     await page.keyboard.press('Escape');
     await page.getByRole('dialog').waitFor({ state: 'detached' });
-    await expect.poll(() => focused(page), PATIENTLY).toBe('Create API key');
+    await expect.poll(() => focused(page), LONG_TIMEOUT).toBe('Create API key');
     expect(new URL(page.url()).pathname).toBe(`/console/deployments/${id}`);
   });
 });
@@ -496,7 +496,7 @@ describeInBrowser('the security of the console page', (open) => {
     await new Promise<void>((resolve) => thief.listen(0, '127.0.0.1', resolve));
     const { page, faults } = await open();
     await page.goto(`http://127.0.0.1:${(thief.address() as AddressInfo).port}`);
-    await expect.poll(() => faults.join('\n'), PATIENTLY).toContain('frame-ancestors');
+    await expect.poll(() => faults.join('\n'), LONG_TIMEOUT).toContain('frame-ancestors');
     for (const frame of page.frames()) expect(await frame.content()).not.toContain('id="app"');
     thief.close();
   });
@@ -531,7 +531,7 @@ describeInBrowser('the security of the console page', (open) => {
     });
     await signIn(page, stack, 'member');
     await page.getByRole('heading', { name: 'Deployments', level: 1 }).waitFor();
-    await expect.poll(() => secrets.length, PATIENTLY).toBeGreaterThan(1);
+    await expect.poll(() => secrets.length, LONG_TIMEOUT).toBeGreaterThan(1);
     const kept = await traces(page);
     for (const secret of secrets) expect(kept).not.toContain(secret);
     expect(await page.evaluate('Object.keys(sessionStorage)')).toStrictEqual([]);

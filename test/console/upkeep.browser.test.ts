@@ -504,10 +504,10 @@ describeInBrowser('the events of a Deployment in the console', (open) => {
     const [{ generation } = {}] = await partition(stack, 'DEPLOYMENT#history');
     // The daily check of all keys writes these events one hour later.
     const reject = (count: number) => {
-      const life = { id: 'history', generation: String(generation) };
+      const deployment = { id: 'history', generation: String(generation) };
       const actor = { principal: 'member', type: 'person', address: '127.0.0.1', requestId: 'r' } as const;
       const data = { call: 'DELETE /deployments/{deploymentId}', status: 403, code: 'forbidden', count };
-      return putItem(stack, toEvent(newEvent('call.refused', life, actor, Date.now(), data)));
+      return putItem(stack, toEvent(newEvent('call.refused', deployment, actor, Date.now(), data)));
     };
     await reject(3);
 

@@ -346,18 +346,18 @@ it.runIf(installed.some(({ name }) => name === 'nginx'))(
     const port = portOf(accepting);
     await listen((_, response) => response.writeHead(401).end(), '127.0.0.2', port);
     const dns = await startDns('127.0.0.1');
-    const front = await startGuard(
+    const guard = await startGuard(
       'nginx',
       `http://keys.test:${port}`,
       portOf(application),
       `127.0.0.1:${dns.port}`,
     );
-    const status = async () => (await call(front.url, 'POST', PATH, { token })).status;
+    const status = async () => (await call(guard.url, 'POST', PATH, { token })).status;
     expect(await status()).toBe(200);
     dns.address = '127.0.0.2';
     // nginx counts the lifetime of a DNS record in whole seconds.
     await expect.poll(status, { timeout: 5000 }).toBe(401);
-    await front.stop();
+    await guard.stop();
   },
 );
 

@@ -83,14 +83,14 @@ it("the steps for GitHub and GitLab in docs/keys.md do not pass the pipeline's t
   }
 
   // GitHub returns a job's token in response to a request with a bearer token and the audience.
-  const asked: (string | undefined)[] = [];
+  const requests: (string | undefined)[] = [];
   issuer.answer = (request, response) => {
     if (!request.url?.startsWith('/job?')) {
       issuer.answer = undefined;
       const body = request.url === '/keys' ? { keys: [issuer.jwk] } : discovery;
       return response.end(JSON.stringify(body));
     }
-    asked.push(request.url, request.headers.authorization);
+    requests.push(request.url, request.headers.authorization);
     response.end(JSON.stringify({ value: ciToken }));
   };
   const discovery = { issuer: issuer.url, jwks_uri: `${issuer.url}/keys` };
@@ -102,7 +102,7 @@ it("the steps for GitHub and GitLab in docs/keys.md do not pass the pipeline's t
     ACTIONS_ID_TOKEN_REQUEST_URL: `${issuer.url}/job?api-version=2.0`,
     GITHUB_ENV: file,
   });
-  expect(asked).toStrictEqual([`/job?api-version=2.0&audience=${stack.url}`, 'Bearer of-the-job']);
+  expect(requests).toStrictEqual([`/job?api-version=2.0&audience=${stack.url}`, 'Bearer of-the-job']);
   const [, token = ''] = /^TOKEN=(dkt_etl_\w+)$/m.exec(readFileSync(file, 'utf8')) ?? [];
   rmSync(folder, { recursive: true });
   expect(masked).toBe(`::add-mask::${token}\n`);

@@ -54,11 +54,11 @@ const CLAIMS = {
 };
 const trust = { issuers: [ISSUER], verify: async () => ({ claims: CLAIMS }) };
 /** The service that the tests use to inspect the table and to retry calls. Faults do not affect this service. */
-const calm = inProcess(engine, { trust });
+const faultFree = inProcess(engine, { trust });
 /** Creation time of all items, so early that a check at the time of the calls must extend the token. */
-const early = calm.time.now;
+const early = faultFree.time.now;
 const later = early + 3_600_000;
-calm.time.now = later;
+faultFree.time.now = later;
 
 /**
  * Each call makes two attempts, because only the behaviour after the last attempt matters. Only a hanging request takes
@@ -112,19 +112,19 @@ const keysOf = ({ id }: World) => `/deployments/${id}/api-keys`;
 const pathOf = (world: World) => `${keysOf(world)}/${world.key.id}`;
 const grantsOf = ({ id }: World) => `/deployments/${id}/temporary-tokens`;
 const read = async (Key: ItemKey) =>
-  (await calm.table.client.send(new GetCommand({ TableName: calm.table.tableName, Key }))).Item;
-const items = ({ id }: World) => calm.partition(`DEPLOYMENT#${id}`);
+  (await faultFree.table.client.send(new GetCommand({ TableName: faultFree.table.tableName, Key }))).Item;
+const items = ({ id }: World) => faultFree.partition(`DEPLOYMENT#${id}`);
 const keyCount = async (world: World) => (await items(world)).find(({ sk }) => sk === 'DEPLOYMENT')?.keyCount;
 const keyItem = async (world: World) =>
   (await items(world)).find(({ sk }) => sk === `KEY#${world.key.id.slice(-26)}`);
 const count = async (world: World, prefix: string) =>
   (await items(world)).filter(({ sk }) => String(sk).startsWith(prefix)).length;
-const events = async ({ id }: World) => (await calm.partition(`EVENTS#${id}`)).map(({ type }) => type);
+const events = async ({ id }: World) => (await faultFree.partition(`EVENTS#${id}`)).map(({ type }) => type);
 const stays = async (world: World) => {
-  expect(await calm.use(world.token)).toBe(200);
+  expect(await faultFree.use(world.token)).toBe(200);
 };
 const isDead = async (world: World) => {
-  expect(await calm.use(world.token)).toBe(401);
+  expect(await faultFree.use(world.token)).toBe(401);
 };
 /** Checks that a read-only call has changed nothing. */
 const unchanged = async (world: World) => {
@@ -141,13 +141,13 @@ async function endOf(work: Promise<number>): Promise<Reply> {
 }
 
 const OPERATIONS: Record<string, Operation> = {
-  'whoami, a check that slides': {
+  'whoami, a check that extends the token': {
     call: (service, { token }) => service.call('GET', '/whoami', { token }),
     done: [200],
     recorded: slid,
     holds: stays,
   },
-  'authorize, a check that slides': {
+  'authorize, a check that extends the token': {
     call: (service, { token }) => endOf(authorized(service, token)),
     done: [200],
     recorded: slid,
@@ -212,7 +212,7 @@ const OPERATIONS: Record<string, Operation> = {
     call: (service, { id }) => service.call('PUT', `/deployments/${id}`, { ...admin, json: { name: 'n' } }),
     done: [201, 200],
     holds: async (world) => {
-      const one = await calm.call('GET', `/deployments/${world.id}`, admin);
+      const one = await faultFree.call('GET', `/deployments/${world.id}`, admin);
       const entry = await read(directoryKey(world.id));
       expect([one.json.name, entry?.name]).toEqual(['n', 'n']);
       expect(await events(world)).toEqual(['deployment.registered']);
@@ -228,7 +228,11 @@ const OPERATIONS: Record<string, Operation> = {
     call: (service, { id }) => service.call('GET', `/deployments?limit=1&cursor=${cursorAt(id)}`, admin),
     done: [200],
     holds: async (world) => {
-      const { json } = await calm.call('GET', `/deployments?limit=1&cursor=${cursorAt(world.id)}`, admin);
+      const { json } = await faultFree.call(
+        'GET',
+        `/deployments?limit=1&cursor=${cursorAt(world.id)}`,
+        admin,
+      );
       expect(json.items.map(({ id }: { id: string }) => id)).toEqual([`${world.id}-next`]);
     },
   },
@@ -237,7 +241,7 @@ const OPERATIONS: Record<string, Operation> = {
       service.call('PUT', `/deployments/${id}`, { ...admin, json: { name: 'changed' } }),
     done: [200],
     holds: async (world) => {
-      const one = await calm.call('GET', `/deployments/${world.id}`, admin);
+      const one = await faultFree.call('GET', `/deployments/${world.id}`, admin);
       const entry = await read(directoryKey(world.id));
       expect([one.json.name, entry?.name]).toEqual(['changed', 'changed']);
       expect(await events(world)).toEqual(['deployment.edited']);
@@ -291,7 +295,7 @@ const OPERATIONS: Record<string, Operation> = {
     done: [200],
     holds: async (world) => {
       await stays(world);
-      expect((await calm.exchange(world.key)).status).toBe(200);
+      expect((await faultFree.exchange(world.key)).status).toBe(200);
       expect((await keyItem(world))?.secrets).toHaveLength(2);
       // The exchange uses the old secret less than 24 hours before that secret retires.
       expect((await events(world)).toSorted()).toEqual(['api_key.rotated', 'api_key.secret_retiring']);
@@ -307,7 +311,7 @@ const OPERATIONS: Record<string, Operation> = {
     done: [200],
     holds: async (world) => {
       await isDead(world);
-      expect((await calm.exchange(world.key)).status).toBe(401);
+      expect((await faultFree.exchange(world.key)).status).toBe(401);
       expect(await keyItem(world)).toMatchObject({ epoch: 1, secrets: [{ createdAt: later }] });
     },
   },
@@ -339,7 +343,7 @@ const OPERATIONS: Record<string, Operation> = {
     done: [204],
     holds: async (world) => {
       await isDead(world);
-      expect((await calm.exchange(world.key)).status).toBe(200);
+      expect((await faultFree.exchange(world.key)).status).toBe(200);
       expect(new Set(await events(world))).toEqual(new Set(['api_key.tokens_revoked']));
     },
   },
@@ -360,7 +364,7 @@ const OPERATIONS: Record<string, Operation> = {
     call: (service, world) => service.call('DELETE', `${grantsOf(world)}/${world.temporaryId}`, admin),
     done: [204, 404],
     holds: async (world) => {
-      expect(await calm.use(world.temporary)).toBe(401);
+      expect(await faultFree.use(world.temporary)).toBe(401);
       expect(await events(world)).toEqual(['temporary_token.revoked']);
     },
   },
@@ -441,8 +445,8 @@ async function newWorld({ world: kind }: Operation): Promise<World> {
     kind === 'deleted'
       ? [...all.slice(1), { ...purgeMarkerKey(id, generation), createdAt: early }]
       : [...all, entry(id), entry(`${id}-next`)];
-  const RequestItems = { [calm.table.tableName]: written.map((one) => ({ PutRequest: { Item: one } })) };
-  await calm.table.client.send(new BatchWriteCommand({ RequestItems }));
+  const RequestItems = { [faultFree.table.tableName]: written.map((one) => ({ PutRequest: { Item: one } })) };
+  await faultFree.table.client.send(new BatchWriteCommand({ RequestItems }));
   return world;
 }
 
@@ -474,7 +478,7 @@ async function trial(
   expect(took, label).toBeLessThan(15_000);
 
   // Retries the call without a fault.
-  const again = await operation.call(calm, world);
+  const again = await operation.call(faultFree, world);
   expect(operation.done, `${label}, again`).toContain(again.status);
   await operation.holds(world).catch((error: Error) => {
     error.message = `${label}: ${error.message}`;

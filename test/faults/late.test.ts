@@ -37,7 +37,7 @@ const claims = {
 const trust = { issuers: [ISSUER], verify: async () => ({ claims }) };
 const rules = { slideInterval: 0 };
 /** Client for the test's own setup, revocations and checks. The proxy does not hold back its calls. */
-const calm = inProcess(engine, { trust, rules });
+const faultFree = inProcess(engine, { trust, rules });
 const service = (attempts: number) =>
   inProcess(engine, {
     trust,
@@ -77,10 +77,10 @@ const admin = { as: 'admin' };
 const pathOf = ({ path }: World, { id }: CreatedKey) => `${path}/api-keys/${id}`;
 const json = (body: object) => ({ ...admin, json: body });
 const tokenOf = ({ json: body }: Reply): Given => ({ token: body.access_token });
-const leak = (text: string) => calm.leak(text).then(() => ({ status: 200 }) as Reply);
+const leak = (text: string) => faultFree.leak(text).then(() => ({ status: 200 }) as Reply);
 const rotateNow = (world: World, key: CreatedKey) =>
-  calm.call('POST', `${pathOf(world, key)}/rotate`, json({ retireOld: 'now' }));
-const remove = (path: string) => calm.call('DELETE', path, admin);
+  faultFree.call('POST', `${pathOf(world, key)}/rotate`, json({ retireOld: 'now' }));
+const remove = (path: string) => faultFree.call('DELETE', path, admin);
 const patch = (one: InProcess, path: string, body: object) => one.call('PATCH', path, json(body));
 
 const exchange: Trial['make'] = (one, { key }) => one.exchange(key);
@@ -102,7 +102,7 @@ const rotate =
   (one, world) =>
     one.call('POST', `${pathOf(world, world.key)}/rotate`, json({ retireOld }));
 const revoke = ({ key }: World, token: string) =>
-  calm.call('POST', '/oauth/revoke', { basic: [key.id, key.secret], form: { token } });
+  faultFree.call('POST', '/oauth/revoke', { basic: [key.id, key.secret], form: { token } });
 
 const TRIALS: Record<string, Trial> = {
   'an exchange arrives after its token was revoked': {
@@ -193,11 +193,11 @@ const TRIALS: Record<string, Trial> = {
   'an edit that enables a key arrives after the key was disabled again': {
     make: (one, world) => patch(one, pathOf(world, world.disabled), { enabled: true }),
     given: (_, { disabled }) => ({ secret: disabled }),
-    revoke: (world) => patch(calm, pathOf(world, world.disabled), { enabled: false }),
+    revoke: (world) => patch(faultFree, pathOf(world, world.disabled), { enabled: false }),
   },
   'an edit that adds a scope arrives after the scope was removed again': {
     make: (one, world) => patch(one, pathOf(world, world.key), { scopes: ['code:deploy', 'airflow:write'] }),
-    revoke: (world) => patch(calm, pathOf(world, world.key), { scopes: ['code:deploy'] }),
+    revoke: (world) => patch(faultFree, pathOf(world, world.key), { scopes: ['code:deploy'] }),
   },
   'the issue of a temporary token arrives after the token was revoked': {
     make: (one, { path }) => one.call('POST', `${path}/temporary-tokens`, json({})),
@@ -210,13 +210,13 @@ const TRIALS: Record<string, Trial> = {
   },
   'an edit that adds a group arrives after the group was removed again': {
     make: (one, { path }) => one.call('PUT', path, json({ groups: ['data-eng', 'others'] })),
-    revoke: ({ path }) => calm.call('PUT', path, json({ groups: ['data-eng'] })),
+    revoke: ({ path }) => faultFree.call('PUT', path, json({ groups: ['data-eng'] })),
   },
   'an edit that adds a group arrives after two other edits': {
     make: (one, { path }) => one.call('PUT', path, json({ groups: ['data-eng', 'others'] })),
     revoke: async ({ path }) => {
-      must(await calm.call('PUT', path, json({ groups: [] })), 200);
-      return calm.call('PUT', path, json({ groups: ['data-eng'] }));
+      must(await faultFree.call('PUT', path, json({ groups: [] })), 200);
+      return faultFree.call('PUT', path, json({ groups: ['data-eng'] }));
     },
   },
 };
@@ -224,20 +224,20 @@ const TRIALS: Record<string, Trial> = {
 let worlds = 0;
 async function newWorld(): Promise<World> {
   const id = `late-${++worlds}-x`;
-  await calm.register(id);
-  const key = await calm.createKey(id, { name: 'ci', scopes: ['code:deploy'] });
-  const before = await calm.createKey(id);
+  await faultFree.register(id);
+  const key = await faultFree.createKey(id, { name: 'ci', scopes: ['code:deploy'] });
+  const before = await faultFree.createKey(id);
   const path = `/deployments/${id}`;
   const { secret } = must(
-    await calm.call('POST', `${path}/api-keys/${before.id}/rotate`, json({ retireOld: 'on_first_use' })),
+    await faultFree.call('POST', `${path}/api-keys/${before.id}/rotate`, json({ retireOld: 'on_first_use' })),
     200,
   ).json;
-  const disabled = await calm.createKey(id, { name: 'off', scopes: ['code:deploy'] });
-  must(await patch(calm, `${path}/api-keys/${disabled.id}`, { enabled: false }), 200);
-  const trusting = await calm.createKey(id);
-  await calm.table.client.send(
+  const disabled = await faultFree.createKey(id, { name: 'off', scopes: ['code:deploy'] });
+  must(await patch(faultFree, `${path}/api-keys/${disabled.id}`, { enabled: false }), 200);
+  const trusting = await faultFree.createKey(id);
+  await faultFree.table.client.send(
     new UpdateCommand({
-      TableName: calm.table.tableName,
+      TableName: faultFree.table.tableName,
       Key: { pk: `DEPLOYMENT#${id}`, sk: `KEY#${trusting.id.slice(-26)}` },
       UpdateExpression: 'SET secrets = :none, trust = :rules',
       ExpressionAttributeValues: {
@@ -246,8 +246,8 @@ async function newWorld(): Promise<World> {
       },
     }),
   );
-  const token = await calm.exchangeForToken(key);
-  for (const one of [calm, patient, impatient]) one.time.now += 5000;
+  const token = await faultFree.exchangeForToken(key);
+  for (const one of [faultFree, patient, impatient]) one.time.now += 5000;
   return { id, path, key, rotated: { ...before, secret }, disabled, trusting: trusting.id, token };
 }
 
@@ -257,15 +257,15 @@ async function newWorld(): Promise<World> {
 async function stored({ id }: World): Promise<object[]> {
   const partitions = [`DEPLOYMENT#${id}`, `DEPLOYMENT#${id}-2`, `EVENTS#${id}`, `EVENTS#${id}-2`];
   const items = (
-    await Promise.all([...partitions, 'DEPLOYMENTS', 'GROUP#data-eng', 'PURGES'].map(calm.partition))
+    await Promise.all([...partitions, 'DEPLOYMENTS', 'GROUP#data-eng', 'PURGES'].map(faultFree.partition))
   ).flat();
   return items.filter(({ sk }) => !String(sk).startsWith('TOKEN#'));
 }
 
 async function isAccepted({ token, secret }: Given): Promise<boolean[]> {
   return [
-    token !== undefined && (await calm.use(token)) !== 401,
-    secret !== undefined && (await calm.exchange(secret)).status !== 401,
+    token !== undefined && (await faultFree.use(token)) !== 401,
+    secret !== undefined && (await faultFree.exchange(secret)).status !== 401,
   ];
 }
 
@@ -330,14 +330,14 @@ const named = (one: InProcess, tableName: string): TestTable => ({ ...one.table,
 let tables = 0;
 async function newTable(): Promise<string> {
   const name = `late-${++tables}`;
-  await createTable(calm.table.client as never, name);
+  await createTable(faultFree.table.client as never, name);
   return name;
 }
 const itemsOf = async ({ client, tableName: TableName }: TestTable) =>
   (await client.send(new ScanCommand({ TableName }))).Items;
 
 it('#47: npm run restore does not bring back a deleted key when the first attempt at any write arrives late', async () => {
-  const backup = named(calm, await newTable());
+  const backup = named(faultFree, await newTable());
   for (const Item of [toDeployment(deployment()), toApiKey(apiKey())]) {
     await backup.client.send(new PutCommand({ TableName: backup.tableName, Item }));
   }
@@ -346,9 +346,9 @@ it('#47: npm run restore does not bring back a deleted key when the first attemp
       restoration({
         from: backup,
         into: named(patient, tableName),
-        point: calm.time.now,
-        history: (id) => allEvents(named(calm, tableName), id),
-        clock: () => calm.time.now,
+        point: faultFree.time.now,
+        history: (id) => allEvents(named(faultFree, tableName), id),
+        clock: () => faultFree.time.now,
       }),
     );
   const trial = await newTable();
@@ -363,7 +363,7 @@ it('#47: npm run restore does not bring back a deleted key when the first attemp
       const late = proxy.holdBack(name, at, collision);
       expect(await restoreInto(name)).toMatchObject({ counts: { 'keys restored': 1 } });
       late.ignore();
-      const into = named(calm, name);
+      const into = named(faultFree, name);
       expect(await deleteApiKey(into, deployment(), apiKey().ulid, event())).toBe(true);
       const before = await itemsOf(into);
       await late.release();

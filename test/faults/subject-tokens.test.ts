@@ -346,7 +346,7 @@ describe('A token exchange does not reveal which keys exist', () => {
     service.time.now += 60_000;
     down.answer = (_, response) => response.writeHead(500).end();
     const before = down.requestCount;
-    for (const [wait, asked] of [
+    for (const [wait, requestCount] of [
       [0, 1],
       [0, 1],
       [4999, 1],
@@ -356,7 +356,7 @@ describe('A token exchange does not reveal which keys exist', () => {
     ] as const) {
       service.time.now += wait;
       expect((await exchange(id, subject)).status).toBe(503);
-      expect(down.requestCount - before).toBe(asked);
+      expect(down.requestCount - before).toBe(requestCount);
     }
     down.answer = undefined;
     expect((await exchange(id, subject)).status).toBe(503);

@@ -19,7 +19,7 @@ afterAll(() => engine.stop());
 const admin = { as: 'admin' };
 /** The followed table defines a Deployment's groups. People may change its name. */
 const source = { ...platform.source, name: undefined };
-const calm = inProcess(engine, { source });
+const faultFree = inProcess(engine, { source });
 
 /** A service that stops before each of its DynamoDB commands until `release` is called. */
 function stepped() {
@@ -136,13 +136,13 @@ function serialEnds(id: string, before: Fields | undefined, changes: Change[]): 
  * entries in the group index have the same values.
  */
 async function stored(id: string): Promise<Fields | undefined> {
-  const [item] = (await calm.partition(`DEPLOYMENT#${id}`)).filter(({ sk }) => sk === 'DEPLOYMENT');
-  const [entry] = (await calm.partition('DEPLOYMENTS')).filter(({ sk }) => sk === id);
+  const [item] = (await faultFree.partition(`DEPLOYMENT#${id}`)).filter(({ sk }) => sk === 'DEPLOYMENT');
+  const [entry] = (await faultFree.partition('DEPLOYMENTS')).filter(({ sk }) => sk === id);
   const fieldsOf = (one: Record<string, unknown> | undefined) =>
     one && { name: one.name, groups: one.groups, generation: one.generation, createdAt: one.createdAt };
   expect(fieldsOf(entry)).toEqual(fieldsOf(item));
   for (const group of ['data-eng', 'b', 'both']) {
-    const [ofGroup] = (await calm.partition(`GROUP#${group}`)).filter(({ sk }) => sk === id);
+    const [ofGroup] = (await faultFree.partition(`GROUP#${group}`)).filter(({ sk }) => sk === id);
     const isInGroup = (item?.groups as string[] | undefined)?.includes(group);
     expect(fieldsOf(ofGroup)).toEqual(isInGroup ? fieldsOf(item) : undefined);
   }
@@ -151,12 +151,12 @@ async function stored(id: string): Promise<Fields | undefined> {
 
 /** Reports whether a member of `data-eng` finds the Deployment by its ID and in the list. */
 async function seenByMember(id: string): Promise<[number, boolean]> {
-  const { status } = await calm.call('GET', `/deployments/${id}`, { as: 'member' });
+  const { status } = await faultFree.call('GET', `/deployments/${id}`, { as: 'member' });
   const ids: string[] = [];
   let cursor: string | undefined = '';
   while (cursor !== undefined) {
     const query: string = cursor && `&cursor=${cursor}`;
-    const page: Reply = await calm.call('GET', `/deployments?limit=100${query}`, { as: 'member' });
+    const page: Reply = await faultFree.call('GET', `/deployments?limit=100${query}`, { as: 'member' });
     ids.push(...page.json.items.map((one: { id: string }) => one.id));
     cursor = page.json.nextCursor;
   }
@@ -165,7 +165,7 @@ async function seenByMember(id: string): Promise<[number, boolean]> {
 
 const entryKey = (id: string) => ({ pk: 'DEPLOYMENTS', sk: id });
 const update = (Key: object, name: string, value: unknown) =>
-  calm.table.client.send(
+  faultFree.table.client.send(
     new UpdateCommand({
       TableName: 'keys',
       Key: Key as Record<string, unknown>,
@@ -177,7 +177,7 @@ const update = (Key: object, name: string, value: unknown) =>
 /** Kinds of damage that a manual change may have done to the directory entry. */
 const ENTRIES: Record<string, (id: string) => Promise<unknown>> = {
   whole: async () => {},
-  missing: (id) => calm.table.client.send(new DeleteCommand({ TableName: 'keys', Key: entryKey(id) })),
+  missing: (id) => faultFree.table.client.send(new DeleteCommand({ TableName: 'keys', Key: entryKey(id) })),
   'without a valid name': (id) => update(entryKey(id), 'name', 7),
   'with groups that are not in the Deployment': (id) => update(entryKey(id), 'groups', ['another']),
   'of another generation': (id) => update(entryKey(id), 'generation', '01ARZ3NDEKTSV4RRFFQ69G5FAV'),
@@ -212,7 +212,7 @@ describe('#44: Concurrent changes to one Deployment do not overwrite each other'
     await fc.assert(
       fc.asyncProperty(fc.boolean(), order, async (isNameFirst, steps) => {
         const id = `pair_${++count}`;
-        await calm.register(id, before);
+        await faultFree.register(id, before);
         const pair = [put({ groups: [] }), put({ name: 'n' })];
         const calls = (isNameFirst ? pair.toReversed() : pair).map((one) => one.call(id));
         expect(await interleaved(calls, steps)).toEqual([200, 200]);
@@ -231,7 +231,7 @@ describe('#44: Concurrent changes to one Deployment do not overwrite each other'
         fc.boolean(),
         async (changes, steps, isRegistered) => {
           const id = `serial_${++count}`;
-          if (isRegistered) await calm.register(id, before);
+          if (isRegistered) await faultFree.register(id, before);
           const statuses = await interleaved(
             changes.map((one) => one.call(id)),
             steps,
@@ -248,7 +248,7 @@ describe('#44: Concurrent changes to one Deployment do not overwrite each other'
     await fc.assert(
       fc.asyncProperty(fc.constantFrom(...Object.keys(ENTRIES)), order, async (entry, steps) => {
         const id = `entry_${++count}`;
-        await calm.register(id, before);
+        await faultFree.register(id, before);
         await ENTRIES[entry]?.(id);
         const calls = [put({ groups: [] }), put({ name: 'n' })].map((one) => one.call(id));
         expect(await interleaved(calls, steps)).toEqual([200, 200]);
@@ -263,7 +263,7 @@ describe('#44: Concurrent changes to one Deployment do not overwrite each other'
       fc.asyncProperty(fc.boolean(), fc.boolean(), order, async (isDeleted, isSourceFirst, steps) => {
         const id = `followed_${++count}`;
         await platform.put(rowOf(id, { teams: { SS: ['data-eng'] } }));
-        await sync(calm, await platform.records());
+        await sync(faultFree, await platform.records());
         await (isDeleted ? platform.remove(id) : platform.put(rowOf(id)));
         const records = await platform.records();
         const follow = async (service: InProcess) =>
@@ -292,7 +292,7 @@ describe('#44: Concurrent changes to one Deployment do not overwrite each other'
       fc.asyncProperty(order, async (steps) => {
         const id = `repeated_${++count}`;
         await platform.put(rowOf(id, { teams: { SS: ['data-eng'] } }));
-        await sync(calm, await platform.records());
+        await sync(faultFree, await platform.records());
         await platform.put(rowOf(id));
         const records = await platform.records();
         const follow = async (service: InProcess) => (await sync(service, records)).batchItemFailures.length;
@@ -312,7 +312,7 @@ describe('#44: Concurrent changes to one Deployment do not overwrite each other'
 
   it('#44: 30 concurrent calls succeed, and no field that they set is lost', async () => {
     const id = `many_${++count}`;
-    await calm.register(id, before);
+    await faultFree.register(id, before);
     const clients = Array.from({ length: 30 }, () => inProcess(engine));
     const replies = await Promise.all(
       clients.map((client, n) =>

@@ -83,8 +83,8 @@ describe("A function's bundle contains all packages that it needs", () => {
     const { builtinModules } = process.getBuiltinModule('node:module');
     // The SDK mentions this package only in an error message and does not import it.
     const inProse = '@aws-sdk/signature-v4-crt';
-    const asked = required.filter((what) => what !== inProse);
-    expect(asked.filter((what) => !builtinModules.includes(what.replace(/^node:/, '')))).toStrictEqual([]);
+    const imported = required.filter((what) => what !== inProse);
+    expect(imported.filter((what) => !builtinModules.includes(what.replace(/^node:/, '')))).toStrictEqual([]);
   });
 });
 

@@ -76,7 +76,7 @@ describe('The daily check of all keys sends notices', () => {
   it('the daily check sends a notice in the last 7 days before a key expires and another when it has expired', async () => {
     const expiresAt = new Date(day(10)).toISOString();
     const key = await newKey({ name: 'ci', expiresAt });
-    const told: [string, unknown][] = [];
+    const sentNotices: [string, unknown][] = [];
     for (const [days, type] of [
       [2.9, undefined],
       [3, 'api_key.expiring'],
@@ -86,14 +86,14 @@ describe('The daily check of all keys sends notices', () => {
     ] as const) {
       service.clock.freeze(day(days));
       await sweep();
-      if (type) told.push([type, expiresAt]);
-      expect(await notices(key.path), `day ${days}`).toEqual(told);
+      if (type) sentNotices.push([type, expiresAt]);
+      expect(await notices(key.path), `day ${days}`).toEqual(sentNotices);
     }
     expect(await statusOf(key.keyPath)).toBe('expired');
     const later = new Date(day(14)).toISOString();
     await callAs(service, 'member', 'PATCH', key.keyPath, { json: { expiresAt: later } });
     await sweep();
-    expect(await notices(key.path)).toEqual([...told, ['api_key.expiring', later]]);
+    expect(await notices(key.path)).toEqual([...sentNotices, ['api_key.expiring', later]]);
   });
 
   it('the daily check sends one notice about each idle key, and no notice about disabled keys', async () => {

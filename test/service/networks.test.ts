@@ -214,25 +214,25 @@ describe('The service records when and where a key was last used', () => {
   it("introspection returns the time of a token's last use, and does not itself count as a use", async () => {
     const key = await newKey();
     const [token, other] = [await exchangeForToken(service, key), await exchangeForToken(service, key)];
-    const told = async (token: string, of = key, stack = service) => {
+    const recordedSources = async (token: string, of = key, stack = service) => {
       const form = { token };
       const reply = await call(stack, 'POST', '/oauth/introspect', { basic: [of.id, of.secret], form });
       expect(reply.json.active).toBe(true);
       return [reply.json.last_used_at, reply.json.last_used_from, reply.json.issued_from];
     };
     const issued = { address: '127.0.0.1', client: 'node' };
-    expect(await told(token)).toEqual([undefined, undefined, issued]);
+    expect(await recordedSources(token)).toEqual([undefined, undefined, issued]);
     service.clock.advance(600);
     await call(service, 'GET', '/whoami', { token, ...userAgent('airflow/3.1 (linux)') });
     const used = [Math.floor(NOON / 1000) + 600, { address: '127.0.0.1', client: 'airflow/3.1' }, issued];
     service.clock.advance(600);
-    for (let n = 0; n < 2; n++) expect(await told(token)).toEqual(used);
-    expect(await told(other)).toEqual([undefined, undefined, issued]);
+    for (let n = 0; n < 2; n++) expect(await recordedSources(token)).toEqual(used);
+    expect(await recordedSources(other)).toEqual([undefined, undefined, issued]);
 
     const path = key.path.replace(/\/api-keys.*/, '/temporary-tokens');
     const mine = (await callAs(service, 'member', 'POST', path, { json: {} })).json.access_token;
     await use(service, mine);
-    expect(await told(mine)).toEqual([undefined, undefined, undefined]);
+    expect(await recordedSources(mine)).toEqual([undefined, undefined, undefined]);
   });
 
   it('the last use names the HTTP client only if the name is short, because longer text might be a secret', async () => {
