@@ -484,15 +484,20 @@ const OWN: readonly (readonly [name: string, cause: string, Rehearsal])[] = [
   ],
 ];
 
+/** Expects that an alarm fires when its cause occurs, and ends afterwards. */
+async function rehearse(stack: LocalStack, name: string, { cause, recovery, quiet = 2 * HOUR }: Rehearsal) {
+  expect(alarm(stack, name).state).toBe('OK');
+  await cause();
+  expect(alarm(stack, name)).toMatchObject({ state: 'ALARM' });
+  await recovery?.();
+  stack.clock.advance(quiet);
+  expect(alarm(stack, name)).toMatchObject({ state: 'OK' });
+}
+
 describe('An alarm fires when its cause occurs, and ends without it', () => {
-  it.each(OWN)('%s fires when %s, and ends afterwards', { timeout: 60_000 }, async (name, _, rehearsal) => {
-    expect(alarm(own, name).state).toBe('OK');
-    await rehearsal.cause();
-    expect(alarm(own, name)).toMatchObject({ state: 'ALARM' });
-    await rehearsal.recovery?.();
-    own.clock.advance(rehearsal.quiet ?? 2 * HOUR);
-    expect(alarm(own, name)).toMatchObject({ state: 'OK' });
-  });
+  it.each(OWN)('%s fires when %s, and ends afterwards', { timeout: 60_000 }, (name, _, rehearsal) =>
+    rehearse(own, name, rehearsal),
+  );
 });
 
 const SCHEDULES = [
@@ -584,17 +589,8 @@ const FOLLOWING: typeof OWN = [
 ];
 
 describe('An alarm of a followed table fires when its cause occurs', () => {
-  it.each(FOLLOWING)(
-    '%s fires when %s, and ends afterwards',
-    { timeout: 60_000 },
-    async (name, _, rehearsal) => {
-      expect(alarm(following, name).state).toBe('OK');
-      await rehearsal.cause();
-      expect(alarm(following, name)).toMatchObject({ state: 'ALARM' });
-      await rehearsal.recovery?.();
-      following.clock.advance(rehearsal.quiet ?? 2 * HOUR);
-      expect(alarm(following, name)).toMatchObject({ state: 'OK' });
-    },
+  it.each(FOLLOWING)('%s fires when %s, and ends afterwards', { timeout: 60_000 }, (name, _, rehearsal) =>
+    rehearse(following, name, rehearsal),
   );
 
   it('StoppedDeletions keeps firing until a person confirms the deletions', async () => {

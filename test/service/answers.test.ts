@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { mintCredential } from '../../functions/domain/credentials.ts';
 import { mistyped } from '../support/mistyped.ts';
-import { callAs, exchange, type KeyOfDeployment, newKey } from '../support/service.ts';
+import { callAs, exchange, type KeyOfDeployment, logLines, newKey } from '../support/service.ts';
 import { call, exchangeForToken, type Reply, runStack } from '../support/stack.ts';
 
 // The logs must show an engineer on call which key was used, and why a call was rejected.
@@ -17,12 +17,7 @@ const asAdmin = (method: string, path: string, json?: object) =>
 
 /** Returns the functions' log lines about the request that received this response. */
 const linesOf = ({ headers }: Reply) =>
-  service.logs
-    .text()
-    .split('\n')
-    .filter((line) => line.startsWith('{'))
-    .map((line) => JSON.parse(line))
-    .filter(({ request_id: a, requestId: b }) => [a, b].includes(headers['apigw-requestid']));
+  logLines(service).filter(({ request_id: a, requestId: b }) => [a, b].includes(headers['apigw-requestid']));
 
 const INVALID_CLIENT = { error: 'invalid_client', error_description: 'Client authentication failed.' };
 

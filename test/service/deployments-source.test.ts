@@ -3,7 +3,7 @@ import { DeleteCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import { describe, expect, it } from 'vitest';
 import { startLocalStack } from '../../local/local-stack.ts';
 import { assemblyOf } from '../support/assembly.ts';
-import { callAs, exchange, markers, partition, removeItem } from '../support/service.ts';
+import { callAs, exchange, logLines, markers, partition, removeItem } from '../support/service.ts';
 import { createKey, exchangeForToken, runStack, use } from '../support/stack.ts';
 
 // The name of the table is random, because a shared DynamoDB engine may return stream records of an earlier table with
@@ -105,12 +105,7 @@ describe('The service follows a table that contains Deployments', () => {
 it('#66: if a followed table loses all rows, the service keeps most Deployments and raises an alarm', async () => {
   /** Returns the log lines of a function that contain a message. */
   const linesOf = (functionName: string, message: string) =>
-    stack.logs
-      .text(functionName)
-      .split('\n')
-      .filter((line) => line.startsWith('{'))
-      .map((line) => JSON.parse(line))
-      .filter((line) => line.message === message);
+    logLines(stack, functionName).filter((line) => line.message === message);
   const ids = Array.from({ length: 20 }, (_, n) => `lost-${n}`);
   for (const id of ids) await put(id);
   await expect.poll(() => seen('lost-19'), eventually).toMatchObject({ name: 'lost-19' });
