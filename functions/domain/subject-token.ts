@@ -85,7 +85,8 @@ function isCanonical(part: string): boolean {
 function objectIn(part: string): Record<string, unknown> | null | undefined {
   try {
     const json: unknown = JSON.parse(Buffer.from(part, 'base64url').toString());
-    return typeof json === 'object' ? (json as Record<string, unknown> | null) : undefined;
+    const isObject = typeof json === 'object' && !Array.isArray(json);
+    return isObject ? (json as Record<string, unknown> | null) : undefined;
   } catch {
     return undefined;
   }

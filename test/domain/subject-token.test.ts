@@ -41,9 +41,11 @@ describe('parseSubjectToken', () => {
     ['a header that is not JSON', `${encoded('x')}.${PAYLOAD}.${SIGNATURE}`],
     ['a header that is a number', `${encoded('1')}.${PAYLOAD}.${SIGNATURE}`],
     ['a header that is null', `${encoded('null')}.${PAYLOAD}.${SIGNATURE}`],
+    ['a header that is an array', `${encoded('[]')}.${PAYLOAD}.${SIGNATURE}`],
     ['a payload that is not JSON', `${HEADER}.${encoded('{')}.${SIGNATURE}`],
     ['a payload that is text', `${HEADER}.${encoded('"x"')}.${SIGNATURE}`],
     ['a payload that is null', `${HEADER}.${encoded('null')}.${SIGNATURE}`],
+    ['a payload that is an array', `${HEADER}.${encoded('["iss"]')}.${SIGNATURE}`],
     ['a payload without iss', `${HEADER}.${encoded('{"sub":"x"}')}.${SIGNATURE}`],
     ['an iss that is not text', `${HEADER}.${encoded('{"iss":1}')}.${SIGNATURE}`],
   ])('parseSubjectToken rejects a token with %s', (_, jwt) => {
