@@ -71,6 +71,15 @@ export interface SourcedDeployment {
   readonly groups: string[] | undefined;
 }
 
+/** How a Deployment was changed to match its source. */
+export type FollowOutcome =
+  | 'registered'
+  | 'edited'
+  | 'deleted'
+  /** The Deployment should be deleted, but deletions are stopped until a person confirms them. */
+  | 'stopped'
+  | 'unchanged';
+
 /** Thrown for a row that violates the service's rules. Retrying does not help. */
 export class RejectedRow extends Error {
   override readonly name = 'RejectedRow';

@@ -3,13 +3,14 @@ import { newUlid } from '../domain/credentials.ts';
 import {
   BY_COMPARISON,
   deploymentOf,
+  type FollowOutcome,
   isDeployment,
   RejectedRow,
   type Row,
   type SourcedDeployment,
 } from '../domain/deployments-source.ts';
 import type { Clock } from '../domain/expiry.ts';
-import { type FollowOutcome, followSource, isAsWanted, isOfSource } from '../operations/follow-source.ts';
+import { followSource, isAsWanted, isOfSource } from '../operations/follow-source.ts';
 import { readDeletions } from '../table/deletion-count.ts';
 import {
   type Registration,

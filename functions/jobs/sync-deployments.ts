@@ -4,6 +4,7 @@ import {
   BY_COMPARISON,
   type DeploymentsSource,
   deploymentOf,
+  type FollowOutcome,
   generationOf,
   isDeployment,
   RejectedRow,
@@ -13,7 +14,7 @@ import {
 } from '../domain/deployments-source.ts';
 import { causeOf } from '../domain/errors.ts';
 import type { Clock } from '../domain/expiry.ts';
-import { type FollowOutcome, followSource } from '../operations/follow-source.ts';
+import { followSource } from '../operations/follow-source.ts';
 import { deletionLimit } from '../operations/limit-deletions.ts';
 import { readDamagedDeployment } from '../table/deployments.ts';
 import { readKnownRegistration } from '../table/registrations.ts';

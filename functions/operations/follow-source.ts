@@ -1,4 +1,4 @@
-import type { SourcedDeployment } from '../domain/deployments-source.ts';
+import type { FollowOutcome, SourcedDeployment } from '../domain/deployments-source.ts';
 import { newEvent } from '../domain/events.ts';
 import type { Clock } from '../domain/expiry.ts';
 import { systemActor } from '../domain/people.ts';
@@ -18,15 +18,6 @@ import {
 } from '../table/registrations.ts';
 import type { Table, Write } from '../table/retried-calls.ts';
 import { NO_GENERATION } from '../table/schema.ts';
-
-/** How a Deployment was changed to match its source. */
-export type FollowOutcome =
-  | 'registered'
-  | 'edited'
-  | 'deleted'
-  /** The Deployment should be deleted, but deletions are stopped until a person confirms them. */
-  | 'stopped'
-  | 'unchanged';
 
 export interface SourceComparison {
   /** The registration that was recorded when the source was last read. */

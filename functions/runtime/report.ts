@@ -3,6 +3,7 @@
  */
 
 import { redactCredentials } from '../domain/credentials.ts';
+import type { FollowOutcome } from '../domain/deployments-source.ts';
 import type { Issue } from '../domain/last-use.ts';
 import type { PurgeOutcome } from '../domain/purge-outcome.ts';
 import type { OnMalformed } from '../table/schema.ts';
@@ -229,7 +230,7 @@ export function changeReport(
   env: Record<string, string | undefined> = process.env,
 ) {
   const stopped = stoppedDeletion(env);
-  return (id: string, outcome: string, sequenceNumber?: string): void => {
+  return (id: string, outcome: FollowOutcome, sequenceNumber?: string): void => {
     const fields = { deployment_id: id, outcome, sequenceNumber };
     if (outcome === 'stopped') log.error('deletion stopped', { ...fields, ...stopped() });
     else if (outcome !== 'unchanged') log.info('change applied', fields);

@@ -211,6 +211,21 @@ describe("Log lines contain metrics in CloudWatch's embedded metric format", () 
   });
 });
 
+describe('A change to a followed table writes a log line', () => {
+  it('changeReport logs each change that was applied, and does not log a change that was not needed', () => {
+    const log = { info: vi.fn(), error: vi.fn() };
+    const onOutcome = changeReport(log, { STACK_NAME: 'keys' });
+    for (const outcome of ['registered', 'edited', 'deleted', 'unchanged'] as const) onOutcome('etl', outcome);
+    const fieldsOf = (outcome: string) => ({ deployment_id: 'etl', outcome, sequenceNumber: undefined });
+    expect(log.info.mock.calls).toStrictEqual([
+      ['change applied', fieldsOf('registered')],
+      ['change applied', fieldsOf('edited')],
+      ['change applied', fieldsOf('deleted')],
+    ]);
+    expect(log.error).not.toHaveBeenCalled();
+  });
+});
+
 describe('A stopped deletion writes a log line with a metric', () => {
   it("the metric of a stopped deletion has the time of the log line, not of the function's start", () => {
     const error = vi.fn();
