@@ -1,5 +1,5 @@
 import type { Context } from 'aws-lambda';
-import { ownTable, type Reconciler, reconcile } from './jobs/reconcile.ts';
+import { ownTable, reconcile } from './jobs/reconcile.ts';
 import { areDeletionsStopped, compareRegistrations, compareRows } from './jobs/reconcile-source.ts';
 import { deletionLimit } from './operations/limit-deletions.ts';
 import { readDeploymentsSource, readJobConfig } from './runtime/config.ts';
@@ -22,21 +22,16 @@ const table = openJobTable(readJobConfig(), PURGE_RETRIES, malformedReport(logge
 const source = readDeploymentsSource();
 const measures = reconcileMeasures();
 const stopped = stoppedDeletion();
-const reconcilers: Reconciler[] = [ownTable({ table, clock: Date.now })];
-if (source) {
-  const comparison = {
-    table,
-    from: openSource(source, PURGE_RETRIES),
-    clock: Date.now,
-    onRejectedRow: (key: object, reason: string) =>
-      logger.warn('row rejected', { key: JSON.stringify(key), reason }),
-    onRepaired: changeReport(logger),
-    countDeletion: deletionLimit({ table, limit: source.deletions, clock: Date.now }),
-    maxMissing: MAX_MISSING,
-  };
-  reconcilers.push({ name: 'ROWS', page: (after) => compareRows(after, comparison) });
-  reconcilers.push({ name: 'REGISTRATIONS', page: (after) => compareRegistrations(after, comparison) });
-}
+const comparison = source && {
+  table,
+  from: openSource(source, PURGE_RETRIES),
+  clock: Date.now,
+  onRejectedRow: (key: object, reason: string) =>
+    logger.warn('row rejected', { key: JSON.stringify(key), reason }),
+  onRepaired: changeReport(logger),
+  countDeletion: deletionLimit({ table, limit: source.deletions, clock: Date.now }),
+  maxMissing: MAX_MISSING,
+};
 
 /**
  * Lambda handler that runs one slice of a pass if one is due. A schedule invokes the function far more often than
@@ -44,9 +39,20 @@ if (source) {
  */
 export const handler = async (_event: unknown, context: Context): Promise<void> => {
   const hasTime = () => context.getRemainingTimeInMillis() > RESERVE;
-  const log = (message: string, fields: Record<string, string | number>) =>
-    logger.info(message, { ...fields, ...measures(fields) });
+  const slice = { table, clock: Date.now, hasTime };
   // Log the error in each run, so that the alarm stays active until a person has acted.
-  if (source && (await areDeletionsStopped(table))) logger.error('deletions are stopped', stopped());
-  for (const reconciler of reconcilers) await reconcile(reconciler, { table, clock: Date.now, hasTime, log });
+  if (comparison && (await areDeletionsStopped(table))) logger.error('deletions are stopped', stopped());
+  await reconcile(ownTable(slice), { ...slice, log: logWith(measures.ofTable) });
+  if (!comparison) return;
+  const log = logWith(measures.ofSource);
+  await reconcile({ name: 'ROWS', page: (after) => compareRows(after, comparison) }, { ...slice, log });
+  await reconcile(
+    { name: 'REGISTRATIONS', page: (after) => compareRegistrations(after, comparison) },
+    { ...slice, log },
+  );
 };
+
+/** Returns a function that logs a slice with its metric. */
+function logWith<Fields extends object>(measuresOf: (fields: Fields) => Record<string, unknown>) {
+  return (message: string, fields: Fields) => logger.info(message, { ...fields, ...measuresOf(fields) });
+}

@@ -19,8 +19,8 @@ import {
 import type { Table } from '../table/retried-calls.ts';
 import { groupEntryKey, type Item, NO_GENERATION, passKey } from '../table/schema.ts';
 
-/** A data source that a pass reads page by page. */
-export interface Reconciler {
+/** A data source that a pass reads page by page. `Count` is the union of the names of its counts. */
+export interface Reconciler<Count extends string = string> {
   /** Name under which the pass stores its position. */
   name: string;
   /**
@@ -28,7 +28,7 @@ export interface Reconciler {
    * @param after position at which the previous page ended; undefined for the first page
    * @throws MalformedPosition if nothing can be read from that position
    */
-  page: (after: Item | undefined) => Promise<{ counts: Record<string, number>; next: Item | undefined }>;
+  page: (after: Item | undefined) => Promise<{ counts: Record<Count, number>; next: Item | undefined }>;
 }
 
 /** Thrown when the stored position of a pass is not valid for the data that the pass reads. */
@@ -36,13 +36,16 @@ export class MalformedPosition extends Error {
   override readonly name = 'MalformedPosition';
 }
 
-export interface ReconcileDependencies {
+/** Fields of the log line about a slice: the name of the pass, and the sums of the counts of all pages. */
+export type SliceFields<Count extends string> = { pass: string; pages: number } & Record<Count, number>;
+
+export interface ReconcileDependencies<Count extends string> {
   table: Table;
   clock: Clock;
   /** Reports whether there is time for one more page. */
   hasTime: () => boolean;
   /** Called at the end of each slice. */
-  log: (message: string, fields: Record<string, string | number>) => void;
+  log: (message: string, fields: SliceFields<Count>) => void;
 }
 
 /** Time from the start of one pass to the start of the next pass, in milliseconds: one week. */
@@ -54,13 +57,14 @@ export const PAGES = 250;
  * Runs one slice of a weekly pass, or does nothing if no slice is due. A slice that fails is run again. Running a slice
  * twice is safe, because every step is repeatable.
  */
-export async function reconcile(
-  { name, page }: Reconciler,
-  { table, clock, hasTime, log }: ReconcileDependencies,
+export async function reconcile<Count extends string>(
+  { name, page }: Reconciler<Count>,
+  { table, clock, hasTime, log }: ReconcileDependencies<Count>,
 ): Promise<void> {
   const pass = dueSlice(await readPassProgress(table, name), clock());
   if (!pass) return;
-  const sums: Record<string, number> = { pages: 0 };
+  let sums: Record<Count, number> | undefined;
+  let pages = 0;
   let { after } = pass;
   do {
     const { counts, next } = await page(after).catch((error) => {
@@ -70,13 +74,18 @@ export async function reconcile(
       table.onMalformed(passKey(name));
       return page(undefined);
     });
-    for (const [count, value] of Object.entries({ ...counts, pages: 1 })) {
-      sums[count] = (sums[count] ?? 0) + value;
-    }
+    sums = sums ? sumOf(sums, counts) : counts;
+    pages++;
     after = next;
-  } while (after && Number(sums.pages) < PAGES && hasTime());
+  } while (after && pages < PAGES && hasTime());
   await writePassProgress(table, name, { startedAt: pass.startedAt, after });
-  log(after ? 'reconciliation continues later' : 'reconciled', { pass: name, ...sums });
+  log(after ? 'reconciliation continues later' : 'reconciled', { pass: name, pages, ...sums });
+}
+
+function sumOf<Count extends string>(one: Record<Count, number>, other: Record<Count, number>) {
+  const sum = { ...one };
+  for (const name of Object.keys(other) as Count[]) sum[name] += other[name];
+  return sum;
 }
 
 /** Returns the position at which to continue: in the current pass, or at the start of the next pass if it is due. */
@@ -91,7 +100,13 @@ function dueSlice(last: PassProgress | undefined, now: EpochMillis): PassProgres
  * purge marker for each such generation. Also adds Deployments that are missing from the directory or
  * from a group, and deletes entries in groups to which their Deployment does not belong.
  */
-export function ownTable({ table, clock }: { table: Table; clock: Clock }): Reconciler {
+export function ownTable({
+  table,
+  clock,
+}: {
+  table: Table;
+  clock: Clock;
+}): Reconciler<'items' | 'orphans' | 'dropped' | 'listed'> {
   return {
     name: 'TABLE',
     page: async (after) => {

@@ -246,23 +246,19 @@ export function stoppedDeletion(env: Record<string, string | undefined> = proces
   return () => counted(METRIC.deletionsStopped, dimension);
 }
 
-type Fields = Record<string, string | number | undefined>;
-
-/** Returns a function that returns the metric fields for the log line about a slice of reconciliation. */
+/**
+ * Returns functions that return the metric fields for the log line about a slice of reconciliation: one for passes over
+ * the service's own table, and one for passes that compare it with a followed table.
+ */
 export function reconcileMeasures(env: Record<string, string | undefined> = process.env) {
   const dimension = ofStack(env);
-  return ({ orphans, registered, edited, deleted }: Fields): Record<string, unknown> =>
-    orphans !== undefined
-      ? measured({ [METRIC.orphansFound]: { value: Number(orphans), unit: 'Count' } }, dimension)
-      : measured(
-          {
-            [METRIC.deploymentsCorrected]: {
-              value: Number(registered) + Number(edited) + Number(deleted),
-              unit: 'Count',
-            },
-          },
-          dimension,
-        );
+  const count = (metric: string, value: number) =>
+    measured({ [metric]: { value, unit: 'Count' } }, dimension);
+  return {
+    ofTable: ({ orphans }: Record<'orphans', number>) => count(METRIC.orphansFound, orphans),
+    ofSource: ({ registered, edited, deleted }: Record<'registered' | 'edited' | 'deleted', number>) =>
+      count(METRIC.deploymentsCorrected, registered + edited + deleted),
+  };
 }
 
 /**

@@ -8,6 +8,7 @@ import {
   issueReport,
   malformedReport,
   purgeReport,
+  reconcileMeasures,
 } from '../../functions/runtime/report.ts';
 
 const NOW = new Date('2027-01-15T08:00:00Z');
@@ -215,7 +216,8 @@ describe('A change to a followed table writes a log line', () => {
   it('changeReport logs each change that was applied, and does not log a change that was not needed', () => {
     const log = { info: vi.fn(), error: vi.fn() };
     const onOutcome = changeReport(log, { STACK_NAME: 'keys' });
-    for (const outcome of ['registered', 'edited', 'deleted', 'unchanged'] as const) onOutcome('etl', outcome);
+    for (const outcome of ['registered', 'edited', 'deleted', 'unchanged'] as const)
+      onOutcome('etl', outcome);
     const fieldsOf = (outcome: string) => ({ deployment_id: 'etl', outcome, sequenceNumber: undefined });
     expect(log.info.mock.calls).toStrictEqual([
       ['change applied', fieldsOf('registered')],
@@ -245,5 +247,25 @@ describe('A stopped deletion writes a log line with a metric', () => {
         },
       ],
     ]);
+  });
+});
+
+describe('A slice of reconciliation writes a metric', () => {
+  const { ofTable, ofSource } = reconcileMeasures({ STACK_NAME: 'keys' });
+
+  it("a slice of the service's own table counts the orphans that it found", () => {
+    expect(ofTable({ orphans: 3 })).toStrictEqual({
+      _aws: metric('OrphansFound', ['stack']),
+      stack: 'keys',
+      OrphansFound: 3,
+    });
+  });
+
+  it('a slice of a followed table counts the Deployments that it registered, edited or deleted', () => {
+    expect(ofSource({ registered: 1, edited: 2, deleted: 4 })).toStrictEqual({
+      _aws: metric('DeploymentsCorrected', ['stack']),
+      stack: 'keys',
+      DeploymentsCorrected: 7,
+    });
   });
 });
