@@ -1,5 +1,12 @@
 import { createHash } from 'node:crypto';
-import { isPlainText, plainTextRule } from '../functions/domain/allowed-characters.ts';
+import {
+  DESCRIPTION,
+  GROUP,
+  isPlainText,
+  MAX_GROUPS,
+  NAME,
+  plainTextRule,
+} from '../functions/domain/allowed-characters.ts';
 import { isDeploymentId } from '../functions/domain/credentials.ts';
 import type { EpochMillis } from '../functions/domain/expiry.ts';
 import { parseCsv, parseList } from './csv.ts';
@@ -79,8 +86,10 @@ export function readWanted(csv: string): WantedKey[] {
     wanted.push(wantedKey(line, fields, groups));
   }
   for (const [deployment, groups] of groupsOfDeployments(wanted)) {
-    if (groups.length > 20)
-      faults.push(`The rows of ${deployment} have ${groups.length} groups. At most 20 are allowed.`);
+    if (groups.length > MAX_GROUPS)
+      faults.push(
+        `The rows of ${deployment} have ${groups.length} groups. At most ${MAX_GROUPS} are allowed.`,
+      );
   }
   if (faults.length > 0) throw new Error(faults.join('\n'));
   return wanted;
@@ -117,8 +126,9 @@ function faultsOfFields({ deployment = '', name = '', description, scopes, expir
   const faults: string[] = [];
   if (!isDeploymentId(deployment))
     faults.push('deployment must be an ID: letters, digits, _ and -, at most 64.');
-  if (!isPlainText(name, 1, 100)) faults.push(`name ${plainTextRule(1, 100)}.`);
-  if (description && !isPlainText(description, 0, 500)) faults.push(`description ${plainTextRule(0, 500)}.`);
+  if (!isPlainText(name, ...NAME)) faults.push(`name ${plainTextRule(...NAME)}.`);
+  if (description && !isPlainText(description, ...DESCRIPTION))
+    faults.push(`description ${plainTextRule(...DESCRIPTION)}.`);
   if (scopes && words(scopes).length === 0)
     faults.push('scopes contains only white space. Leave it empty for all scopes of the stack.');
   if (expiresAt && Number.isNaN(Date.parse(expiresAt))) faults.push('expiresAt must be a time in RFC 3339.');
@@ -148,9 +158,9 @@ function groupsOf(text: string): { groups: string[]; faults: string[] } {
   try {
     const groups = parseList(text);
     const faults: string[] = [];
-    const wrong = groups.find((group) => !isPlainText(group, 1, 128));
-    if (wrong !== undefined) faults.push(`groups: ${JSON.stringify(wrong)} ${plainTextRule(1, 128)}.`);
-    if (groups.length > 20) faults.push('groups must have at most 20 entries.');
+    const wrong = groups.find((group) => !isPlainText(group, ...GROUP));
+    if (wrong !== undefined) faults.push(`groups: ${JSON.stringify(wrong)} ${plainTextRule(...GROUP)}.`);
+    if (groups.length > MAX_GROUPS) faults.push(`groups must have at most ${MAX_GROUPS} entries.`);
     return { groups, faults };
   } catch {
     return { groups: [], faults: ['groups has a misplaced or unclosed quote.'] };

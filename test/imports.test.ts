@@ -48,7 +48,8 @@ const RULES: readonly { files: RegExp; folders: RegExp; packages: RegExp; rule: 
   {
     rule: 'the console is a web page: it imports only its own modules, modules that run in a browser, and the generated API types',
     files: /^functions\/console\//,
-    folders: /^functions\/(console\/|domain\/(issuer-presets|trust)\.ts$|openapi\/api-types\.ts$)/,
+    folders:
+      /^functions\/(console\/|domain\/(allowed-characters|issuer-presets|trust)\.ts$|openapi\/api-types\.ts$)/,
     packages: /^(preact|preact\/hooks|preact-iso|oauth4webapi)$/,
   },
   {

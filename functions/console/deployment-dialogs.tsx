@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
+import { MAX_GROUPS, NAME } from '../domain/allowed-characters.ts';
 import { ApiError } from './api.ts';
 import { Dialog, DialogFooter } from './dialog.tsx';
 import { faultOf } from './key-fields.ts';
@@ -204,7 +205,7 @@ function NameAndGroups({
           <input
             {...attributes}
             required={isRequired}
-            maxLength={100}
+            maxLength={NAME[1]}
             autoComplete="off"
             dir="auto"
             placeholder={placeholder}
@@ -217,7 +218,7 @@ function NameAndGroups({
       <Field
         label="Groups"
         hint={
-          'One group per line, up to 20. Their members can manage the keys of this Deployment. Use the names in the claim ' +
+          `One group per line, up to ${MAX_GROUPS}. Their members can manage the keys of this Deployment. Use the names in the claim ` +
           `${config.people.groupsClaim} of your issuer${exampleOf(person.groups, config.people.adminGroup)}.`
         }
         error={faultOf(faults, 'groups', 'line')}

@@ -1,4 +1,5 @@
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { DESCRIPTION, NAME } from '../domain/allowed-characters.ts';
 import { ApiError } from './api.ts';
 import { DialogFooter } from './dialog.tsx';
 import { newRule } from './issuers.ts';
@@ -77,7 +78,7 @@ export function KeyForm({ path, initial, apiKey, action, busy, ...on }: KeyFormP
           <input
             {...attributes}
             required
-            maxLength={100}
+            maxLength={NAME[1]}
             value={fields.name}
             onInput={(event) => set({ name: event.currentTarget.value })}
             autoComplete="off"
@@ -95,7 +96,7 @@ export function KeyForm({ path, initial, apiKey, action, busy, ...on }: KeyFormP
           <textarea
             {...attributes}
             rows={2}
-            maxLength={500}
+            maxLength={DESCRIPTION[1]}
             value={fields.description}
             onInput={(event) => set({ description: event.currentTarget.value })}
           />

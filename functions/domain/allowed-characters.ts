@@ -1,3 +1,15 @@
+/** The minimum and maximum length of a text, in characters. */
+type Lengths = readonly [least: number, most: number];
+
+/** Lengths of the name of a Deployment or key. */
+export const NAME: Lengths = [1, 100];
+/** Lengths of the description of a key. */
+export const DESCRIPTION: Lengths = [0, 500];
+/** Lengths of a group. */
+export const GROUP: Lengths = [1, 128];
+/** Maximum number of groups of a Deployment. */
+export const MAX_GROUPS = 20;
+
 /**
  * The characters that names, descriptions and groups can contain. The pattern excludes control characters and all line
  * breaks (Unicode classifies U+2028 and U+2029 as separators). It also excludes characters that are invisible or change

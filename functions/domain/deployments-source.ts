@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { isPlainText, plainTextRule } from './allowed-characters.ts';
+import { GROUP, isPlainText, MAX_GROUPS, NAME, plainTextRule } from './allowed-characters.ts';
 import { DEPLOYMENT_ID, isDeploymentId } from './credentials.ts';
 import type { EpochMillis } from './expiry.ts';
 
@@ -121,8 +121,8 @@ function holds(condition: RowCondition, row: Row): boolean {
 function nameOf(row: Row, { name }: DeploymentsSource, id: string): string | undefined {
   if (name === undefined) return undefined;
   const value = row[name] ?? id;
-  if (isText(value, 100)) return value;
-  throw new RejectedRow(`${name} ${plainTextRule(1, 100)}`);
+  if (isText(value, NAME)) return value;
+  throw new RejectedRow(`${name} ${plainTextRule(...NAME)}`);
 }
 
 function groupsOf(row: Row, { groups }: DeploymentsSource): string[] | undefined {
@@ -131,12 +131,12 @@ function groupsOf(row: Row, { groups }: DeploymentsSource): string[] | undefined
   const all = Array.isArray(value) ? value : [value];
   // Sort the groups, because the order of a set is arbitrary and unsorted groups would look like a change on every
   // read.
-  if (all.length <= 20 && all.every((it) => isText(it, 128))) return [...new Set(all)].sort();
-  throw new RejectedRow(`${groups} must be at most 20 texts; each ${plainTextRule(1, 128)}`);
+  if (all.length <= MAX_GROUPS && all.every((it) => isText(it, GROUP))) return [...new Set(all)].sort();
+  throw new RejectedRow(`${groups} must be at most ${MAX_GROUPS} texts; each ${plainTextRule(...GROUP)}`);
 }
 
-const isText = (value: unknown, most: number): value is string =>
-  typeof value === 'string' && isPlainText(value, 1, most);
+const isText = (value: unknown, lengths: typeof NAME): value is string =>
+  typeof value === 'string' && isPlainText(value, ...lengths);
 
 const ULID_DIGITS = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 

@@ -1,5 +1,13 @@
 import * as z from 'zod/mini';
-import { hasLength, PLAIN_TEXT, plainTextRule } from '../domain/allowed-characters.ts';
+import {
+  DESCRIPTION,
+  GROUP,
+  hasLength,
+  MAX_GROUPS,
+  NAME,
+  PLAIN_TEXT,
+  plainTextRule,
+} from '../domain/allowed-characters.ts';
 import { DEPLOYMENT_ID, parseKeyId, redactCredentials } from '../domain/credentials.ts';
 import { type FieldError, invalidFields } from '../domain/errors.ts';
 import { EVENT_TYPES } from '../domain/events.ts';
@@ -40,11 +48,13 @@ const text = (least: number, most: number) =>
 const plainText = (least: number, most: number) =>
   textOf(PLAIN_TEXT, plainTextRule(least, most), least, most);
 
-const groups = z.array(plainText(1, 128), 'must be an array of at most 20 groups').check(z.maxLength(20));
+const groups = z
+  .array(plainText(...GROUP), `must be an array of at most ${MAX_GROUPS} groups`)
+  .check(z.maxLength(MAX_GROUPS));
 
 /** PUT /deployments/{deploymentId} */
 export const deploymentInput = z.strictObject({
-  name: z.optional(plainText(1, 100)),
+  name: z.optional(plainText(...NAME)),
   groups: z.optional(groups),
 });
 
@@ -149,8 +159,8 @@ const trust = (issuers: readonly TrustedIssuer[]) => {
 /** POST …/api-keys */
 export const newKeyInput = (known: readonly string[], now: EpochMillis, issuers: readonly TrustedIssuer[]) =>
   z.strictObject({
-    name: plainText(1, 100),
-    description: z.optional(z.nullable(plainText(0, 500))),
+    name: plainText(...NAME),
+    description: z.optional(z.nullable(plainText(...DESCRIPTION))),
     scopes: z.optional(scopes(known)),
     expiresAt: z.optional(expiresAt(now)),
     networks: z.optional(networks),
@@ -164,8 +174,8 @@ export const keyChangesInput = (
   issuers: readonly TrustedIssuer[],
 ) =>
   z.strictObject({
-    name: z.optional(plainText(1, 100)),
-    description: z.optional(z.nullable(plainText(0, 500))),
+    name: z.optional(plainText(...NAME)),
+    description: z.optional(z.nullable(plainText(...DESCRIPTION))),
     scopes: z.optional(scopes(known)),
     enabled: z.optional(enabled),
     expiresAt: z.optional(z.nullable(expiresAt(now))),

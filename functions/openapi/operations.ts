@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import type { ZodOpenApiResponsesObject } from 'zod-openapi';
-import { plainTextRule } from '../domain/allowed-characters.ts';
+import { NAME, plainTextRule } from '../domain/allowed-characters.ts';
 import { GITHUB } from '../domain/trust.ts';
 import { TOKEN_EXCHANGE } from '../http/oauth.ts';
 import { exchangeParameters, presentedParameters, tokenParameters } from '../http/parameters.ts';
@@ -128,8 +128,8 @@ const noSuchDeployment = problem(404, 'not_found', 'No such Deployment.');
 const badPage = problem(400, 'invalid_request', 'limit must be a whole number from 1 to 100', {
   errors: [{ field: 'limit', rule: 'must be a whole number from 1 to 100' }],
 });
-const badBody = problem(400, 'invalid_request', `name ${plainTextRule(1, 100)}`, {
-  errors: [{ field: 'name', rule: plainTextRule(1, 100) }],
+const badBody = problem(400, 'invalid_request', `name ${plainTextRule(...NAME)}`, {
+  errors: [{ field: 'name', rule: plainTextRule(...NAME) }],
 });
 const badDeploymentId = problem(
   400,
