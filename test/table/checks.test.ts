@@ -2,6 +2,7 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { CheckStore } from '../../functions/domain/check.ts';
 import { formatCredential, hashOf, newUlid } from '../../functions/domain/credentials.ts';
 import { authorizer } from '../../functions/routes/authorize.ts';
+import { whoami } from '../../functions/routes/whoami.ts';
 import { CHECKED_ATTRIBUTES, checkStore, rehearseCheck } from '../../functions/table/checks.ts';
 import type { Operations, Port } from '../../functions/table/port.ts';
 import { CHECK_RETRIES, type Table } from '../../functions/table/retried-calls.ts';
@@ -327,8 +328,14 @@ describe('rehearseCheck', () => {
   }));
   const DENIED = { isAuthorized: false, context: {} };
 
-  /** Rehearses calls of the real authorizer, and returns its results and all attempts at calls to the table. */
-  async function rehearse(port: Port) {
+  type Call = Parameters<typeof rehearseCheck>[2];
+  const authorize: Call = (rehearsal, authorization) =>
+    authorizer(rehearsal)(httpEvent({ headers: { authorization } }));
+  const askWhoami: Call = (rehearsal, authorization) =>
+    whoami(rehearsal)({ headers: { authorization }, requestContext: { http: {} } } as never);
+
+  /** Rehearses calls of a real handler, and returns its results and all attempts at calls to the table. */
+  async function rehearse(port: Port, call: Call) {
     vi.useFakeTimers({ toFake: ['Date', 'performance'], now: MADE_AT + 500 });
     onTestFinished(() => void vi.useRealTimers());
     const attempts: unknown[] = [];
@@ -338,13 +345,10 @@ describe('rehearseCheck', () => {
       return port(...attempt);
     }) as Port;
     const table: Table = { ...store.httpsTable, retryPolicy: CHECK_RETRIES, port: recording };
-    const end = rehearseCheck(
-      table,
-      { issuer: 'https://login.test', rules },
-      async (rehearsal, authorization) => {
-        results.push(await authorizer(rehearsal)(httpEvent({ headers: { authorization } })));
-      },
-    );
+    const config = { issuer: 'https://login.test', rules };
+    const end = rehearseCheck(table, config, async (...rehearsal) => {
+      results.push(await call(...rehearsal));
+    });
     const error = await end.catch((error: unknown) => error);
     return { attempts, results, error };
   }
@@ -354,7 +358,7 @@ describe('rehearseCheck', () => {
     // A real call would report this malformed item.
     await store.put({ pk: 'DEPLOYMENT#0', sk: 'DEPLOYMENT', generation: 'x' });
     const before = await store.partition('DEPLOYMENT#0');
-    const { attempts, results, error } = await rehearse(store.httpsTable.port);
+    const { attempts, results, error } = await rehearse(store.httpsTable.port, authorize);
     expect(error).toBeUndefined();
     const access = {
       principalId: `dk_0_${ulid}`,
@@ -374,11 +378,21 @@ describe('rehearseCheck', () => {
     expect(output).not.toHaveBeenCalled();
   });
 
-  it('a rehearsal fails after one attempt of at most 250 ms if the table does not respond', async () => {
-    const cause = new Error('timeout');
-    const { attempts, results, error } = await rehearse(async () => ({ kind: 'unknown', error: cause }));
-    expect(error).toMatchObject({ status: 503, cause });
-    expect(attempts).toEqual([['BatchGetItem', expect.anything(), 250]]);
-    expect(results).toEqual([]);
-  });
+  it.each([
+    ['authorizer', authorize],
+    // This handler turns errors into responses, so the rehearsal ends only because of the report.
+    ['whoami', askWhoami],
+  ])(
+    'a rehearsal fails after one attempt of at most 250 ms if the table does not respond: %s',
+    async (_, call) => {
+      const cause = new Error('timeout');
+      const { attempts, results, error } = await rehearse(
+        async () => ({ kind: 'unknown', error: cause }),
+        call,
+      );
+      expect(error).toMatchObject({ status: 503, cause });
+      expect(attempts).toEqual([['BatchGetItem', expect.anything(), 250]]);
+      expect(results).toEqual([]);
+    },
+  );
 });
