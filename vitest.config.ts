@@ -26,7 +26,7 @@ const SLOW = [
   'test/faults/{damaged,damaged-*,debugging,late,leaks,people,races,restore,revocation,secrets,stream,updates}.test.ts',
   'test/infra/{app,names,rule-packs}.test.ts',
   'test/jobs/sync-deployments.test.ts',
-  'test/local/commands.test.ts',
+  'test/local/{commands,debugger}.test.ts',
   'test/integrations/{github-action,gitlab-component}.test.ts',
   'test/model/*.test.ts',
   'test/oauth/fuzz.test.ts',
