@@ -20,7 +20,7 @@ import {
   readHeldKey,
   writeJob,
 } from '../table/people.ts';
-import type { Table } from '../table/retried-calls.ts';
+import { type Table, untilUnchanged } from '../table/retried-calls.ts';
 
 export interface EndAccessDependencies {
   table: Table;
@@ -134,8 +134,11 @@ async function hold(
   { table, clock }: EndAccessDependencies,
 ): Promise<'recorded' | 'nothing to do' | 'keeps changing'> {
   const keyId = formatKeyId(listed.deploymentId, listed.ulid);
-  let key: ApiKey | MalformedKey | undefined = listed;
-  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+  return (await untilUnchanged(ATTEMPTS, holdOnce)) ?? 'keeps changing';
+
+  /** Records the key, and disables it if required. @returns undefined if someone changed the key first */
+  async function holdOnce(attempt: number): Promise<'recorded' | 'nothing to do' | undefined> {
+    const key = attempt === 1 ? listed : await readApiKey(table, deployment, listed.ulid);
     const now = clock();
     const reasons = key ? reasonsToHold(key, record.sub, now) : [];
     if (!key || reasons.length === 0) return 'nothing to do';
@@ -149,10 +152,9 @@ async function hold(
     }
     const data = { keyId, name: held.name, changed: ['enabled'], sub: record.sub };
     const event = newEvent('api_key.disabled', deployment, ACTOR, now, data);
-    if (await disableHeldKey(table, key, record, { ...held, disabled: true }, event)) return 'recorded';
-    key = await readApiKey(table, deployment, listed.ulid);
+    const isDisabled = await disableHeldKey(table, key, record, { ...held, disabled: true }, event);
+    return isDisabled ? 'recorded' : undefined;
   }
-  return 'keeps changing';
 }
 
 function isToDisable(key: ApiKey | MalformedKey, record: AccessRecord): boolean {

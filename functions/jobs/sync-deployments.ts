@@ -18,7 +18,7 @@ import { followSource } from '../operations/follow-source.ts';
 import { deletionLimit } from '../operations/limit-deletions.ts';
 import { readDamagedDeployment } from '../table/deployments.ts';
 import { readKnownRegistration } from '../table/registrations.ts';
-import type { Table } from '../table/retried-calls.ts';
+import { type Table, untilUnchanged } from '../table/retried-calls.ts';
 import { type RowChange, rowChange } from '../table/source-rows.ts';
 
 export interface SyncDependencies {
@@ -105,14 +105,18 @@ async function apply(
     generation: generationOf(id, sequence, change.at),
     row: change.key,
   };
-  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-    const known = await readKnownRegistration(table, id);
-    if ((known?.lastChange ?? BY_COMPARISON) >= sequence) return;
-    const outcome = await followSource({ known, wanted, next }, { table, clock, countDeletion });
-    if (outcome) return onOutcome(id, outcome, change.sequenceNumber);
-  }
+  const outcome = await untilUnchanged(ATTEMPTS, applyOnce);
+  if (outcome === 'not newer') return;
+  if (outcome) return onOutcome(id, outcome, change.sequenceNumber);
   // The service cannot follow this row until someone repairs or deletes the Deployment. It continues with the changes
   // after it.
   if (await readDamagedDeployment(table, id)) throw new RejectedRow('the Deployment is malformed');
   throw new Error('someone else is changing the Deployment');
+
+  /** Reads the last applied change, and applies this change. @returns undefined if another write came first */
+  async function applyOnce(): Promise<FollowOutcome | 'not newer' | undefined> {
+    const known = await readKnownRegistration(table, id);
+    if ((known?.lastChange ?? BY_COMPARISON) >= sequence) return 'not newer';
+    return followSource({ known, wanted, next }, { table, clock, countDeletion });
+  }
 }

@@ -1,7 +1,7 @@
 import type { Clock } from '../domain/expiry.ts';
 import { allDeployments, readDeployment } from '../table/deployments.ts';
 import { GROUPS_PASS, readPassProgress, rewriteEntries, writePassProgress } from '../table/reconcile.ts';
-import type { Table } from '../table/retried-calls.ts';
+import { type Table, untilUnchanged } from '../table/retried-calls.ts';
 import { directoryKey } from '../table/schema.ts';
 
 interface Dependencies {
@@ -48,11 +48,15 @@ export async function writeGroupEntries({
    * @returns false if the Deployment has no groups, does not exist or is malformed
    */
   async function write(id: string): Promise<boolean> {
-    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-      const deployment = await readDeployment(table, id);
-      if (!deployment || deployment.groups.length === 0) return false;
-      if (await rewriteEntries(table, deployment)) return true;
-    }
-    throw new Error('a Deployment is being changed all the time');
+    const isWritten = await untilUnchanged(ATTEMPTS, () => writeOnce(id));
+    if (isWritten === undefined) throw new Error('a Deployment is being changed all the time');
+    return isWritten;
+  }
+
+  /** Reads a Deployment, and writes its entries. @returns undefined if another call changed the Deployment first */
+  async function writeOnce(id: string): Promise<boolean | undefined> {
+    const deployment = await readDeployment(table, id);
+    if (!deployment || deployment.groups.length === 0) return false;
+    return (await rewriteEntries(table, deployment)) || undefined;
   }
 }

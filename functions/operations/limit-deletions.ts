@@ -9,7 +9,7 @@ import type { DeletionLimit } from '../domain/deployments-source.ts';
 import { unavailable } from '../domain/errors.ts';
 import type { Clock } from '../domain/expiry.ts';
 import { countPresent, deletionsWrite, readDeletions, storeDeletions } from '../table/deletion-count.ts';
-import type { Table, Write } from '../table/retried-calls.ts';
+import { type Table, untilUnchanged, type Write } from '../table/retried-calls.ts';
 
 interface Dependencies {
   table: Table;
@@ -31,18 +31,22 @@ const ATTEMPTS = 5;
  */
 export function deletionLimit({ table, limit = {}, clock }: Dependencies) {
   return async (): Promise<Write[] | undefined> => {
-    for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-      const read = await readDeletions(table);
-      if (read === 'malformed' || read?.stoppedAt !== undefined) return undefined;
-      const now = clock();
-      const deletions = await withPresent(table, currentDeletions(read, now), limit);
-      const isAllowed = isWithinRate(deletions, limit) && isWithinShare(deletions, limit);
-      if (isAllowed) return [deletionsWrite(withOneMore(deletions), read, now)];
-      const stop = deletionsWrite({ ...deletions, stoppedAt: now }, read, now);
-      if (await storeDeletions(table, stop)) return undefined;
-    }
-    throw unavailable(new Error('other deletions were counted first'));
+    const writes = await untilUnchanged(ATTEMPTS, countOnce);
+    if (!writes) throw unavailable(new Error('other deletions were counted first'));
+    return writes === 'stopped' ? undefined : writes;
   };
+
+  /** Reads the count, and stops deletions at the limit. @returns undefined if another deletion was counted first */
+  async function countOnce(): Promise<Write[] | 'stopped' | undefined> {
+    const read = await readDeletions(table);
+    if (read === 'malformed' || read?.stoppedAt !== undefined) return 'stopped';
+    const now = clock();
+    const deletions = await withPresent(table, currentDeletions(read, now), limit);
+    const isAllowed = isWithinRate(deletions, limit) && isWithinShare(deletions, limit);
+    if (isAllowed) return [deletionsWrite(withOneMore(deletions), read, now)];
+    const stop = deletionsWrite({ ...deletions, stoppedAt: now }, read, now);
+    return (await storeDeletions(table, stop)) ? 'stopped' : undefined;
+  }
 }
 
 /** Adds the number of Deployments to the counts. Counts the Deployments only on a new day or if the number matters. */

@@ -27,7 +27,7 @@ import { authenticate, type Client } from '../operations/authenticate-client.ts'
 import { authenticateSubject, rejectedSubject } from '../operations/authenticate-subject.ts';
 import type { TrustDependencies } from '../operations/examine-subject.ts';
 import { recordUse } from '../table/checks.ts';
-import type { Table } from '../table/retried-calls.ts';
+import { type Table, untilUnchanged } from '../table/retried-calls.ts';
 import {
   type FirstUse,
   putToken,
@@ -69,13 +69,16 @@ async function exchangeSecret(
 ): Promise<Answer> {
   const { clock, rules, maxIdleDays } = dependencies;
   const { scope } = parseParameters(tokenParameters, request.parameters);
-  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+  const answer = await untilUnchanged(ATTEMPTS, exchangeOnce);
+  if (!answer) throw unavailable(new Error('the key is being changed'));
+  return answer;
+
+  /** Reads the key, and issues a token. @returns undefined if another call changed the key first */
+  async function exchangeOnce(): Promise<Answer | undefined> {
     const client = await authenticate(table, request, clock, maxIdleDays);
     const scopes = requestedScopes(scope, client.key, rules);
-    const answer = await issue(table, dependencies, request, { client, scopes });
-    if (answer) return answer;
+    return issue(table, dependencies, request, { client, scopes });
   }
-  throw unavailable(new Error('the key is being changed'));
 }
 
 /** Exchanges a token from an issuer that the key trusts (RFC 8693). */

@@ -1,4 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import type { z } from 'zod/mini';
 import { newUlid } from '../domain/credentials.ts';
 import type { DeploymentsSource } from '../domain/deployments-source.ts';
@@ -27,15 +26,12 @@ import {
 } from '../table/deployments.ts';
 import { haveGroupEntries } from '../table/reconcile.ts';
 import { readRegistration } from '../table/registrations.ts';
-import type { Table } from '../table/retried-calls.ts';
+import { type Table, untilUnchanged } from '../table/retried-calls.ts';
 
 /** Maximum number of attempts to make a change if other calls change the Deployment at the same time. */
 const ATTEMPTS = 12;
-/**
- * Maximum pause between two attempts, in milliseconds. Pauses are random, so that concurrent callers do not collide
- * again.
- */
-const PAUSE = 500;
+/** Maximum pause after an attempt, in milliseconds. */
+const longestPause = (attempt: number) => Math.min(500, 10 * 2 ** attempt);
 
 const MALFORMED = 'The item of this Deployment is malformed. Repair it, or delete it and register it again.';
 
@@ -101,15 +97,18 @@ async function putDeployment(
   const current = await readDeployment(table, deploymentId);
   requireAdministratorOf(request.person, current);
   const input = parseInput(deploymentInput, request.body());
-  for (let attempt = 1, found = current; attempt <= ATTEMPTS; attempt++) {
+  const answer = await untilUnchanged(ATTEMPTS, putOnce, longestPause);
+  if (!answer) throw conflict('Other calls keep changing this Deployment. Try again.');
+  return answer;
+
+  /** Edits or registers the Deployment. @returns undefined if another call changed or registered it first */
+  async function putOnce(attempt: number): Promise<Answer | undefined> {
+    const found = attempt === 1 ? current : await readAgain(table, deploymentId);
     const written = found
       ? await edit(table, dependencies, request, found, input)
       : await register(table, dependencies, request, input);
-    if (written) return { status: found ? 200 : 201, body: shown(written) };
-    await pause(Math.random() * Math.min(PAUSE, 10 * 2 ** attempt));
-    found = await readAgain(table, deploymentId);
+    return written && { status: found ? 200 : 201, body: shown(written) };
   }
-  throw conflict('Other calls keep changing this Deployment. Try again.');
 }
 
 /**

@@ -40,7 +40,7 @@ import {
   readApiKey,
   rotateApiKey,
 } from '../table/keys.ts';
-import type { Table } from '../table/retried-calls.ts';
+import { type Table, untilUnchanged } from '../table/retried-calls.ts';
 
 /** Maximum number of attempts to change a key if other calls change it at the same time. */
 const ATTEMPTS = 5;
@@ -191,14 +191,9 @@ async function editKey(
     request.body(),
   );
   const edit = { deployment, changes, now, rules };
-  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-    const key = await anyKeyOf(table, deployment, request);
-    if ('malformed' in key) return disableOnly(table, request, key, edit);
-    requireAllowed(key, changes);
-    const edited = await writeEdit(table, request, key, edit);
-    if (edited) return { status: 200, body: shownKey(edited, now, rules) };
-  }
-  throw conflict(CHANGED);
+  const answer = await untilUnchanged(ATTEMPTS, () => editOnce(table, request, edit));
+  if (!answer) throw conflict(CHANGED);
+  return answer;
 }
 
 type Changes = z.infer<ReturnType<typeof keyChangesInput>>;
@@ -210,6 +205,19 @@ interface Edit {
   /** Epoch milliseconds. */
   now: EpochMillis;
   rules: KeyRules;
+}
+
+/**
+ * Reads the key, and writes the edit.
+ * @returns undefined if another call changed the key first
+ * @throws ServiceError 404 if the Deployment has no such key, 409 if the key does not allow the edit
+ */
+async function editOnce(table: Table, request: ManagementRequest, edit: Edit): Promise<Answer | undefined> {
+  const key = await anyKeyOf(table, edit.deployment, request);
+  if ('malformed' in key) return disableOnly(table, request, key, edit);
+  requireAllowed(key, edit.changes);
+  const edited = await writeEdit(table, request, key, edit);
+  return edited && { status: 200, body: shownKey(edited, edit.now, edit.rules) };
 }
 
 /**
@@ -349,7 +357,12 @@ async function rotateKey(
   if (earlier) return earlier;
 
   const now = clock();
-  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+  const answer = await untilUnchanged(ATTEMPTS, rotateOnce);
+  if (!answer) throw conflict(CHANGED);
+  return answer;
+
+  /** Reads the key, and writes a new secret. @returns undefined if another call changed the key first */
+  async function rotateOnce(): Promise<Answer | undefined> {
     const key = await keyOf(table, deployment, request);
     const secret = mintCredential('secret', deployment.id, key.ulid);
     const withSecret = rotated(key, hashOf(secret), retireOld, now, request.person.sub);
@@ -362,9 +375,8 @@ async function rotateKey(
     const outcome = await rotateApiKey(table, next, key, event, { record, signIn: request.person.signIn });
     if (outcome === 'repeated') return call.firstAnswer();
     if (outcome === 'ended') throw accessEnded();
-    if (outcome === 'written') return { ...answer, body: { ...answer.body, secret } };
+    return outcome === 'written' ? { ...answer, body: { ...answer.body, secret } } : undefined;
   }
-  throw conflict(CHANGED);
 }
 
 async function explainTrust(

@@ -1,4 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import type { z } from 'zod/mini';
 import { cloudEventOf } from '../domain/cloud-event.ts';
 import { newUlid, timeOfUlid } from '../domain/credentials.ts';
@@ -19,7 +18,7 @@ import {
 } from '../http/schemas.ts';
 import { listEvents } from '../table/events.ts';
 import { endAccess, listHeldKeys, listPeople, readAccessRecord, unblockPerson } from '../table/people.ts';
-import type { Table } from '../table/retried-calls.ts';
+import { type Table, untilUnchanged } from '../table/retried-calls.ts';
 
 /** Maximum number of attempts to make a change if other calls change the same person at the same time. */
 const ATTEMPTS = 10;
@@ -55,7 +54,13 @@ async function endPersonsAccess(
   requireAdministrator(request.person);
   const input = parseInput(endAccessInput, request.body());
   const person = { issuer, sub: input.sub };
-  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+  const ended = await untilUnchanged(ATTEMPTS, endOnce, () => LONGEST_PAUSE);
+  if (!ended) throw conflict(CHANGED);
+  await startJob(person);
+  return { status: 202, body: shownPerson(ended) };
+
+  /** Reads the person's record, and ends their access. @returns undefined if another call changed the record first */
+  async function endOnce(): Promise<AccessRecord | undefined> {
     const read = await readAccessRecord(table, person);
     const now = clock();
     const next = withEndedAccess(person, read, input, now);
@@ -64,14 +69,8 @@ async function endPersonsAccess(
     const replaced = read.record ?? (read.isThere ? 'malformed' : undefined);
     const outcome = await endAccess(table, next, replaced, event, request.person.signIn);
     if (outcome === 'ended') throw accessEnded();
-    if (outcome === 'written') {
-      await startJob(person);
-      return { status: 202, body: shownPerson(next) };
-    }
-    // The pause is random, so that calls that lost at the same time do not repeat at the same time.
-    await pause(Math.random() * LONGEST_PAUSE);
+    return outcome === 'written' ? next : undefined;
   }
-  throw conflict(CHANGED);
 }
 
 /** Returns a person's record after their access is ended. */
@@ -115,18 +114,25 @@ async function restoreAccess(
 ): Promise<Answer> {
   requireAdministrator(person);
   const { sub } = parseInput(restoreAccessInput, body());
-  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+  const restored = await untilUnchanged(ATTEMPTS, restoreOnce);
+  if (!restored) throw conflict(CHANGED);
+  return { status: 200, body: restored };
+
+  /**
+   * Reads the person's record, and restores their access.
+   * @returns the person for the response; undefined if another call changed the record first
+   */
+  async function restoreOnce() {
     const record = await accessRecordOf(table, { issuer, sub });
-    if (!record) return { status: 200, body: unknownPerson(sub) };
-    if (!record.blocked) return { status: 200, body: shownPerson(record) };
+    if (!record) return unknownPerson(sub);
+    if (!record.blocked) return shownPerson(record);
     // A transaction cannot both change and check the same item, so callers cannot restore their own access.
     if (person.signIn?.sub === sub) throw conflict('You cannot restore your own access.');
     const event = newEvent('person.access_restored', OF_PEOPLE, actor, clock(), { issuer, sub });
     const outcome = await unblockPerson(table, record, event, person.signIn);
     if (outcome === 'ended') throw accessEnded();
-    if (outcome === 'written') return { status: 200, body: shownPerson({ ...record, blocked: false }) };
+    return outcome === 'written' ? shownPerson({ ...record, blocked: false }) : undefined;
   }
-  throw conflict(CHANGED);
 }
 
 async function findPerson(

@@ -13,7 +13,7 @@ import type { Clock } from '../domain/expiry.ts';
 import type { Actor } from '../domain/records.ts';
 import { activeSecrets } from '../domain/rotation.ts';
 import { disableMalformedKey, editApiKey, readLeakedKey } from '../table/keys.ts';
-import type { Table } from '../table/retried-calls.ts';
+import { type Table, untilUnchanged } from '../table/retried-calls.ts';
 import { deleteLeakedToken, readToken } from '../table/tokens.ts';
 
 interface Dependencies {
@@ -89,21 +89,25 @@ async function leakKey(
   actor: Actor,
   { clock }: Dependencies,
 ): Promise<void> {
-  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+  const isHandled = await untilUnchanged(ATTEMPTS, leakOnce);
+  if (!isHandled) throw unavailable(new Error('the key is being changed'));
+
+  /** Reads the key, and disables it as leaked. @returns undefined if another call changed the key first */
+  async function leakOnce(): Promise<true | undefined> {
     const now = clock();
     const { generation, key } = (await readLeakedKey(table, deploymentId, ulid)) ?? {};
-    if (!generation || !key) return;
+    if (!generation || !key) return true;
     // If the secrets in the item cannot be read, the presented secret might be among them. A malformed key cannot get
     // new tokens anyway. The report revokes its existing tokens.
     const { secrets = [{ hash, createdAt: now }] } = key;
     const isValid = activeSecrets({ secrets }, now).some((secret) => sameHash(secret.hash, hash));
-    if (!isValid || (key.leak && !key.enabled)) return;
+    if (!isValid || (key.leak && !key.enabled)) return true;
     const deployment = { id: deploymentId, generation };
     const keyId = formatKeyId(deploymentId, ulid);
     if ('malformed' in key) {
       const event = newEvent('api_key.leaked', deployment, actor, now, { keyId });
       await disableMalformedKey(table, key, { reportedAt: now, wasEnabled: false }, event);
-      return;
+      return true;
     }
     const leaked = {
       ...key,
@@ -113,9 +117,8 @@ async function leakKey(
       revision: key.revision + 1,
     };
     const event = newEvent('api_key.leaked', deployment, actor, now, { keyId, name: key.name });
-    if ((await editApiKey(table, leaked, event)) === 'written') return;
+    return (await editApiKey(table, leaked, event)) === 'written' || undefined;
   }
-  throw unavailable(new Error('the key is being changed'));
 }
 
 async function leakToken(

@@ -109,6 +109,31 @@ async function call<O extends Operation>(
 }
 
 /**
+ * Repeats an attempt that reads items, decides, and writes on the condition that the items have not changed since. Each
+ * further attempt must read the items again.
+ * @param attempts maximum number of attempts
+ * @param attempt makes one attempt, with its number, starting at 1. Returns its result, or undefined if another call
+ *   changed the items first
+ * @param longestPause returns the maximum pause after an attempt with a given number, in milliseconds. The pause is
+ *   random, so that calls that lost at the same time do not try again at the same time. @default no pause
+ * @returns the result of the first attempt that has one; undefined if other calls changed the items first in every
+ *   attempt
+ * @throws the error of an attempt. There is no further attempt after an error
+ */
+export async function untilUnchanged<T>(
+  attempts: number,
+  attempt: (number: number) => Promise<T | undefined>,
+  longestPause?: (number: number) => number,
+): Promise<T | undefined> {
+  for (let number = 1; number <= attempts; number++) {
+    if (longestPause && number > 1) await pause(Math.random() * longestPause(number - 1));
+    const result = await attempt(number);
+    if (result !== undefined) return result;
+  }
+  return undefined;
+}
+
+/**
  * Returns the output of an unconditional call.
  * @throws ServiceError 503
  */

@@ -16,6 +16,7 @@ import {
   setAttributes,
   type Table,
   transact,
+  untilUnchanged,
   withCondition,
 } from '../../functions/table/retried-calls.ts';
 import { toEvent } from '../../functions/table/schema.ts';
@@ -302,5 +303,43 @@ it('withCondition adds the names and values of a condition to those of an update
     ConditionExpression: '#b = :b',
     ExpressionAttributeNames: { '#a': 'a' },
     ExpressionAttributeValues: { ':a': 1, ':b': 2 },
+  });
+});
+
+describe('untilUnchanged', () => {
+  const changedFirst = (times: number) =>
+    vi.fn(async (number: number) => (number > times ? `written in attempt ${number}` : undefined));
+
+  it('returns the result of the first attempt that no other call preceded', async () => {
+    const attempt = changedFirst(2);
+    expect(await untilUnchanged(3, attempt)).toBe('written in attempt 3');
+    expect(attempt.mock.calls).toEqual([[1], [2], [3]]);
+    expect(pauses).toEqual([]);
+  });
+
+  it('returns undefined if other calls made their change first in every attempt', async () => {
+    const attempt = changedFirst(3);
+    expect(await untilUnchanged(3, attempt)).toBeUndefined();
+    expect(attempt).toHaveBeenCalledTimes(3);
+  });
+
+  it('accepts false as the result of an attempt', async () => {
+    const attempt = vi.fn(async () => false);
+    expect(await untilUnchanged(3, attempt)).toBe(false);
+    expect(attempt).toHaveBeenCalledTimes(1);
+  });
+
+  it('pauses only between attempts, for a random part of the maximum pause', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(0.5);
+    expect(await untilUnchanged(3, changedFirst(3), (number) => 10 * number)).toBeUndefined();
+    expect(pauses).toEqual([5, 10]);
+  });
+
+  it('stops at the first error of an attempt', async () => {
+    const attempt = vi.fn(async () => {
+      throw new Error('not found');
+    });
+    await expect(untilUnchanged(3, attempt)).rejects.toThrow('not found');
+    expect(attempt).toHaveBeenCalledTimes(1);
   });
 });
