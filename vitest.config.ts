@@ -12,7 +12,7 @@ const ALONE = [
   'test/operations/authenticate-client.test.ts',
   'test/local/dynamodb/engine.test.ts',
   'test/runtime/platform-api.test.ts',
-  'test/table/{faults,purge,retried-calls}.test.ts',
+  'test/table/{faults,paced,purge,retried-calls}.test.ts',
 ];
 
 // Slow files: they start a browser or commands, run the documented recipes, try generated faults, restore many tables, or
