@@ -136,8 +136,8 @@ export function scopesFor(
  */
 export function writtenRoute(route: string): string | undefined {
   if (route === '$default') return DEFAULT_ROUTE;
-  const [method = '', template = '', ...rest] = route.split(' ');
-  const path = rest.length === 0 ? writtenPath(template) : undefined;
+  const [method, template, ...rest] = route.split(' ');
+  const path = template === undefined || rest.length > 0 ? undefined : writtenPath(template);
   return path !== undefined && routePattern.test(method + path) ? method + path : undefined;
 }
 

@@ -129,9 +129,26 @@ describe('A check allows a call with a valid temporary token', () => {
   ])('denies a temporary token %s (reason: %s)', async (_, reason, these) => {
     expect(await setUp(these).use(TEMPORARY)).toStrictEqual(refused(reason, `dkx_etl_${ULID}`));
   });
+
+  it('denies a temporary token if the access of its holder was ended after they signed in', async () => {
+    const signedIn = { ...records, temporaryToken: { ...temporaryToken, signedInAt: seconds(SECOND - 120) } };
+    const end = NOW - 60_000;
+    expect(await setUp(signedIn, {}, end).use(TEMPORARY)).toStrictEqual(
+      refused('revoked', `dkx_etl_${ULID}`),
+    );
+    expect(await setUp(signedIn, {}, end - 120_000).use(TEMPORARY)).toMatchObject({ allowed: true });
+    expect(await setUp(records, {}, end).use(TEMPORARY)).toMatchObject({ allowed: false, reason: 'revoked' });
+  });
 });
 
 describe('A check denies a call with an invalid access token', () => {
+  it('denies a valid token for the reason that the caller of the check gives, such as a malformed route', async () => {
+    const { store, use } = setUp(GOOD);
+    const result = await use(TOKEN, { scopes: [], denial: 'scope' });
+    expect(result).toStrictEqual(refused('scope'));
+    expect(store.extend).not.toHaveBeenCalled();
+  });
+
   it.each<[string, string, TokenRecords]>([
     ['that does not exist', 'unknown', { deployment, key }],
     ['whose Deployment was deleted', 'generation', { key, token }],

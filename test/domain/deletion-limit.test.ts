@@ -73,6 +73,16 @@ it('the deletion counts restart each hour and day, but stopped deletions stay st
   });
 });
 
+it('the first deletion starts the counts of the hour and the day', () => {
+  const now = { startedAt: 1000, deleted: 0 };
+  const first = { hour: now, day: now, present: undefined, stoppedAt: undefined };
+  expect(currentDeletions(undefined, 1000)).toEqual(first);
+});
+
+it('a share of 1 allows all Deployments to be deleted, even those that were registered during the day', () => {
+  expect(isWithinShare({ day: { startedAt: 1000, deleted: 30 }, present: 30 }, { share: 1 })).toBe(true);
+});
+
 it('keeps the deletion count when its start is in the future, so that a wrong clock allows no extra deletions', () => {
   const late = { startedAt: 9e12, deleted: 2 };
   const stored = { hour: late, day: late, present: 9, stoppedAt: undefined };

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import {
+  accessEnded,
   causeOf,
   conflict,
   invalidFields,
@@ -48,6 +49,16 @@ it('notFound creates a 404 error that names the kind of resource', () => {
     status: 404,
     code: 'not_found',
     message: 'No such API key.',
+  });
+});
+
+it('accessEnded creates a 401 error with a Bearer challenge', () => {
+  expect(seen(accessEnded())).toEqual({
+    ...bare,
+    status: 401,
+    code: 'invalid_token',
+    message: 'Your access was ended. Sign in again, or ask an administrator.',
+    headers: { 'WWW-Authenticate': 'Bearer error="invalid_token"' },
   });
 });
 

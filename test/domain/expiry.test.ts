@@ -8,6 +8,7 @@ import {
   expiryOfIssue,
   expiryOfTemporaryToken,
   IDEMPOTENCY_LIFETIME,
+  isoTime,
   isUnexpired,
   type Lifetimes,
   toMillis,
@@ -140,4 +141,8 @@ describe('The types distinguish times in seconds from times in milliseconds', ()
     const proven: EpochSeconds | undefined = is.seconds(value) ? value : undefined;
     expect([unproven, proven]).toStrictEqual([value, value]);
   });
+});
+
+it('isoTime returns a number of epoch seconds as a time in UTC', () => {
+  expect(isoTime(1_893_499_200 as EpochSeconds)).toBe('2030-01-01T12:00:00.000Z');
 });

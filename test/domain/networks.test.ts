@@ -32,6 +32,7 @@ describe('isNetwork', () => {
     ['with a group that is too long', '1:2:3:4:5:6:7:12345/128'],
     ['with a group that is not hexadecimal', '1:2:3:4:5:6:7:8g/128'],
     ['with a zone', 'fe80::%eth0/64'],
+    ['with three groups', '1:2:3/48'],
     ['with nine groups', '1:2:3:4:5:6:7:8:9/128'],
     ['with a "::" that replaces nothing', '1:2:3:4::5:6:7:8/128'],
     ['with spaces', ' 10.0.0.0/8'],

@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isParameterName, parseRequiredScopes, scopesFor } from '../../functions/domain/scopes.ts';
+import {
+  DEPLOYMENT_PARAMETER,
+  isParameterName,
+  parseRequiredScopes,
+  scopesFor,
+  writtenRoute,
+} from '../../functions/domain/scopes.ts';
 
 const parsed = (text: string) => {
   const required = parseRequiredScopes(text);
@@ -109,4 +115,29 @@ describe("A call's method and path template select its required scopes", () => {
 it('isParameterName accepts letters, digits, _ and -', () => {
   expect(['deploymentId', 'a_b-1'].every(isParameterName)).toBe(true);
   expect(['', 'a.b', '{a}', 'a+', ':a', 'a/b'].some(isParameterName)).toBe(false);
+});
+
+describe('writtenRoute', () => {
+  it.each([
+    ['$default', 'default'],
+    ['GET /', 'GET/'],
+    ['POST /deploys/{id}', 'POST/deploys/:id'],
+    ['ANY /files/{path+}', 'ANY/files/:path...'],
+  ])('writes the route %s as %s', (route, written) => {
+    expect(writtenRoute(route)).toBe(written);
+    expect(parsed(`${written}=any`)).toStrictEqual({ [written]: [] });
+  });
+
+  it.each([
+    ['', 'an empty route'],
+    ['GET', 'a route without a path'],
+    ['FETCH /a', 'an unknown method'],
+    ['GET a', 'a path without a slash'],
+    ['GET /a b', 'a route with two spaces'],
+    ['GET /a/{b}c', 'a parameter that is only a part of a segment'],
+  ])('returns undefined for %j: %s', (route) => expect(writtenRoute(route)).toBeUndefined());
+});
+
+it('the path parameter that names the Deployment is deploymentId unless a stage variable says otherwise', () => {
+  expect(DEPLOYMENT_PARAMETER).toBe('deploymentId');
 });

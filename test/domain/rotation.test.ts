@@ -23,6 +23,8 @@ const secret = (hash: string, change: Partial<SecretHash> = {}): SecretHash => (
   ...change,
 });
 const fresh = { hash: 'new', createdAt: NOW };
+const LEAKED = { enabled: false, leak: { reportedAt: NOW - 1, wasEnabled: true } };
+const EARLIER = { at: NOW - DAY, by: 'ada' };
 
 it('an old secret stays valid for 7 days by default and for at most 90 days', () => {
   expect([RETIRE_AFTER, MAX_RETIRE_AFTER]).toEqual([604_800, 7_776_000]);
@@ -156,6 +158,22 @@ describe('rotated', () => {
       const key = apiKey({ enabled: false, leak: { reportedAt: NOW - 1, wasEnabled } });
       expect(rotated(key, 'new', 'now', NOW)).toMatchObject({ enabled: wasEnabled, leak: undefined });
     }
+  });
+
+  it.each<[string, Partial<Parameters<typeof rotated>[0]>, string | undefined, object | undefined]>([
+    ['a rotation that enables a leaked key', LEAKED, 'eve', { at: NOW, by: 'eve' }],
+    ['a rotation by nobody in particular', LEAKED, undefined, EARLIER],
+    ['a rotation of an enabled key', {}, 'eve', EARLIER],
+    ['a rotation of a disabled key', { enabled: false }, 'eve', EARLIER],
+    [
+      'a rotation of a leaked key that was disabled',
+      { enabled: false, leak: { reportedAt: NOW - 1, wasEnabled: false } },
+      'eve',
+      EARLIER,
+    ],
+  ])('%s determines who last enabled the key', (_, change, setBy, expected) => {
+    const key = apiKey({ secrets: [secret('a')], lastEnabled: EARLIER, ...change });
+    expect(rotated(key, 'new', 'now', NOW, setBy).lastEnabled).toEqual(expected);
   });
 
   it('a key without a secret cannot be rotated, and a leaked key can only be rotated immediately', () => {

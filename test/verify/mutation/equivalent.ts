@@ -421,4 +421,22 @@ export const EQUIVALENT: readonly Equivalent[] = [
     ],
     why: 'The key is created again for each call, and is the same. The condition saves only time.',
   },
+  {
+    file: 'functions/domain/networks.ts',
+    line: "const [before = [], after, ...more] = withoutDots(address).split('::').map(groupsIn);",
+    mutants: ['ArrayDeclaration: [] → ["Stryker was here"]'],
+    why: 'The result of `split` has at least one part, so the default is never used.',
+  },
+  {
+    file: 'functions/domain/last-use.ts',
+    line: 'return [...(days ?? [])]',
+    mutants: ['ArrayDeclaration: [] → ["Stryker was here"]'],
+    why: 'The filter removes text, because no comparison of text with a number is true.',
+  },
+  {
+    file: 'functions/domain/last-use.ts',
+    line: 'return [...(days ?? [])].filter((day) => day <= dayOf(now) - SHOWN_DAYS);',
+    mutants: ['ArrayDeclaration: [] → ["Stryker was here"]'],
+    why: 'The filter removes text, because no comparison of text with a number is true.',
+  },
 ];
