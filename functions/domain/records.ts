@@ -206,7 +206,10 @@ export interface AccessJob {
   keepsEnabledAfter?: EpochMillis | undefined;
   /** ID of the last Deployment whose keys the job has read. */
   after?: string | undefined;
-  /** True if the job must read all keys again, because other calls kept changing one of them. @default false */
+  /**
+   * True if the job must read all keys again, because other calls kept changing one of them; false if it has started to
+   * do so. @default neither has happened
+   */
   hasSkipped?: boolean | undefined;
   found: number;
   disabled: number;

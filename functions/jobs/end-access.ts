@@ -5,7 +5,7 @@ import { newEvent, type ServiceEvent } from '../domain/events.ts';
 import type { Clock } from '../domain/expiry.ts';
 import { mustBeDisabled, reasonsToHold } from '../domain/held-keys.ts';
 import { OF_PEOPLE, systemActor } from '../domain/people.ts';
-import type { AccessJob, AccessRecord, ApiKey, HeldKey, MalformedKey, PersonId } from '../domain/records.ts';
+import type { AccessJob, AccessRecord, ApiKey, MalformedKey, PersonId } from '../domain/records.ts';
 import { disabled } from '../domain/rotation.ts';
 import { allDeployments, type ListedDeployment } from '../table/deployments.ts';
 import { allApiKeys, disableMalformedKey, editApiKey, readApiKey } from '../table/keys.ts';
@@ -82,7 +82,8 @@ async function runJob(
   const { record, isThere } = await readAccessRecord(table, person);
   if (!record) return isThere ? undefined : 'nothing to do';
   if (record.job.finishedAt !== undefined) return 'nothing to do';
-  const isFirstRun = record.job.after === undefined && record.job.found === 0;
+  const isFirstRun =
+    record.job.after === undefined && record.job.found === 0 && record.job.hasSkipped === undefined;
   if (isFirstRun) await signOut?.(person.sub);
   const { job: searched, isPaused } = await searchKeys(record, dependencies);
   // Count the recorded keys, because an earlier run can have recorded keys without saving its progress.
@@ -92,8 +93,8 @@ async function runJob(
     return undefined;
   }
   if (job.hasSkipped) {
-    const { after: _, hasSkipped: __, ...again } = job;
-    await writeJob(table, person, again);
+    const { after: _, ...again } = job;
+    await writeJob(table, person, { ...again, hasSkipped: false });
     throw new Error('a key of the person keeps changing');
   }
   const now = clock();
@@ -116,7 +117,7 @@ async function searchKeys(
       // The next run reads the keys of this Deployment again, and skips the ones that are recorded.
       const result = await hold(key, deployment, record, dependencies);
       if (result === 'keeps changing') job = { ...job, hasSkipped: true };
-      if (result === 'recorded' && !hasTime()) return { job, isPaused: true };
+      if (result !== 'nothing to do' && !hasTime()) return { job, isPaused: true };
     }
     job = { ...job, after: deployment.id };
   }
@@ -125,7 +126,8 @@ async function searchKeys(
 
 /**
  * Records a key that belongs to the person, and disables it if required.
- * @returns `nothing to do` if the key does not belong to the person, or if the job has already recorded it; `keeps changing` if other calls changed the key each time that the job read it
+ * @returns `nothing to do` if the key does not belong to the person, or if the job has already recorded it;
+ *   `keeps changing` if other calls changed the key each time that the job read it
  */
 async function hold(
   listed: ApiKey | MalformedKey,
@@ -144,15 +146,16 @@ async function hold(
     if (!key || reasons.length === 0) return 'nothing to do';
     const earlier = await readHeldKey(table, record, keyId);
     // An earlier run has already processed this key. If someone has enabled the key since then, it stays enabled.
-    if (earlier?.jobId === record.job.id) return 'nothing to do';
+    if (earlier && earlier !== 'malformed' && earlier.jobId === record.job.id) return 'nothing to do';
     const held = { keyId, jobId: record.job.id, name: key.name ?? keyId, reasons };
     if (!isToDisable(key, record)) {
-      await putHeldKey(table, record, { ...held, disabled: false });
+      await putHeldKey(table, record, { ...held, disabled: false }, earlier);
       return 'recorded';
     }
     const data = { keyId, name: held.name, changed: ['enabled'], sub: record.sub };
     const event = newEvent('api_key.disabled', deployment, ACTOR, now, data);
-    const isDisabled = await disableHeldKey(table, key, record, { ...held, disabled: true }, event);
+    const recording = [record, { ...held, disabled: true }, earlier] as const;
+    const isDisabled = await disableHeldKey(table, key, recording, event);
     return isDisabled ? 'recorded' : undefined;
   }
 }
@@ -169,17 +172,16 @@ function isToDisable(key: ApiKey | MalformedKey, record: AccessRecord): boolean 
 async function disableHeldKey(
   table: Table,
   key: ApiKey | MalformedKey,
-  record: AccessRecord,
-  held: HeldKey,
+  recording: Readonly<Parameters<typeof heldKeyWrite>>,
   event: ServiceEvent,
 ): Promise<boolean> {
   if ('malformed' in key) {
     await disableMalformedKey(table, key, undefined, event);
-    await putHeldKey(table, record, held);
+    await putHeldKey(table, ...recording);
     return true;
   }
   const next = { ...disabled(key), epoch: key.epoch + 1, revision: key.revision + 1 };
-  const more = [heldKeyWrite(record, held)];
+  const more = [heldKeyWrite(...recording)];
   return (await editApiKey(table, next, event, { more })) === 'written';
 }
 

@@ -264,29 +264,42 @@ export async function finishJob(
   return !rejected;
 }
 
-/** Returns the record of a key that the job has found; undefined if the job has not found the key. */
+/**
+ * Reads the record of a key that a job has found.
+ * @returns `malformed` if the record cannot be parsed; undefined if no job has found the key
+ */
 export async function readHeldKey(
   table: Table,
   person: PersonId,
   keyId: string,
-): Promise<HeldKey | undefined> {
-  return parse(table, await readItem(table, heldKeyKey(person, keyId)), fromHeldKey);
+): Promise<HeldKey | 'malformed' | undefined> {
+  const item = await readItem(table, heldKeyKey(person, keyId));
+  return item && (parse(table, item, fromHeldKey) ?? 'malformed');
 }
 
-/** Returns the write that records a found key. Its condition fails if the same job or a later one has recorded it. */
-export function heldKeyWrite(person: PersonId, key: HeldKey): Write {
+/**
+ * Returns the write that records a found key. Its condition fails if the same job or a later one has recorded it.
+ * @param earlier the record that this write replaces, as readHeldKey returned it
+ */
+export function heldKeyWrite(
+  person: PersonId,
+  key: HeldKey,
+  earlier: Awaited<ReturnType<typeof readHeldKey>>,
+): Write {
+  // The ID of a job in a malformed record can be any value, even one that seems to be later.
+  const isOfOtherJob = earlier === 'malformed' ? 'jobId <> :job' : 'jobId < :job';
   return {
     Put: {
       Item: toHeldKey(person, key),
-      ConditionExpression: 'attribute_not_exists(pk) OR jobId < :job',
+      ConditionExpression: `attribute_not_exists(pk) OR ${isOfOtherJob}`,
       ExpressionAttributeValues: { ':job': key.jobId },
     },
   };
 }
 
 /** Records a key that the job has found but does not change. */
-export async function putHeldKey(table: Table, person: PersonId, key: HeldKey): Promise<void> {
-  await putItem(table, heldKeyWrite(person, key).Put as never);
+export async function putHeldKey(table: Table, ...held: Parameters<typeof heldKeyWrite>): Promise<void> {
+  await putItem(table, heldKeyWrite(...held).Put as never);
 }
 
 /**
