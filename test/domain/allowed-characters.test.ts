@@ -1,5 +1,20 @@
 import { expect, it } from 'vitest';
-import { isPlainText } from '../../functions/domain/allowed-characters.ts';
+import {
+  DESCRIPTION,
+  GROUP,
+  isPlainText,
+  MAX_GROUPS,
+  NAME,
+} from '../../functions/domain/allowed-characters.ts';
+
+it('a name has 1 to 100 characters, a description 0 to 500, and each of at most 20 groups 1 to 128', () => {
+  expect({ NAME, DESCRIPTION, GROUP, MAX_GROUPS }).toEqual({
+    NAME: [1, 100],
+    DESCRIPTION: [0, 500],
+    GROUP: [1, 128],
+    MAX_GROUPS: 20,
+  });
+});
 
 it('isPlainText counts characters, not UTF-16 units', () => {
   expect(isPlainText('a'.repeat(100), 1, 100)).toBe(true);
