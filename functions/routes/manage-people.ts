@@ -24,6 +24,8 @@ import { type Table, untilUnchanged } from '../table/retried-calls.ts';
 const ATTEMPTS = 10;
 /** Maximum pause between two of these attempts, in milliseconds. */
 const LONGEST_PAUSE = 200;
+/** How far the clock of a function can be ahead, in milliseconds: one day. */
+const LONGEST_CLOCK_ERROR = 86_400_000;
 const CHANGED = "Other calls keep changing this person's access. Try again.";
 const MALFORMED = "The record of this person is malformed. End the person's access again first.";
 
@@ -99,8 +101,9 @@ function withEndedAccess(
  */
 function newJob(now: EpochMillis, keys: AccessJob['keys'], earlier: AccessRecord | undefined): AccessJob {
   // The ID is later than the replaced job's even if a clock was wrong, because only a later job replaces what the
-  // earlier job has recorded.
-  const id = newUlid(Math.max(now, earlier ? timeOfUlid(earlier.job.id) + 1 : 0));
+  // earlier job has recorded. An ID from the far future is damaged, so it does not count.
+  const replacedAt = earlier ? timeOfUlid(earlier.job.id) : 0;
+  const id = newUlid(replacedAt < now + LONGEST_CLOCK_ERROR ? Math.max(now, replacedAt + 1) : now);
   const job: AccessJob = { id, keys, found: 0, disabled: 0 };
   const isContinued = earlier?.job.keys === 'disable' && earlier.job.finishedAt === undefined;
   if (!isContinued || keys === 'disable') return job;

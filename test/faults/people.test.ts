@@ -697,6 +697,18 @@ describe('#63: The end-access job handles the keys of the person', () => {
     },
   );
 
+  it('#63: access can be ended again even if the ID of the earlier job is damaged and is the latest possible ULID', async () => {
+    const key = await newKey();
+    must(await end(), 202);
+    const damaged = await person();
+    const job = { ...(damaged?.job as object), id: `7${'Z'.repeat(25)}` };
+    await putItem(service.table, { Item: { ...damaged, job } as never });
+    service.time.now += 1000;
+    must(await end({ keys: 'disable' }), 202);
+    await service.findKeys();
+    expect(await listed()).toStrictEqual({ [key.id]: [['created', 'secret'], true] });
+  });
+
   describe('#63: A key of the person keeps changing', () => {
     let edits = 0;
     const FAILURE = 'a key of the person keeps changing';
