@@ -18,7 +18,12 @@ export const PARTS: Record<string, Part> = {
   },
   table: {
     mutate: ['functions/table/*.ts', '!functions/table/{checks,port,https-transport,sdk-transport}.ts'],
-    tests: ['test/table/!(checks|transports).test.ts'],
+    tests: [
+      'test/table/!(checks|transports).test.ts',
+      'test/{jobs,operations,routes}/*.test.ts',
+      'test/faults/people.test.ts',
+      'test/service/group-listings.test.ts',
+    ],
   },
   // The table access of a check, and the two transports.
   check: {
