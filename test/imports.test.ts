@@ -209,8 +209,17 @@ describe('The import check finds every kind of import', () => {
   });
 });
 
-/** The maximum number of the project's files that each of these functions loads. Do not raise a number without need. */
-const MOST_FILES = { authorize: 20, 'manage-keys': 53, 'sync-deployments': 28, purge: 20 };
+/**
+ * The maximum number of the project's files that each of these functions loads, and the route that creates a key. Do not
+ * raise a number without need.
+ */
+const MOST_FILES = {
+  authorize: 20,
+  'manage-keys': 54,
+  'routes/create-key': 27,
+  'sync-deployments': 28,
+  purge: 20,
+};
 
 describe('The files of a function stay few', () => {
   it.each(Object.entries(MOST_FILES))('%s loads at most %i files of the project', async (name, most) => {

@@ -16,6 +16,19 @@ export interface KeyRules {
   issuers: readonly TrustedIssuer[];
 }
 
+/** Returns the stack's rules for keys from its settings. Without a policy, every key is allowed. */
+export function rulesOf({
+  maxIdleDays,
+  policy = {},
+  trust: { issuers },
+}: {
+  maxIdleDays?: number | undefined;
+  policy?: KeyPolicy;
+  trust: Pick<KeyRules, 'issuers'>;
+}): KeyRules {
+  return { maxIdleDays, policy, issuers };
+}
+
 /**
  * Returns a key in the API's format, without secrets or hashes.
  * @param now epoch milliseconds
@@ -76,6 +89,15 @@ function shownMalformedKey({ deploymentId, ulid, ...key }: MalformedKey) {
     activeDays: [],
     networks: [],
     credentials: [],
+  };
+}
+
+/** Returns what an event on a key says of the key. */
+export function keyEventData({ deploymentId, ulid, name, scopes }: ApiKey | MalformedKey) {
+  return {
+    keyId: formatKeyId(deploymentId, ulid),
+    ...(name !== undefined && { name }),
+    ...(scopes && { scopes }),
   };
 }
 

@@ -1,46 +1,33 @@
 import type { z } from 'zod/mini';
 import { hasExpired } from '../domain/check.ts';
-import { formatKeyId, hashOf, mintCredential, newUlid, parseKeyId } from '../domain/credentials.ts';
+import { hashOf, mintCredential, parseKeyId } from '../domain/credentials.ts';
 import { accessEnded, conflict, notFound } from '../domain/errors.ts';
 import { type EventType, newEvent } from '../domain/events.ts';
-import type { Clock, EpochMillis } from '../domain/expiry.ts';
-import {
-  expiryAfterRotation,
-  expiryWithinPolicy,
-  type KeyPolicy,
-  newKeyWithinPolicy,
-} from '../domain/key-policy.ts';
+import type { EpochMillis } from '../domain/expiry.ts';
+import { expiryAfterRotation, expiryWithinPolicy } from '../domain/key-policy.ts';
 import { isIdle, statusOf } from '../domain/key-status.ts';
 import { visibleTo } from '../domain/people.ts';
-import type { ApiKey, Deployment, Generation, MalformedKey } from '../domain/records.ts';
+import type { ApiKey, Generation, MalformedKey } from '../domain/records.ts';
 import { disabled, isWanted, rotated } from '../domain/rotation.ts';
 import type { Answer } from '../http/answer.ts';
 import { fromCursor, toCursor } from '../http/cursor.ts';
 import type { ManagementRequest, ManagementRoute } from '../http/management.ts';
-import {
-  explainInput,
-  keyChangesInput,
-  keysInput,
-  newKeyInput,
-  parseInput,
-  rotationInput,
-} from '../http/schemas.ts';
-import { explainSubject, type TrustDependencies } from '../operations/examine-subject.ts';
+import { explainInput, keyChangesInput, keysInput, parseInput, rotationInput } from '../http/schemas.ts';
+import { explainSubject } from '../operations/examine-subject.ts';
 import { idempotentCall } from '../operations/idempotency.ts';
-import { type KeyRules, shownKey } from '../operations/present-key.ts';
+import { type KeyRules, keyEventData, rulesOf, shownKey } from '../operations/present-key.ts';
 import { readDeployment, readVisibleDeployment } from '../table/deployments.ts';
 import {
   beginRevision,
-  createApiKey,
   deleteApiKey,
   disableMalformedKey,
   editApiKey,
   listApiKeys,
-  MAX_KEYS,
   readApiKey,
   rotateApiKey,
 } from '../table/keys.ts';
 import { type Table, untilUnchanged } from '../table/retried-calls.ts';
+import { createKey, type KeyDependencies } from './create-key.ts';
 
 /** Maximum number of attempts to change a key if other calls change it at the same time. */
 const ATTEMPTS = 5;
@@ -50,19 +37,8 @@ const WITHOUT_RULES = 'This key has a secret and no trust rules, so it accepts n
 const MALFORMED =
   'The item of this key is malformed. Repair it, disable it with only "enabled": false, or delete it.';
 
-interface Dependencies {
-  clock: Clock;
-  /** Scopes that the stack defines. */
-  scopes: readonly string[];
-  maxIdleDays?: number | undefined;
-  /** The issuers that a trust rule can name, and the verifier of their tokens. */
-  trust: TrustDependencies;
-  /** The stack's rules for keys. @default every key is allowed */
-  policy?: KeyPolicy;
-}
-
 /** Returns the routes for API keys. Each route first checks that the person is allowed to see the Deployment. */
-export function keyRoutes(table: Table, dependencies: Dependencies): Record<string, ManagementRoute> {
+export function keyRoutes(table: Table, dependencies: KeyDependencies): Record<string, ManagementRoute> {
   return {
     'POST /deployments/{deploymentId}/api-keys': (request) => createKey(table, dependencies, request),
     'GET /deployments/{deploymentId}/api-keys': (request) => listKeys(table, dependencies, request),
@@ -77,87 +53,9 @@ export function keyRoutes(table: Table, dependencies: Dependencies): Record<stri
   };
 }
 
-async function createKey(
-  table: Table,
-  dependencies: Dependencies,
-  request: ManagementRequest,
-): Promise<Answer> {
-  const { clock, scopes, trust } = dependencies;
-  const rules = rulesOf(dependencies);
-  const deployment = await deploymentOf(table, request);
-  const body = request.body();
-  const call = idempotentCall(table, request, deployment, clock);
-  const earlier = await call.earlierAnswer();
-  if (earlier) return earlier;
-
-  const now = clock();
-  // Validate the input only now, so that a retry succeeds even if the requested expiry has passed in the meantime.
-  const input = parseInput(newKeyInput(scopes, now, trust.issuers), body);
-  const ulid = newUlid(now);
-  // A key with trust rules has no secret.
-  const secret = input.trust ? undefined : mintCredential('secret', deployment.id, ulid);
-  const secrets = secret === undefined ? [] : [{ hash: hashOf(secret), createdAt: now }];
-  const { sub: createdBy, name: createdByName } = request.person;
-  const creator = { createdBy, createdByName };
-  const requested = newKey(input, { ulid, secrets, scopes, deployment, creator, now });
-  const key = newKeyWithinPolicy(requested, rules.policy, now);
-
-  const shown = shownKey(key, now, rules);
-  const headers = { Location: `${request.base}/deployments/${deployment.id}/api-keys/${shown.id}` };
-  const answer = { status: 201, headers, body: shown };
-  const event = newEvent('api_key.created', deployment, request.actor, now, eventData(key));
-  const record = call.record(answer, now);
-  const outcome = await createApiKey(table, key, event, { record, signIn: request.person.signIn });
-  if (outcome === 'repeated') return call.firstAnswer();
-  if (outcome === 'ended') throw accessEnded();
-  if (outcome === 'gone') throw notFound('Deployment');
-  if (outcome === 'full') throw conflict(`A Deployment has at most ${MAX_KEYS} keys. Delete one first.`);
-  return secret === undefined ? answer : { ...answer, body: { ...answer.body, secret } };
-}
-
-/**
- * Returns the new key that a call creates.
- * @param now epoch milliseconds
- */
-function newKey(
-  input: z.infer<ReturnType<typeof newKeyInput>>,
-  {
-    ulid,
-    secrets,
-    scopes,
-    deployment: { id: deploymentId, generation },
-    creator,
-    now,
-  }: Pick<ApiKey, 'ulid' | 'secrets'> & {
-    creator: Pick<ApiKey, 'createdBy' | 'createdByName'>;
-    /** Scopes that a key gets if the call does not name any scopes. */
-    scopes: readonly string[];
-    deployment: Generation;
-    now: EpochMillis;
-  },
-): ApiKey {
-  return {
-    deploymentId,
-    ulid,
-    name: input.name,
-    description: input.description ?? undefined,
-    scopes: input.scopes ?? [...scopes],
-    secrets,
-    trust: input.trust,
-    enabled: true,
-    validUntil: input.expiresAt,
-    networks: input.networks?.length ? input.networks : undefined,
-    epoch: 0,
-    generation,
-    revision: 0,
-    createdAt: now,
-    ...creator,
-  };
-}
-
 async function listKeys(
   table: Table,
-  dependencies: Dependencies,
+  dependencies: KeyDependencies,
   { person, params, query, routeKey }: ManagementRequest,
 ): Promise<Answer> {
   const deployment = await readVisibleDeployment(table, person, params.deploymentId);
@@ -172,7 +70,11 @@ async function listKeys(
   return { status: 200, body: { items: items.map((key) => shownKey(key, now, rules)), nextCursor } };
 }
 
-async function getKey(table: Table, dependencies: Dependencies, request: ManagementRequest): Promise<Answer> {
+async function getKey(
+  table: Table,
+  dependencies: KeyDependencies,
+  request: ManagementRequest,
+): Promise<Answer> {
   const deployment = await readVisibleDeployment(table, request.person, request.params.deploymentId);
   const key = await anyKeyOf(table, deployment, request);
   return { status: 200, body: shownKey(key, dependencies.clock(), rulesOf(dependencies)) };
@@ -180,7 +82,7 @@ async function getKey(table: Table, dependencies: Dependencies, request: Managem
 
 async function editKey(
   table: Table,
-  dependencies: Dependencies,
+  dependencies: KeyDependencies,
   request: ManagementRequest,
 ): Promise<Answer> {
   const rules = rulesOf(dependencies);
@@ -232,7 +134,7 @@ async function disableOnly(
 ): Promise<Answer> {
   const isAllowed = changes.enabled === false && Object.keys(changes).length === 1;
   if (!isAllowed) throw conflict(MALFORMED);
-  const data = { ...eventData(key), changed: ['enabled'] };
+  const data = { ...keyEventData(key), changed: ['enabled'] };
   const event = newEvent('api_key.disabled', deployment, actor, now, data);
   if (!(await disableMalformedKey(table, key, undefined, event))) throw notFound('API key');
   return { status: 200, body: shownKey({ ...key, enabled: false }, now, rules) };
@@ -255,7 +157,7 @@ async function writeEdit(
     // take effect after this call.
     return (await beginRevision(table, key)) ? key : undefined;
   }
-  const data = { ...eventData(edited), changed };
+  const data = { ...keyEventData(edited), changed };
   const event = newEvent(editEvent(key, edited), deployment, actor, now, data);
   const outcome = await editApiKey(table, edited, event, { signIn: person.signIn });
   if (outcome === 'ended') throw accessEnded();
@@ -345,12 +247,12 @@ function isAwakened(before: ApiKey, after: ApiKey): boolean {
 
 async function rotateKey(
   table: Table,
-  dependencies: Dependencies,
+  dependencies: KeyDependencies,
   request: ManagementRequest,
 ): Promise<Answer> {
   const { clock } = dependencies;
   const rules = rulesOf(dependencies);
-  const deployment = await deploymentOf(table, request);
+  const deployment = visibleTo(request.person, await readDeployment(table, request.params.deploymentId));
   const { retireOld } = parseInput(rotationInput, request.body({}));
   const call = idempotentCall(table, request, deployment, clock);
   const earlier = await call.earlierAnswer();
@@ -369,7 +271,7 @@ async function rotateKey(
     const next = { ...withSecret, validUntil: expiryAfterRotation(key, withSecret, rules.policy, now) };
 
     const answer = { status: 200, body: shownKey(next, now, rules) };
-    const data = { ...eventData(key), retireOld };
+    const data = { ...keyEventData(key), retireOld };
     const event = newEvent('api_key.rotated', deployment, request.actor, now, data);
     const record = call.record(answer, now);
     const outcome = await rotateApiKey(table, next, key, event, { record, signIn: request.person.signIn });
@@ -381,7 +283,7 @@ async function rotateKey(
 
 async function explainTrust(
   table: Table,
-  { clock, maxIdleDays, trust }: Dependencies,
+  { clock, maxIdleDays, trust }: KeyDependencies,
   request: ManagementRequest,
 ): Promise<Answer> {
   const deployment = await readVisibleDeployment(table, request.person, request.params.deploymentId);
@@ -392,16 +294,16 @@ async function explainTrust(
   return { status: 200, body: { status: statusOf(key, clock(), maxIdleDays), ...decisions } };
 }
 
-async function deleteKey(table: Table, { clock }: Dependencies, request: ManagementRequest): Promise<Answer> {
+async function deleteKey(
+  table: Table,
+  { clock }: KeyDependencies,
+  request: ManagementRequest,
+): Promise<Answer> {
   const deployment = await readVisibleDeployment(table, request.person, request.params.deploymentId);
   const key = await anyKeyOf(table, deployment, request);
-  const event = newEvent('api_key.deleted', deployment, request.actor, clock(), eventData(key));
+  const event = newEvent('api_key.deleted', deployment, request.actor, clock(), keyEventData(key));
   if (!(await deleteApiKey(table, deployment, key.ulid, event))) throw notFound('API key');
   return { status: 204 };
-}
-
-async function deploymentOf(table: Table, { person, params }: ManagementRequest): Promise<Deployment> {
-  return visibleTo(person, await readDeployment(table, params.deploymentId));
 }
 
 /**
@@ -428,16 +330,4 @@ async function anyKeyOf(
   const key = id && isOfThisDeployment ? await readApiKey(table, deployment, id.ulid) : undefined;
   if (!key) throw notFound('API key');
   return key;
-}
-
-function rulesOf({ maxIdleDays, policy = {}, trust }: Dependencies): KeyRules {
-  return { maxIdleDays, policy, issuers: trust.issuers };
-}
-
-function eventData({ deploymentId, ulid, name, scopes }: ApiKey | MalformedKey) {
-  return {
-    keyId: formatKeyId(deploymentId, ulid),
-    ...(name !== undefined && { name }),
-    ...(scopes && { scopes }),
-  };
 }
