@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Message, Queue } from '../aws/sqs.ts';
 import { REGION } from '../template.ts';
 import { failedItems } from './item-failures.ts';
+import { PollingSource } from './polling-source.ts';
 import type { LocalFunction } from './worker-pool.ts';
 
 /** An event source mapping for a queue, from the template. */
@@ -21,15 +22,14 @@ const CONCURRENCY = 4;
  * Delivers a queue's messages to a function. A message that failed stays hidden for the visibility timeout, and is then
  * delivered again.
  */
-export class QueueSource {
+export class QueueSource extends PollingSource {
   readonly #queue: Queue;
   readonly #mapping: QueueMapping;
   readonly #function: LocalFunction;
-  readonly #abort = new AbortController();
   readonly #underWay = new Set<Promise<void>>();
-  #running?: Promise<void>;
 
   constructor(queue: Queue, mapping: QueueMapping, target: LocalFunction) {
+    super();
     if (mapping.FilterCriteria) throw new Error('The local runner filters no queue.');
     queue.isDeadLetterQueue = false;
     this.#queue = queue;
@@ -37,23 +37,14 @@ export class QueueSource {
     this.#function = target;
   }
 
-  start(): void {
-    this.#running = this.#run();
-  }
-
-  async stop(): Promise<void> {
-    this.#abort.abort();
-    await this.#running;
-  }
-
   /** Resolves when every message is deleted or in the dead-letter queue, and no delivery is in progress. */
   async drained(): Promise<void> {
     const isBusy = () => this.#queue.messages.length > 0 || this.#underWay.size > 0;
-    while (isBusy() && !this.#abort.signal.aborted) await sleep(POLL_INTERVAL / 5);
+    while (isBusy() && !this.signal.aborted) await sleep(POLL_INTERVAL / 5);
   }
 
-  async #run(): Promise<void> {
-    const { signal } = this.#abort;
+  protected async poll(): Promise<void> {
+    const { signal } = this;
     const concurrency = this.#mapping.ScalingConfig?.MaximumConcurrency ?? CONCURRENCY;
     while (!signal.aborted) {
       const isFree = this.#underWay.size < concurrency;

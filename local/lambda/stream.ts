@@ -9,6 +9,7 @@ import {
   type StreamRecord,
 } from './delivery.ts';
 import { compileFilter } from './filter.ts';
+import { PollingSource } from './polling-source.ts';
 
 /** An event source mapping for a stream, from the template. */
 export interface StreamMapping extends DeliverySettings {
@@ -49,13 +50,11 @@ const BACKLOG = 5_000;
  * Reads a table's stream for a function. Filters the records, groups them into batches, distributes them to lanes and
  * keeps checkpoints.
  */
-export class StreamSource {
+export class StreamSource extends PollingSource {
   readonly #options: StreamSourceOptions;
   readonly #passes: (record: unknown) => boolean;
   readonly #deliverer: Deliverer;
-  readonly #abort = new AbortController();
   readonly #shards = new Map<string, Shard>();
-  #running?: Promise<void>;
   /** Number of consecutive rounds that found no new records and no delivery in progress. */
   #quietRounds = 0;
   /** Number of callers that wait for the stream to drain. */
@@ -63,20 +62,12 @@ export class StreamSource {
 
   /** Creates the event source. @throws Error for a setting or a filter rule that is not emulated */
   constructor(options: StreamSourceOptions) {
+    super();
     const { mapping } = options;
     if ('TumblingWindowInSeconds' in mapping) throw new Error('The local runner has no tumbling windows.');
     this.#options = options;
     this.#passes = compileFilter(mapping.FilterCriteria?.Filters?.map((filter) => filter.Pattern) ?? []);
-    this.#deliverer = new Deliverer({ ...options, settings: mapping, signal: this.#abort.signal });
-  }
-
-  start(): void {
-    this.#running = this.#run();
-  }
-
-  async stop(): Promise<void> {
-    this.#abort.abort();
-    await this.#running;
+    this.#deliverer = new Deliverer({ ...options, settings: mapping, signal: this.signal });
   }
 
   /** Resolves when every record that was in the stream at the time of the call has been delivered or discarded. */
@@ -84,12 +75,12 @@ export class StreamSource {
     // The current round may have read before the caller's last write, so wait for a second quiet round.
     const enough = this.#quietRounds + 2;
     this.#waiting += 1;
-    while (this.#quietRounds < enough && !this.#abort.signal.aborted) await sleep(BUSY_INTERVAL / 5);
+    while (this.#quietRounds < enough && !this.signal.aborted) await sleep(BUSY_INTERVAL / 5);
     this.#waiting -= 1;
   }
 
-  async #run(): Promise<void> {
-    while (!this.#abort.signal.aborted) {
+  protected async poll(): Promise<void> {
+    while (!this.signal.aborted) {
       const isQuiet = await this.#readAll();
       await this.#rest(isQuiet ? POLL_INTERVAL : BUSY_INTERVAL);
     }
@@ -115,7 +106,7 @@ export class StreamSource {
 
   /** Waits before the next round. While a caller waits for the stream, the pause is at most one busy interval. */
   async #rest(interval: number): Promise<void> {
-    const { signal } = this.#abort;
+    const { signal } = this;
     for (let left = interval; left > 0 && !signal.aborted; left -= BUSY_INTERVAL) {
       await sleep(BUSY_INTERVAL, undefined, { signal }).catch(() => {});
       if (this.#waiting > 0) return;
