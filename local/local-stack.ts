@@ -346,7 +346,7 @@ async function synthesiseTemplate(
 async function startAws(template: Template, engineEndpoint: string, cloudWatch: CloudWatch, atStop: AtStop) {
   const proxy = new AwsProxy(engineEndpoint, cloudWatch);
   atStop(() => proxy.stop());
-  const endpoint = await proxy.start();
+  const endpoint = await proxy.listen(0);
   const queues = createQueues(template, endpoint);
   const buses = createBuses(template);
   const secrets = createSecrets(template);

@@ -1,9 +1,9 @@
-import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AlarmStatus } from './aws/alarms.ts';
 import type { Queue } from './aws/sqs.ts';
 import type { Schedule } from './lambda/schedule.ts';
 import type { InvocationResult } from './lambda/worker-pool.ts';
+import { LoopbackServer } from './loopback-server.ts';
 
 /** The parts of a local stack that an operator can see, and the schedules that an operator can run. */
 export interface Operated {
@@ -27,38 +27,14 @@ type Answer = readonly [status: number, body: object];
  * - `GET /alarms` shows the state of each alarm.
  * - `POST /schedules/<name>` invokes the functions of a schedule now, and waits for them.
  */
-export class Operations {
-  readonly #server: Server;
+export class Operations extends LoopbackServer {
   #operated?: Operated;
-
-  constructor() {
-    this.#server = createServer((request, response) => void this.#answer(request, response));
-  }
-
-  /**
-   * Opens the port on 127.0.0.1. @param port port number; 0 picks any free port @returns the URL, without a trailing slash
-   * @throws Error with code EADDRINUSE if the port is in use
-   */
-  async listen(port: number): Promise<string> {
-    this.#server.listen(port, '127.0.0.1');
-    await once(this.#server, 'listening');
-    const address = this.#server.address();
-    if (address === null || typeof address === 'string') throw new Error('The operations have no port.');
-    return `http://127.0.0.1:${address.port}`;
-  }
 
   serve(operated: Operated): void {
     this.#operated = operated;
   }
 
-  async stop(): Promise<void> {
-    if (!this.#server.listening) return;
-    this.#server.close();
-    this.#server.closeAllConnections();
-    await once(this.#server, 'close');
-  }
-
-  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  protected async respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const [status, body] = isFromBrowser(request) ? FORBIDDEN : await this.#operate(request);
     response.writeHead(status, { 'content-type': 'application/json' });
     response.end(`${JSON.stringify(body, null, 2)}\n`);

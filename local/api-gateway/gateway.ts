@@ -1,5 +1,6 @@
-import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Clock } from '../clock.ts';
+import { LoopbackServer } from '../loopback-server.ts';
 import { codeOf, type ServedRequest, withoutUnknown } from './served-request.ts';
 
 /** A request as it arrived at the gateway. */
@@ -25,6 +26,14 @@ export interface GatewayResponse {
   /** The headers to send. A header such as `Set-Cookie` can occur several times. */
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly body: string | Buffer;
+}
+
+/** What every type of API is configured with. */
+export interface ApiOptions {
+  readonly apiId: string;
+  readonly stage: string;
+  readonly stageVariables?: Readonly<Record<string, string>> | undefined;
+  readonly clock: Clock;
 }
 
 /**
@@ -62,50 +71,31 @@ const BODY_LIMIT = 10 * 1024 * 1024;
 /** API Gateway's limit for the request line and all headers together, in bytes. */
 const HEADER_LIMIT = 10_240;
 
-/** Serves one API on a port of 127.0.0.1, and not on any other interface. */
-export class Gateway {
-  readonly #server: Server;
+/** Serves one API on a port of 127.0.0.1. Responds with 503 to requests that arrive before the API is set. */
+export class Gateway extends LoopbackServer {
+  readonly #log: (line: string) => void;
   readonly #onRequest: (request: ServedRequest) => void;
   #api?: Api;
 
   constructor(log: (line: string) => void, onRequest: (request: ServedRequest) => void = () => {}) {
+    // Keep idle connections open: if a client reuses a connection just as the server closes it, the connection is reset.
+    super({ maxHeaderSize: HEADER_LIMIT, keepAliveTimeout: 0 });
+    this.#log = log;
     this.#onRequest = onRequest;
-    this.#server = createServer({ maxHeaderSize: HEADER_LIMIT }, (incoming, outgoing) => {
-      this.#serve(incoming, outgoing).catch((error) => {
-        const hasClientLeft = !incoming.complete;
-        if (!hasClientLeft) log(`gateway: ${error instanceof Error ? error.stack : error}\n`);
-        outgoing.destroy();
-      });
-      // Keep idle connections open: if a client reuses a connection just as the server closes it, the connection is
-      // reset.
-      this.#server.keepAliveTimeout = 0;
-    });
-  }
-
-  /**
-   * Opens the port. Requests that arrive before the API is set wait for it.
-   *
-   * @param port port number; 0 picks any free port
-   * @returns the base URL without a trailing slash
-   * @throws Error with code EADDRINUSE if the port is in use
-   */
-  async listen(port: number): Promise<string> {
-    this.#server.listen(port, '127.0.0.1');
-    await once(this.#server, 'listening');
-    const address = this.#server.address();
-    if (address === null || typeof address === 'string') throw new Error('The gateway has no port.');
-    return `http://127.0.0.1:${address.port}`;
   }
 
   serve(api: Api): void {
     this.#api = api;
   }
 
-  async stop(): Promise<void> {
-    if (!this.#server.listening) return;
-    this.#server.close();
-    this.#server.closeAllConnections();
-    await once(this.#server, 'close');
+  protected async respond(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+    try {
+      await this.#serve(incoming, outgoing);
+    } catch (error) {
+      const hasClientLeft = !incoming.complete;
+      if (!hasClientLeft) this.#log(`gateway: ${error instanceof Error ? error.stack : error}\n`);
+      outgoing.destroy();
+    }
   }
 
   async #serve(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {

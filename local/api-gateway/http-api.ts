@@ -1,10 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import type { Clock } from '../clock.ts';
 import type { InvocationResult } from '../lambda/worker-pool.ts';
 import { compareNumbers, isGreedy, matchPath, specificityOf, withOneLeadingSlash } from '../paths.ts';
 import { ACCOUNT } from '../template.ts';
 import type { Authorizer } from './authorizers.ts';
-import { type Api, type GatewayRequest, type GatewayResponse, message } from './gateway.ts';
+import { type Api, type ApiOptions, type GatewayRequest, type GatewayResponse, message } from './gateway.ts';
 import type { HttpApiEvent } from './http-api-event.ts';
 
 /** A route of an HTTP API, with its authorizer and its function. */
@@ -18,12 +17,8 @@ export interface Route {
 }
 
 /** The configuration of an HTTP API. */
-export interface HttpApiOptions {
-  readonly apiId: string;
-  readonly stage: string;
-  readonly stageVariables?: Readonly<Record<string, string>> | undefined;
+export interface HttpApiOptions extends ApiOptions {
   readonly routes: readonly Route[];
-  readonly clock: Clock;
 }
 
 /**

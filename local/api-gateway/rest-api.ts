@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import type { Clock } from '../clock.ts';
 import type { InvocationResult } from '../lambda/worker-pool.ts';
 import { compareNumbers, matchPath, specificityOf, withOneLeadingSlash } from '../paths.ts';
 import { ACCOUNT } from '../template.ts';
-import type { Api, GatewayRequest, GatewayResponse } from './gateway.ts';
+import type { Api, ApiOptions, GatewayRequest, GatewayResponse } from './gateway.ts';
 import { commonLogTime } from './http-api.ts';
 import type { RestResponses } from './rest-responses.ts';
 
@@ -55,13 +54,9 @@ export interface RestEvent {
 }
 
 /** The configuration of a REST API. */
-export interface RestApiOptions {
-  readonly apiId: string;
-  readonly stage: string;
-  readonly stageVariables?: Readonly<Record<string, string>> | undefined;
+export interface RestApiOptions extends ApiOptions {
   readonly methods: readonly RestMethod[];
   readonly responses: RestResponses;
-  readonly clock: Clock;
 }
 
 /**

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { once } from 'node:events';
-import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http';
+import { Agent, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import { ENGINE_CREDENTIALS } from '../dynamodb/engine.ts';
+import { LoopbackServer } from '../loopback-server.ts';
 import { ACCOUNT, REGION } from '../template.ts';
 import type { CloudWatch } from './cloudwatch.ts';
 import { type Bus, busesOf, putEvents } from './event-bridge.ts';
@@ -169,13 +169,10 @@ function needs(operation: string, input: Json): Need[] {
  * missing in the template therefore causes a failure here, and not in someone's account. The proxy counts the calls
  * that it allows. It does not verify signatures, because only the functions know the keys.
  */
-export class AwsProxy {
+export class AwsProxy extends LoopbackServer {
   readonly #callers = new Map<string, CallingFunction>();
   readonly #calls = new Map<string, Map<string, number>>();
   readonly #agent = new Agent({ keepAlive: true });
-  readonly #server = createServer((incoming, outgoing) => {
-    this.#serve(incoming, outgoing).catch(() => outgoing.destroy());
-  });
   #queues: readonly Queue[] = [];
   #buses: readonly Bus[] = [];
   #secrets: readonly Secret[] = [];
@@ -183,26 +180,20 @@ export class AwsProxy {
   readonly #cloudWatch: CloudWatch;
 
   constructor(engineEndpoint: string, cloudWatch: CloudWatch) {
-    this.#engine = new URL(engineEndpoint);
-    this.#cloudWatch = cloudWatch;
     // Keep idle connections open, because a function is suspended between events and would not notice that a connection
     // was closed.
-    this.#server.keepAliveTimeout = 0;
+    super({ keepAliveTimeout: 0 });
+    this.#engine = new URL(engineEndpoint);
+    this.#cloudWatch = cloudWatch;
   }
 
-  /** Starts the proxy. @returns the endpoint that functions receive */
-  async start(): Promise<string> {
-    this.#server.listen(0, '127.0.0.1');
-    await once(this.#server, 'listening');
-    const address = this.#server.address();
-    if (address === null || typeof address === 'string') throw new Error('The AWS proxy has no port.');
-    return `http://127.0.0.1:${address.port}`;
-  }
-
-  async stop(): Promise<void> {
-    this.#server.close();
-    this.#server.closeAllConnections();
+  override async stop(): Promise<void> {
+    await super.stop();
     this.#agent.destroy();
+  }
+
+  protected async respond(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+    await this.#serve(incoming, outgoing).catch(() => outgoing.destroy());
   }
 
   serveQueues(queues: readonly Queue[]): void {
