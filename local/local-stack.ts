@@ -153,7 +153,6 @@ async function start(options: LocalStackOptions, atStop: AtStop) {
   const functions = startFunctions(template, { aws, clock, logs, cloudWatch, identities, atStop });
   discardAssembly();
   const functionOf = (arn: string) => one(functions, ({ local }) => local.arn === arn, arn).local;
-  const named = (name: string) => one(functions, ({ local }) => local.name === name, name).local;
   serveApis(template, { apis, urls, functionOf, clock, identities });
 
   const state = new State(options);
@@ -169,12 +168,8 @@ async function start(options: LocalStackOptions, atStop: AtStop) {
     checkpoints: (mapping) => state.checkpoints(mapping),
     log: logs.write,
   });
-  for (const source of [
-    ...sources.streams,
-    ...sources.queues,
-    ...sources.schedules,
-    ...tables.map(({ ttl }) => ttl),
-  ]) {
+  const { streams, queues, schedules } = sources;
+  for (const source of [...streams, ...queues, ...schedules, ...tables.map(({ ttl }) => ttl)]) {
     source.start();
     atStop(() => source.stop());
   }
@@ -186,20 +181,13 @@ async function start(options: LocalStackOptions, atStop: AtStop) {
       sweepExpired: (lateness = 0) => ttl.sweep(lateness),
     }),
   );
-  const alarms = createAlarms(template, cloudWatch);
-  const evaluateAlarms = (): AlarmStatus[] => {
-    for (const { name, visibleCount } of aws.queues) {
-      const metric = { namespace: 'AWS/SQS', name: 'ApproximateNumberOfMessagesVisible' };
-      cloudWatch.put({ ...metric, dimensions: { QueueName: name } }, visibleCount);
-    }
-    return alarms.map((alarm) => alarm.evaluate());
-  };
+  const alarms = alarmsOf(template, cloudWatch, aws.queues);
   operations.serve({
     engine: engine.endpoint,
     table: access[0]?.name ?? '',
     queues: aws.queues,
-    schedules: sources.schedules,
-    alarms: evaluateAlarms,
+    schedules,
+    alarms,
   });
   return {
     /** Base URL of the first API, without a trailing slash. */
@@ -221,7 +209,14 @@ async function start(options: LocalStackOptions, atStop: AtStop) {
     engineEndpoint: engine.endpoint,
     /** Endpoint of the AWS services for the functions. Each caller can do only what its role allows. */
     awsEndpoint: aws.endpoint,
-    schedules: sources.schedules,
+    schedules,
+    /** The event buses, with their entries. */
+    buses: aws.buses,
+    /** The secrets in Secrets Manager, with their values. */
+    secrets: aws.secrets,
+    /** Evaluates the template's alarms over the metrics that were recorded until now. */
+    alarms,
+    ...functionControls(functions, aws.proxy),
 
     /** Returns a person's access token (the default) or ID token. */
     signIn: (person: Person, kind?: 'access' | 'id', tamper?: Tamper) => issuer.signIn(person, kind, tamper),
@@ -232,48 +227,8 @@ async function start(options: LocalStackOptions, atStop: AtStop) {
      */
     credentialOf: (arn: string) => identities.make(arn),
 
-    /**
-     * Returns the credential of a function's role, so that tests can check what the role allows. @param name name of
-     * the function's file
-     */
-    credentialOfFunction: (name: string): AwsCredentials => named(name).credential,
-
-    /**
-     * Invokes a function.
-     *
-     * @param name name of the function's file
-     * @returns the function's response
-     * @throws FunctionFailure if the function fails
-     */
-    invoke: async <T = unknown>(name: string, event: unknown): Promise<T> => {
-      const outcome = await named(name).pool.invoke(event);
-      if (outcome.ok) return JSON.parse(outcome.payload);
-      throw new FunctionFailure(outcome.error);
-    },
-
-    /** Evaluates the template's alarms over the metrics that were recorded until now. */
-    alarms: evaluateAlarms,
-
-    /**
-     * Sets a function's reserved concurrency, as `put-function-concurrency` does: Lambda throttles all concurrent events
-     * above it. @param concurrency undefined to remove the limit
-     */
-    reserveConcurrency: (name: string, concurrency: number | undefined): void => {
-      named(name).pool.reservedConcurrency = concurrency;
-    },
-
     /** Returns the queue whose name contains a construct's name, such as `StreamFailures`. */
     queue: (name: string): Queue => one(aws.queues, (queue) => queue.name.includes(name), name),
-
-    /** The event buses, with their entries. */
-    buses: aws.buses,
-
-    /** The secrets in Secrets Manager, with their values. */
-    secrets: aws.secrets,
-
-    /** Returns the number of allowed calls that a function has made to AWS services, by operation. */
-    calls: (name: string): Record<string, number> => aws.proxy.callsOf(named(name).name),
-    resetCalls: () => aws.proxy.resetCalls(),
 
     /**
      * Resolves when everything that was in streams and queues at the time of the call has been delivered or discarded.
@@ -285,9 +240,7 @@ async function start(options: LocalStackOptions, atStop: AtStop) {
       // Drain the streams twice, because the delivery of a message from a queue can write items whose records the
       // streams must deliver.
       const drain = async () => {
-        for (const source of [...sources.streams, ...sources.queues, ...sources.streams]) {
-          await source.drained();
-        }
+        for (const source of [...streams, ...queues, ...streams]) await source.drained();
       };
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise<never>((_, reject) => {
@@ -435,6 +388,51 @@ function startFunctions(
     identities.add({ ...local.credential, arn: sessionArn, permissions });
     return { local, permissions };
   });
+}
+
+/** Returns what tests and tools can do with the functions. The name of a function is the name of its file. */
+function functionControls(functions: ReturnType<typeof startFunctions>, proxy: AwsProxy) {
+  const named = (name: string) => one(functions, ({ local }) => local.name === name, name).local;
+  return {
+    /** Returns the credential of a function's role, so that tests can check what the role allows. */
+    credentialOfFunction: (name: string): AwsCredentials => named(name).credential,
+
+    /**
+     * Invokes a function.
+     *
+     * @returns the function's response
+     * @throws FunctionFailure if the function fails
+     */
+    invoke: async <T = unknown>(name: string, event: unknown): Promise<T> => {
+      const outcome = await named(name).pool.invoke(event);
+      if (outcome.ok) return JSON.parse(outcome.payload);
+      throw new FunctionFailure(outcome.error);
+    },
+
+    /**
+     * Sets a function's reserved concurrency, as `put-function-concurrency` does: Lambda throttles all concurrent events
+     * above it. @param concurrency undefined to remove the limit
+     */
+    reserveConcurrency: (name: string, concurrency: number | undefined): void => {
+      named(name).pool.reservedConcurrency = concurrency;
+    },
+
+    /** Returns the number of allowed calls that a function has made to AWS services, by operation. */
+    calls: (name: string): Record<string, number> => proxy.callsOf(named(name).name),
+    resetCalls: () => proxy.resetCalls(),
+  };
+}
+
+/** Returns a function that records the length of each queue, as SQS does, and evaluates the template's alarms. */
+function alarmsOf(template: Template, cloudWatch: CloudWatch, queues: readonly Queue[]): () => AlarmStatus[] {
+  const alarms = createAlarms(template, cloudWatch);
+  return () => {
+    for (const { name, visibleCount } of queues) {
+      const metric = { namespace: 'AWS/SQS', name: 'ApproximateNumberOfMessagesVisible' };
+      cloudWatch.put({ ...metric, dimensions: { QueueName: name } }, visibleCount);
+    }
+    return alarms.map((alarm) => alarm.evaluate());
+  };
 }
 
 /** Puts each API behind its gateway. The URL of a REST API ends with the API's stage. */
