@@ -1,7 +1,7 @@
+import { DAY_MILLIS } from '../functions/domain/expiry.ts';
 import { UsageError } from './failure.ts';
 
-const DAY = 24 * 60 * 60 * 1000;
-const UNITS: Readonly<Record<string, number>> = { h: DAY / 24, d: DAY, w: 7 * DAY };
+const UNITS: Readonly<Record<string, number>> = { h: DAY_MILLIS / 24, d: DAY_MILLIS, w: 7 * DAY_MILLIS };
 
 /** Returns a duration such as `12h`, `90d` or `4w` in milliseconds. @throws UsageError that names the option */
 export function readDuration(text: string, option: string): number {

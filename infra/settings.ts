@@ -6,6 +6,7 @@ import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { closestMatch } from 'leven';
 import { z } from 'zod';
 import type { DeploymentsSource } from '../functions/domain/deployments-source.ts';
+import { DAY_SECONDS } from '../functions/domain/expiry.ts';
 import { isPrincipalArn } from '../functions/domain/people.ts';
 import { isScope, MAX_SCOPES } from '../functions/domain/scopes.ts';
 import { trustedIssuers } from './trusted-issuers.ts';
@@ -24,7 +25,7 @@ export const SETTING_GROUPS = [
   'Capacity and rate limits',
   'Logs and alarms',
 ] as const;
-export type SettingGroup = (typeof SETTING_GROUPS)[number];
+type SettingGroup = (typeof SETTING_GROUPS)[number];
 
 /**
  * Documentation of a setting. docs/settings.md and DeploymentKeysProps contain this text; run `npm run generate` after
@@ -47,8 +48,7 @@ export interface SettingDescription {
 
 const descriptions = z.registry<SettingDescription>();
 
-const DAY = 24 * 60 * 60;
-const YEAR = 365 * DAY;
+const YEAR = 365 * DAY_SECONDS;
 
 /** A whole number from cdk.json, or a string from `-c`. The schema does not convert other values. */
 const whole = (from: number, to: number) => {
@@ -817,7 +817,7 @@ function rejectShortLimits({ tokenLifetime, slideInterval, maxTokenLifetime, max
   }
   // If `maxIdleDays` were shorter than the lifetime of a token, a key could become idle while one of its tokens is
   // still valid.
-  if (maxIdleDays !== undefined && maxIdleDays * DAY < tokenLifetime + slideInterval) {
+  if (maxIdleDays !== undefined && maxIdleDays * DAY_SECONDS < tokenLifetime + slideInterval) {
     throw new ConfigError(mustBe('maxIdleDays'));
   }
 }

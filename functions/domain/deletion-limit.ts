@@ -1,8 +1,8 @@
 import type { DeletionLimit } from './deployments-source.ts';
-import type { EpochMillis } from './expiry.ts';
+import { DAY_MILLIS, type EpochMillis } from './expiry.ts';
 
 /** Number of Deployments deleted within a period that begins with the first deletion. */
-export interface DeletionCount {
+interface DeletionCount {
   /** When the period began, in epoch milliseconds. */
   readonly startedAt: EpochMillis;
   readonly deleted: number;
@@ -25,7 +25,6 @@ export interface Deletions {
 }
 
 const HOUR = 60 * 60 * 1000;
-const DAY = 24 * HOUR;
 /**
  * Number of deletions that the daily share always allows, unless they are more than half of the table's rows. So few
  * deletions do not suggest that the table was lost.
@@ -43,7 +42,7 @@ export function currentDeletions(
   const none: DeletionCount = { startedAt: now, deleted: 0 };
   // A time in the future is treated as the current time, so that a wrong clock never allows more deletions.
   const isOver = (count: DeletionCount, length: number) => now - count.startedAt >= length;
-  const isNewDay = !stored || isOver(stored.day, DAY);
+  const isNewDay = !stored || isOver(stored.day, DAY_MILLIS);
   return {
     hour: !stored || isOver(stored.hour, HOUR) ? none : stored.hour,
     day: isNewDay ? none : stored.day,

@@ -12,6 +12,11 @@ export type EpochSeconds = number & { readonly [unit]: 'seconds' };
  */
 export type EpochMillis = number & { readonly [unit]?: 'milliseconds' };
 
+/** One day, in milliseconds. */
+export const DAY_MILLIS = 86_400_000;
+/** One day, in seconds. */
+export const DAY_SECONDS = 86_400;
+
 /** Returns the current time. */
 export type Clock = () => EpochMillis;
 

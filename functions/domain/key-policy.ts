@@ -1,9 +1,7 @@
 import { hasExpired } from './check.ts';
 import { ServiceError } from './errors.ts';
-import type { EpochMillis } from './expiry.ts';
+import { DAY_MILLIS, type EpochMillis } from './expiry.ts';
 import type { ApiKey } from './records.ts';
-
-const DAY = 24 * 60 * 60 * 1000;
 
 /** The stack's rules for keys. They apply when a key is created, edited or rotated; existing keys keep working. */
 export interface KeyPolicy {
@@ -89,7 +87,7 @@ export function expiryAfterRotation(
 /** Returns the latest expiry that the policy allows, in epoch milliseconds; undefined if the policy sets no limit. */
 function latestExpiry({ createdAt, secrets }: ApiKey, { maxKeyDays }: KeyPolicy): EpochMillis | undefined {
   const rotatedAt = secrets.at(-1)?.createdAt ?? createdAt;
-  return maxKeyDays === undefined ? undefined : Math.max(createdAt, rotatedAt) + maxKeyDays * DAY;
+  return maxKeyDays === undefined ? undefined : Math.max(createdAt, rotatedAt) + maxKeyDays * DAY_MILLIS;
 }
 
 const forbidden = (detail: string) => new ServiceError(409, 'policy', detail);

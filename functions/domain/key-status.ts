@@ -1,9 +1,7 @@
 import { hasExpired } from './check.ts';
-import type { EpochMillis } from './expiry.ts';
+import { DAY_MILLIS, type EpochMillis } from './expiry.ts';
 import type { ApiKey } from './records.ts';
 
-/** Milliseconds. */
-const DAY = 86_400_000;
 /**
  * The status of a key, as people see it. If several statuses apply, the first of these is shown: leaked, disabled,
  * expired, idle. Keys are listed regardless of their status.
@@ -28,7 +26,7 @@ export function statusOf(key: ApiKey, now: EpochMillis, maxIdleDays: number | un
  * @param maxIdleDays undefined if keys never become idle
  */
 export function isIdle(key: ApiKey, now: EpochMillis, maxIdleDays: number | undefined): boolean {
-  return maxIdleDays !== undefined && now - activeAt(key) >= maxIdleDays * DAY;
+  return maxIdleDays !== undefined && now - activeAt(key) >= maxIdleDays * DAY_MILLIS;
 }
 
 /** Returns when the key was last used, created or reactivated, whichever is latest, in epoch milliseconds. */

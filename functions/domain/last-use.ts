@@ -1,4 +1,4 @@
-import type { EpochMillis } from './expiry.ts';
+import { DAY_MILLIS, type EpochMillis } from './expiry.ts';
 import { truncated } from './networks.ts';
 
 /** Source of a call, as API Gateway reports it. It is never taken from a header that a client could forge. */
@@ -66,10 +66,10 @@ export function isUseDue(lastUsedAt: EpochMillis | undefined, before: EpochMilli
   return lastUsedAt === undefined || lastUsedAt <= before;
 }
 
-/** A key's active days: the days in UTC on which a use of the key was recorded. */
-
-const DAY = 86_400_000;
-/** Number of days, including today, whose uses the API shows. */
+/**
+ * Number of active days, including today, that the API shows. A key's active days are the days in UTC on which a use of
+ * the key was recorded.
+ */
 export const SHOWN_DAYS = 90;
 
 /**
@@ -77,7 +77,7 @@ export const SHOWN_DAYS = 90;
  * in epoch milliseconds
  */
 export function dayOf(at: EpochMillis): number {
-  return Math.floor(at / DAY);
+  return Math.floor(at / DAY_MILLIS);
 }
 
 /**
@@ -89,7 +89,7 @@ export function activeDates(days: ReadonlySet<number> | undefined, now: EpochMil
   return [...(days ?? [])]
     .filter((day) => day > today - SHOWN_DAYS && day <= today)
     .sort((a, b) => a - b)
-    .map((day) => new Date(day * DAY).toISOString().slice(0, 10));
+    .map((day) => new Date(day * DAY_MILLIS).toISOString().slice(0, 10));
 }
 
 /** Returns the active days that are too old to be shown. @param now epoch milliseconds */

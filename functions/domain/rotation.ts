@@ -1,13 +1,11 @@
 import { conflict } from './errors.ts';
-import type { EpochMillis } from './expiry.ts';
+import { DAY_MILLIS, DAY_SECONDS, type EpochMillis } from './expiry.ts';
 import type { ApiKey, SecretHash } from './records.ts';
 
-const DAY = 24 * 60 * 60;
-
 /** How long the old secret is accepted after a rotation by default, in seconds: 7 days. */
-export const RETIRE_AFTER = 7 * DAY;
+export const RETIRE_AFTER = 7 * DAY_SECONDS;
 /** Maximum time for which a rotation can keep the old secret, in seconds: 90 days. */
-export const MAX_RETIRE_AFTER = 90 * DAY;
+export const MAX_RETIRE_AFTER = 90 * DAY_SECONDS;
 
 /** Reports whether a value is an allowed number of seconds for which a rotation keeps the old secret. */
 export function isRetireAfter(value: unknown): value is number {
@@ -107,7 +105,7 @@ export function retiringSince(
   { secrets }: Pick<ApiKey, 'secrets'>,
   { retiresAt = Number.POSITIVE_INFINITY }: SecretHash,
 ): EpochMillis {
-  return Math.max(retiresAt - DAY * 1000, ...secrets.map(({ createdAt }) => createdAt));
+  return Math.max(retiresAt - DAY_MILLIS, ...secrets.map(({ createdAt }) => createdAt));
 }
 
 /**

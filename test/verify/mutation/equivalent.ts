@@ -63,7 +63,7 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     file: 'functions/domain/key-status.ts',
-    line: 'return maxIdleDays !== undefined && now - activeAt(key) >= maxIdleDays * DAY;',
+    line: 'return maxIdleDays !== undefined && now - activeAt(key) >= maxIdleDays * DAY_MILLIS;',
     mutants: ['ConditionalExpression: maxIdleDays !== undefined → true'],
     why: 'The product with undefined is NaN, and nothing is `>=` NaN.',
   },
