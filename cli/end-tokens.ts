@@ -30,7 +30,7 @@ export interface EndTokensOptions {
 }
 
 /** The tokens that a run revokes. Exactly one of the fields is set. */
-export interface TokenChoice {
+interface TokenChoice {
   /** Revokes access tokens and temporary tokens that were issued before this time, in epoch milliseconds. */
   issuedBefore?: EpochMillis | undefined;
   /** Revokes access tokens that are still valid for more than this number of seconds. */

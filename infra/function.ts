@@ -13,7 +13,7 @@ import { type LogSettings, ServiceLogGroup } from './log-group.ts';
 export type Environment = { readonly [name in (typeof ENV)[keyof typeof ENV]]?: string | undefined };
 
 /** Settings that all functions share. */
-export interface Operation extends LogSettings {
+interface Operation extends LogSettings {
   /** Whether X-Ray traces the functions. */
   readonly tracing: boolean;
   /** Whether Lambda logs the start, end, duration and memory use of each call. */

@@ -85,7 +85,7 @@ export class FunctionFailure extends Error {
 }
 
 /** Direct access to a table of the running stack, for tests and tools. No role restricts this access. */
-export interface TableAccess {
+interface TableAccess {
   readonly name: string;
   readonly client: DynamoDBDocumentClient;
   /**

@@ -13,7 +13,7 @@ export type View =
   | { page: 'token'; deploymentId?: string | undefined };
 
 /** A dialog that opens on top of the table of keys. */
-export type KeysDialog = { name: 'settings' | 'delete-deployment' } | KeyDialog;
+type KeysDialog = { name: 'settings' | 'delete-deployment' } | KeyDialog;
 export type KeyDialog = { name: 'add' } | { name: OneKeyDialog; keyId: string };
 
 const ONE_KEY_DIALOGS = [

@@ -36,7 +36,7 @@ export type ClientRejection =
   | SubjectRejection;
 
 /** Why a subject token was rejected, other than because of its key. */
-export type SubjectRejection =
+type SubjectRejection =
   /** The subject token is not a JWT in the required form. */
   | 'malformed_subject_token'
   /** The subject token's issuer is not in the `trustedIssuers` setting. */

@@ -192,7 +192,7 @@ export interface SignIn extends PersonId {
 }
 
 /** What the job does with the keys of a person whose access was ended. */
-export type KeysOfPerson = 'report' | 'disable';
+type KeysOfPerson = 'report' | 'disable';
 
 /** The job that finds the keys of a person whose access was ended. */
 export interface AccessJob {

@@ -37,7 +37,7 @@ export class MalformedPosition extends Error {
 }
 
 /** Fields of the log line about a slice: the name of the pass, and the sums of the counts of all pages. */
-export type SliceFields<Count extends string> = { pass: string; pages: number } & Record<Count, number>;
+type SliceFields<Count extends string> = { pass: string; pages: number } & Record<Count, number>;
 
 export interface ReconcileDependencies<Count extends string> {
   table: Table;

@@ -69,7 +69,7 @@ export interface CheckReport {
 }
 
 /** Identifiers of a call's API, request and token, for the log. */
-export interface CallIdentifiers {
+interface CallIdentifiers {
   apiId?: string | undefined;
   requestId?: string | undefined;
   /** The public ID of the presented token. Undefined if the text does not have the format of a token. */

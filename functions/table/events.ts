@@ -16,7 +16,7 @@ const MAX_QUERIES = 2;
 const CLOCK_DIFFERENCE = 1000;
 
 /** Filter for a listing of events. By default, a listing shows all events. */
-export interface EventFilter {
+interface EventFilter {
   type?: string | undefined;
   keyId?: string | undefined;
 }

@@ -51,7 +51,7 @@ export interface Done<Output> {
 }
 
 /** The reason why DynamoDB rejected a write, and the stored item if the write requested it. */
-export interface Reason {
+interface Reason {
   /** Reason code, such as `ConditionalCheckFailed`. */
   Code?: string | undefined;
   Item?: Item | undefined;

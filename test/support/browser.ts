@@ -70,7 +70,7 @@ export function describeInBrowser(title: string, tests: (open: OpenPage) => void
 let browser: Promise<Browser> | undefined;
 
 /** A page of the console in a browser. */
-export interface Opened {
+interface Opened {
   readonly page: Page;
   /** Errors in the page and violations of its content security policy. */
   readonly faults: string[];

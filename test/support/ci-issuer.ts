@@ -3,7 +3,7 @@ import { CompactSign, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose
 import { afterAll } from 'vitest';
 
 /** The claims of a token, and the options for signing it. */
-export interface Signing {
+interface Signing {
   readonly claims: object;
   readonly audience: string;
   /** Expiry in epoch seconds. */

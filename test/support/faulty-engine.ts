@@ -4,7 +4,7 @@ import { afterAll } from 'vitest';
 import { startEngine } from '../../local/dynamodb/engine.ts';
 
 /** The error that DynamoDB sends instead of the engine's response. */
-export interface Fault {
+interface Fault {
   readonly status: number;
   /** Name of the exception, such as `ThrottlingException`. */
   readonly name: string;

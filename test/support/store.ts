@@ -112,5 +112,3 @@ export async function startStore(...partitions: string[]) {
     clear,
   };
 }
-
-export type Store = Awaited<ReturnType<typeof startStore>>;
