@@ -29,6 +29,7 @@ import {
   parse,
   peopleEntryKey,
   personKey,
+  recordKeyOf,
   toAccessRecord,
   toHeldKey,
 } from './schema.ts';
@@ -172,11 +173,10 @@ export async function listPeople(
   table: Table,
   { after, limit }: { after: string | undefined; limit: number },
 ): Promise<{ items: AccessRecord[]; next: string | undefined }> {
-  const { sk } = personKey({ issuer: '', sub: '' });
   const { items: keys, next } = await listPage(table, inPartition(PEOPLE_PARTITION, personPartition('')), {
     start: after === undefined ? undefined : { pk: PEOPLE_PARTITION, sk: after },
     limit,
-    entryOf: (entry): ItemKey => ({ pk: String(entry.sk), sk }),
+    entryOf: recordKeyOf,
   });
   const found = keys.length > 0 ? await readTogether(table, keys) : () => undefined;
   return { items: keys.flatMap((key) => parse(table, found(key), fromAccessRecord) ?? []), next: next?.sk };
@@ -187,11 +187,10 @@ export async function listPeople(
  * `sub`.
  */
 export async function* allPeople(table: Table): AsyncGenerator<{ person: PersonId; key: ItemKey }> {
-  const { sk } = personKey({ issuer: '', sub: '' });
   for await (const { items } of queryPages(table, inPartition(PEOPLE_PARTITION, personPartition('')))) {
     for (const item of items) {
       const person = parse(table, item, fromPersonId);
-      if (person) yield { person, key: { pk: String(item.sk), sk } };
+      if (person) yield { person, key: recordKeyOf(item) };
     }
   }
 }

@@ -120,6 +120,8 @@ export const personKey = ({ issuer, sub }: PersonId): ItemKey => ({
   pk: personPartition(hashOf(`${issuer}\0${sub}`)),
   sk: 'PERSON',
 });
+/** Returns the key of a person's record from their entry in the list of people. */
+export const recordKeyOf = (entry: Item): ItemKey => ({ pk: String(entry.sk), sk: 'PERSON' });
 /** Key of the item for an API key that the job has found, in the partition of the API key's holder. */
 export const heldKeyKey = (person: PersonId, keyId: string): ItemKey => ({
   pk: personKey(person).pk,
