@@ -80,12 +80,12 @@ export async function erasePeople(
 ): Promise<Record<ErasedKind, number>> {
   const counts = Object.fromEntries(ERASED_KINDS.map((kind) => [kind, 0])) as Record<ErasedKind, number>;
   for (let pass = 1; pass <= PASSES; pass++) {
-    let found = 0;
+    let isClean = true;
     for await (const { item, kind, how } of erasuresIn(table, isErased)) {
-      found++;
+      isClean = false;
       if (isDryRun || (await erase(table, item, how))) counts[kind]++;
     }
-    if (isDryRun || found === 0) return counts;
+    if (isDryRun || isClean) return counts;
   }
   throw new Error('Other calls keep writing data of this person. End their access, and try again.');
 }
@@ -138,15 +138,17 @@ function updateOf(replacements: Replacement[]) {
       })
       .join('');
     values[`:was${index}`] = was;
-    if (value !== undefined) values[`:is${index}`] = value;
+    // The transports omit undefined values from the request.
+    values[`:is${index}`] = value;
     return { pathText, index, isRemoved: value === undefined };
   });
   const set = parts
     .filter((part) => !part.isRemoved)
     .map(({ pathText, index }) => `${pathText} = :is${index}`);
   const removed = parts.filter((part) => part.isRemoved).map(({ pathText }) => pathText);
+  const removal = removed.length > 0 ? ` REMOVE ${removed.join(', ')}` : '';
   return {
-    UpdateExpression: `SET ${set.join(', ')}${removed.length > 0 ? ` REMOVE ${removed.join(', ')}` : ''}`,
+    UpdateExpression: `SET ${set.join(', ')}${removal}`,
     ConditionExpression: parts.map(({ pathText, index }) => `${pathText} = :was${index}`).join(' AND '),
     ExpressionAttributeNames: names,
     ExpressionAttributeValues: values,

@@ -1,20 +1,24 @@
-import { DeleteCommand, PutCommand, ScanCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
-import { afterAll, describe, expect, it } from 'vitest';
+import { DeleteCommand, PutCommand, paginateScan, UpdateCommand } from '@aws-sdk/lib-dynamodb';
+import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { erasePerson } from '../../cli/erase-person.ts';
 import { restore } from '../../cli/restoration.ts';
+import { type ErasedKind, erasePeople } from '../../functions/table/erasure.ts';
 import { createTable } from '../support/engine.ts';
 import { inProcess, must, startTable } from '../support/in-process.ts';
 import { restoration } from '../support/interrupted.ts';
-import type { TestTable } from '../support/store.ts';
+import type { Sent, TestTable } from '../support/store.ts';
 
 const engine = await startTable();
 afterAll(() => engine.stop());
 /** Makes a change in the table while an erasure scans it. */
 let during: (() => Promise<void>) | undefined;
+/** The calls to the table in the test. */
+const sent: Sent[] = [];
 const app = inProcess(engine, {
   countsRejectedCalls: true,
-  around: async (when, { operation }) => {
-    if (when === 'after' && operation === 'Scan') await during?.();
+  around: async (when, call) => {
+    if (when === 'before') sent.push(call);
+    else if (call.operation === 'Scan') await during?.();
   },
 });
 const clock = () => app.time.now;
@@ -25,14 +29,22 @@ const keys = '/deployments/etl/api-keys';
 
 type Item = Record<string, unknown>;
 async function itemsOf(table: TestTable = app.table): Promise<Item[]> {
-  const { Items = [] } = await table.client.send(
-    new ScanCommand({ TableName: table.tableName, ConsistentRead: true }),
-  );
-  return Items;
+  const items: Item[] = [];
+  const { client, tableName } = table;
+  for await (const page of paginateScan({ client }, { TableName: tableName, ConsistentRead: true })) {
+    items.push(...(page.Items ?? []));
+  }
+  return items;
 }
 const naming = (items: Item[], who: string) => items.filter((item) => JSON.stringify(item).includes(who));
 const put = (table: TestTable, Item: Item) =>
   table.client.send(new PutCommand({ TableName: table.tableName, Item }));
+async function tableWith(tableName: string, items: Item[]): Promise<TestTable> {
+  await createTable(app.table.client as never, tableName);
+  const table = { ...app.table, tableName };
+  for (const item of items) await put(table, item);
+  return table;
+}
 const later = (seconds: number) => {
   app.time.now += seconds * 1000;
 };
@@ -174,12 +186,6 @@ describe("erase-person removes a person's data from the table", () => {
 });
 
 describe('A restore of a backup that is older than an erasure repeats the erasure', () => {
-  async function tableWith(tableName: string, items: Item[]): Promise<TestTable> {
-    await createTable(app.table.client as never, tableName);
-    const table = { ...app.table, tableName };
-    for (const item of items) await put(table, item);
-    return table;
-  }
   const WHO = 'sub-of-mia-1234';
 
   it('a restore of a backup erases a person again if the person was erased after the backup', async () => {
@@ -213,5 +219,232 @@ describe('A restore of a backup that is older than an erasure repeats the erasur
     const { history } = restoration({ from: archive, into: archive, point: 0, clock });
     await restore(restoration({ from: inPlace, into: inPlace, point: app.time.now, clock, history }));
     expect(naming(await itemsOf(inPlace), WHO)).toEqual([]);
+  });
+});
+
+describe('erasePeople changes exactly the attributes that name an erased person', () => {
+  const key = { pk: 'DEPLOYMENT#etl', sk: 'KEY#1' };
+  const event = { pk: 'EVENTS#etl', sk: '1', type: 'api_key.created' };
+  const stored = { pk: 'DEPLOYMENT#etl', sk: 'IDEM#1' };
+  const temporary = { pk: 'DEPLOYMENT#etl', sk: 'GRANT#1' };
+  const rejected = { pk: 'REJECTED_CALLS', sk: '1' };
+  const restored = { pk: 'RESTORES', sk: '1' };
+  let table: TestTable;
+  let tables = 0;
+  beforeEach(async () => {
+    table = await tableWith(`items-${++tables}`, []);
+    sent.length = 0;
+    during = undefined;
+  });
+  const putAll = async (...items: Item[]) => {
+    for (const item of items) await put(table, item);
+  };
+  const isErased = (value: unknown) => value === 'ann' || value === 'amy';
+  const none: Record<ErasedKind, number> = {
+    keys: 0,
+    events: 0,
+    'temporary tokens': 0,
+    'stored responses': 0,
+    'counts of rejected calls': 0,
+    'records of ended access': 0,
+    restores: 0,
+  };
+  const answerOf = (body: unknown) => ({ status: 201, location: '/a', body: JSON.stringify(body) });
+  const others = [
+    { pk: 'PERSON#bob', sk: 'KEY#1' },
+    { pk: 'PERSON#bob', sk: 'PERSON', sub: 'bob' },
+  ];
+
+  it.each<[string, ErasedKind, Item, Item | undefined]>([
+    [
+      'the creator of a key, with the name of the creator',
+      'keys',
+      { ...key, createdBy: 'ann', createdByName: 'Ann', trustSetBy: 'bob', secrets: [{ hash: 'a' }], n: 1 },
+      { ...key, createdBy: 'erased', trustSetBy: 'bob', secrets: [{ hash: 'a' }], n: 1 },
+    ],
+    [
+      'people who changed a key that someone else created',
+      'keys',
+      {
+        ...key,
+        createdBy: 'bob',
+        createdByName: 'Bob',
+        trustSetBy: 'amy',
+        lastEnabled: { at: 1, by: 'ann' },
+        secrets: [
+          { hash: 'a', setBy: 'bob' },
+          { hash: 'b', setBy: 'ann' },
+          { hash: 'c', setBy: 'amy' },
+        ],
+      },
+      {
+        ...key,
+        createdBy: 'bob',
+        createdByName: 'Bob',
+        trustSetBy: 'erased',
+        lastEnabled: { at: 1, by: 'erased' },
+        secrets: [
+          { hash: 'a', setBy: 'bob' },
+          { hash: 'b', setBy: 'erased' },
+          { hash: 'c', setBy: 'erased' },
+        ],
+      },
+    ],
+    [
+      'the creator of a malformed key',
+      'keys',
+      { ...key, createdBy: 'ann', lastEnabled: null, secrets: 'text' },
+      { ...key, createdBy: 'erased', lastEnabled: null, secrets: 'text' },
+    ],
+    [
+      'the caller in an event, with the address and the name of the caller',
+      'events',
+      {
+        ...event,
+        actor: { principal: 'ann', type: 'person', address: '192.0.2.1', name: 'Ann', requestId: 'r' },
+        data: { sub: 'bob', keyId: 'k' },
+      },
+      {
+        ...event,
+        actor: { principal: 'erased', type: 'person', address: 'erased', requestId: 'r' },
+        data: { sub: 'bob', keyId: 'k' },
+      },
+    ],
+    [
+      'the caller in an event of a version that stored neither types nor names of callers',
+      'events',
+      { ...event, actor: { principal: 'ann', address: '' } },
+      { ...event, actor: { principal: 'erased', address: 'erased' } },
+    ],
+    [
+      'a person whom an event of a job is about',
+      'events',
+      { ...event, actor: { principal: 'ann', type: 'system', address: '' }, data: { sub: 'ann', n: 1 } },
+      { ...event, actor: { principal: 'ann', type: 'system', address: '' }, data: { sub: 'erased', n: 1 } },
+    ],
+    ['a temporary token of a person', 'temporary tokens', { ...temporary, sub: 'ann' }, undefined],
+    [
+      'the creator of a key in a stored response',
+      'stored responses',
+      { ...stored, answer: answerOf({ id: 'k', createdBy: 'ann', createdByName: 'Ann' }) },
+      { ...stored, answer: answerOf({ id: 'k', createdBy: 'erased' }) },
+    ],
+    [
+      'the count of the rejected calls of a person',
+      'counts of rejected calls',
+      { ...rejected, principalType: 'person', principal: 'ann' },
+      undefined,
+    ],
+    [
+      'a person in the list of people whose access was ended',
+      'records of ended access',
+      { pk: 'PEOPLE', sk: '1', sub: 'ann', startedAt: 1 },
+      { pk: 'PEOPLE', sk: '1', sub: 'erased', startedAt: 1 },
+    ],
+    [
+      'people whose changes a restore ignored',
+      'restores',
+      { ...restored, finishedAt: 0, options: { point: 1, ignored: ['bob', 'ann', 'amy'] } },
+      { ...restored, finishedAt: 0, options: { point: 1, ignored: ['bob', 'erased', 'erased'] } },
+    ],
+  ])('erasePeople erases %s', async (_, kind, before, after) => {
+    await putAll(before, ...others);
+    const counts = { ...none, [kind]: 1 };
+    expect(await erasePeople(table, isErased, true)).toEqual(counts);
+    expect(await itemsOf(table)).toEqual(expect.arrayContaining([before, ...others]));
+    expect(await erasePeople(table, isErased, false)).toEqual(counts);
+    const left = await itemsOf(table);
+    expect(left).toHaveLength(after ? 3 : 2);
+    expect(left).toEqual(expect.arrayContaining([...(after ? [after] : []), ...others]));
+    expect(await erasePeople(table, isErased, false)).toEqual(none);
+  });
+
+  it("erasePeople deletes the list of keys in a person's record of ended access, and keeps the record", async () => {
+    const record = { pk: 'PERSON#ann', sk: 'PERSON', sub: 'ann', blocked: true };
+    const held = ['1', '2'].map((n) => ({ pk: record.pk, sk: `KEY#${n}` }));
+    const kept = { pk: record.pk, sk: 'LATER' };
+    await putAll(record, ...held, kept, ...others);
+    expect(await erasePeople(table, isErased, false)).toEqual({
+      ...none,
+      'records of ended access': 1,
+    });
+    const left = [kept, { ...record, sub: 'erased' }, ...others];
+    const items = await itemsOf(table);
+    expect(items).toHaveLength(left.length);
+    expect(items).toEqual(expect.arrayContaining(left));
+  });
+
+  it('erasePeople leaves all other items as they are', async () => {
+    const everywhere = { sub: 'ann', principal: 'ann', finishedAt: 1, options: { ignored: ['ann'] } };
+    const createdBy = { createdBy: 'ann', trustSetBy: 'ann' };
+    const items: Item[] = [
+      { ...key, createdBy: 'bob', createdByName: 'Bob', secrets: [{ setBy: 'bob' }], sub: 'ann' },
+      { ...key, sk: 'KEY#2', lastEnabled: null, secrets: null },
+      { pk: key.pk, sk: 'TOKEN#1', ...everywhere, ...createdBy },
+      { pk: 'DEPLOYMENTS', sk: 'etl', ...everywhere, ...createdBy },
+      { ...event, actor: { principal: 'ann', type: 'system', address: '' } },
+      { ...event, sk: '2', actor: { principal: 'bob', type: 'person', address: '192.0.2.1', name: 'Bob' } },
+      { ...event, sk: '3', actor: null, data: 'text' },
+      { ...temporary, sub: 'bob' },
+      { ...stored, answer: answerOf({ id: 'k', createdBy: 'bob', createdByName: 'Bob' }) },
+      { ...stored, sk: 'IDEM#2', answer: answerOf(null) },
+      { ...stored, sk: 'IDEM#3', answer: { body: '{"createdBy":"ann"' } },
+      { ...rejected, principalType: 'system', principal: 'ann' },
+      { ...rejected, sk: '2', principalType: 'person', principal: 'bob' },
+      { pk: 'PEOPLE', sk: '1', sub: 'bob' },
+      // A restore that has not finished continues only with the same options.
+      { ...restored, options: { ignored: ['ann'] } },
+      { ...restored, sk: '2', finishedAt: 1, options: { ignored: ['bob'] } },
+      { ...restored, sk: '3', finishedAt: 1 },
+      ...others,
+    ];
+    await putAll(...items);
+    const before = await itemsOf(table);
+    expect(before).toHaveLength(items.length);
+    expect(await erasePeople(table, isErased, false)).toEqual(none);
+    expect(await itemsOf(table)).toEqual(before);
+    expect(sent.map(({ operation }) => operation)).toEqual(['Scan']);
+  });
+
+  it('erasePeople scans all pages of the table with strongly consistent reads', async () => {
+    const ballast = 'x'.repeat(300_000);
+    const sks = ['KEY#1', 'KEY#2', 'KEY#3', 'KEY#4', 'KEY#5'];
+    await putAll(...sks.map((sk) => ({ ...key, sk, createdBy: 'ann', ballast })));
+    expect(await erasePeople(table, isErased, true)).toEqual({ ...none, keys: 5 });
+    expect(sent.map(({ operation, input }) => [operation, input.ConsistentRead])).toEqual([
+      ['Scan', true],
+      ['Scan', true],
+    ]);
+    expect(await erasePeople(table, isErased, false)).toEqual({ ...none, keys: 5 });
+    const items = await itemsOf(table);
+    expect(items.map(({ sk, createdBy }) => [sk, createdBy])).toEqual(sks.map((sk) => [sk, 'erased']));
+  });
+
+  it('erasePeople keeps a change that another call makes to the same item, and counts the item once', async () => {
+    await putAll({ ...key, createdBy: 'ann', trustSetBy: 'ann' });
+    during = async () => {
+      during = undefined;
+      await putAll({ ...key, createdBy: 'ann', trustSetBy: 'bob' });
+    };
+    expect(await erasePeople(table, isErased, false)).toEqual({ ...none, keys: 1 });
+    expect(await itemsOf(table)).toEqual([{ ...key, createdBy: 'erased', trustSetBy: 'bob' }]);
+  });
+
+  it('erasePeople scans the table at most five times, until it finds nothing', async () => {
+    const writeDuringScans = (most: number) => {
+      let scans = 0;
+      during = async () => {
+        if (++scans <= most) await putAll({ ...key, sk: `KEY#${scans}`, createdBy: 'ann' });
+      };
+    };
+    await putAll({ ...key, sk: 'KEY#0', createdBy: 'ann' });
+    writeDuringScans(3);
+    expect(await erasePeople(table, isErased, false)).toEqual({ ...none, keys: 4 });
+    expect(sent.filter(({ operation }) => operation === 'Scan')).toHaveLength(5);
+    await putAll({ ...key, sk: 'KEY#0', createdBy: 'ann' });
+    writeDuringScans(4);
+    await expect(erasePeople(table, isErased, false)).rejects.toThrow(
+      new Error('Other calls keep writing data of this person. End their access, and try again.'),
+    );
   });
 });

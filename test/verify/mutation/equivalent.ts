@@ -380,6 +380,18 @@ export const EQUIVALENT: readonly Equivalent[] = [
     why: 'DynamoDB answers a Query or Scan with Items always, if none.',
   },
   {
+    file: 'functions/table/erasure.ts',
+    line: 'for (const item of page.Items ?? []) {',
+    mutants: ['ArrayDeclaration: [] → ["Stryker was here"]'],
+    why: 'The result of a Query or Scan always has Items, even if there are none.',
+  },
+  {
+    file: 'functions/table/erasure.ts',
+    line: `const removal = removed.length > 0 ? \` REMOVE \${removed.join(', ')}\` : '';`,
+    mutants: [`StringLiteral: ', ' → ""`],
+    why: 'An erasure removes at most one attribute of an item, the name of a person.',
+  },
+  {
     file: 'functions/table/schema.ts',
     line: 'if (item?.lastUsedAt === undefined) return undefined;',
     mutants: ['ConditionalExpression: item?.lastUsedAt === undefined → false'],
