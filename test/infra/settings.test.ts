@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Duration, Lazy, Stack } from 'aws-cdk-lib';
 import { Certificate } from 'aws-cdk-lib/aws-certificatemanager';
@@ -7,11 +8,15 @@ import { Alias, Key } from 'aws-cdk-lib/aws-kms';
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, expectTypeOf, it } from 'vitest';
 import { describedIn, PAGE, PROPS, propsText } from '../../.ci/settings-text.ts';
-import { ConfigError, describedSettings, readSettings } from '../../infra/settings.ts';
+import type { DeletionLimit, DeploymentsSource } from '../../functions/domain/deployments-source.ts';
+import type { IssuerEntry } from '../../functions/domain/trust.ts';
+import { ConfigError, describedSettings, type RateLimit, readSettings } from '../../infra/settings.ts';
+import type { TrustedIssuerInput } from '../../infra/trusted-issuers.ts';
 import { ARN, EVERYTHING } from '../support/template.ts';
 
+const JWK = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' });
 const ISSUER = 'https://login.example.com/realms/staff';
 const { CERTIFICATE, WEB_ACL, KEY, BOUNDARY, PRINCIPAL, TOPIC } = ARN;
 
@@ -590,4 +595,47 @@ describe('The settings are documented', () => {
       expect(EVERYTHING).toHaveProperty(name);
     },
   );
+});
+
+describe('Settings with fields accept every field of their interfaces, and no others', () => {
+  it('deploymentsSource accepts every field of DeploymentsSource', () => {
+    const source: Required<DeploymentsSource> & { deletions: Required<DeletionLimit> } = {
+      table: 'arn:aws:dynamodb:eu-west-1:111122223333:table/platform',
+      stream: 'arn:aws:dynamodb:eu-west-1:111122223333:table/platform/stream/2026-01-01T00:00:00.000',
+      id: 'deploymentId',
+      name: 'label',
+      groups: 'teams',
+      where: { type: 'deployment' },
+      deleted: { status: ['deleted', 'gone'], live: { exists: false } },
+      deletions: { perHour: 5, share: 0.1 },
+      encryptionKey: KEY,
+    };
+    const read = readSettings({ deploymentsSource: source }).deploymentsSource;
+    expect(read).toStrictEqual(source);
+    expectTypeOf<keyof NonNullable<typeof read>>().toEqualTypeOf<keyof DeploymentsSource>();
+    expectTypeOf<keyof NonNullable<NonNullable<typeof read>['deletions']>>().toEqualTypeOf<
+      keyof DeletionLimit
+    >();
+  });
+
+  it('trustedIssuers accepts every field of TrustedIssuerInput', () => {
+    const issuer: Required<TrustedIssuerInput> = {
+      issuer: 'https://ci.example.com',
+      preset: 'gitlab',
+      jwks: { keys: [{ kty: 'EC', crv: 'P-256', x: JWK.x, y: JWK.y }] },
+      bind: ['project_id'],
+      audience: 'https://keys.example.com',
+    };
+    expect(readSettings({ trustedIssuers: [issuer] }).trustedIssuers).toStrictEqual([issuer]);
+    expectTypeOf<Exclude<keyof TrustedIssuerInput, 'jwks'>>().toEqualTypeOf<
+      Exclude<keyof IssuerEntry, 'hasInlineKeys'>
+    >();
+  });
+
+  it('defaultRateLimit accepts every field of RateLimit', () => {
+    const limit: Required<RateLimit> = { rate: 7, burst: 8 };
+    const read = readSettings({ defaultRateLimit: limit }).defaultRateLimit;
+    expect(read).toStrictEqual(limit);
+    expectTypeOf<keyof typeof read>().toEqualTypeOf<keyof RateLimit>();
+  });
 });
