@@ -276,7 +276,7 @@ export function unchangedSince({ generation, revision, name, groups }: Deploymen
       ':generation': generation,
       ':nameRead': name,
       ':groupsRead': groups,
-      ...(revision !== undefined && { ':revisionRead': revision }),
+      ':revisionRead': revision,
     },
   };
 }
@@ -296,21 +296,23 @@ const GROUP_ATTEMPTS = 5;
  */
 export async function deleteDeployment(
   table: Table,
-  deployment: Generation & Partial<DamagedDeployment & Pick<Deployment, 'groups'>>,
+  deployment: Deployment | DamagedDeployment,
   event: ServiceEvent,
   more: Write[] = [],
 ): Promise<boolean> {
-  const { id, generation, stored = { generation } } = deployment;
+  const { id, generation } = deployment;
+  const isDamaged = 'stored' in deployment;
+  const isThere = isAsRead(isDamaged ? deployment.stored : deployment);
   let { groups } = deployment;
   for (let attempt = 1; ; attempt++) {
-    const isLast = 'stored' in deployment || groups === undefined || attempt === GROUP_ATTEMPTS;
-    const condition = isLast ? isAsRead(stored) : withCondition(isAsRead(stored), hasGroups(groups));
+    const isLast = isDamaged || attempt === GROUP_ATTEMPTS;
+    const condition = isLast ? isThere : withCondition(isThere, hasGroups(groups));
     const rejected = await transact(
       table,
       [
         { Delete: { Key: deploymentKey(id), ...condition } },
         { Delete: { Key: directoryKey(id) } },
-        ...groupEntryKeys({ id, groups: groups ?? [] }).map((Key) => ({ Delete: { Key } })),
+        ...groupEntryKeys({ id, groups }).map((Key) => ({ Delete: { Key } })),
         { Put: { Item: { ...purgeMarkerKey(id, generation), createdAt: event.createdAt } } },
         ...more,
       ],
@@ -325,7 +327,7 @@ export async function deleteDeployment(
 }
 
 /** The condition that a Deployment has the groups that were read. */
-const hasGroups = (groups: readonly string[] | undefined) => ({
+const hasGroups = (groups: readonly string[]) => ({
   ConditionExpression: 'generation = :generation AND #groups = :groupsRead',
   ExpressionAttributeNames: { '#groups': 'groups' },
   ExpressionAttributeValues: { ':groupsRead': groups },
