@@ -3,20 +3,43 @@ import { newUlid } from '../../functions/domain/credentials.ts';
 import type { ServiceEvent } from '../../functions/domain/events.ts';
 import type { ApiKey, IdempotencyRecord, SecretHash } from '../../functions/domain/records.ts';
 import {
+  allApiKeys,
+  beginRevision,
   createApiKey as create,
   deleteApiKey,
+  disableMalformedKey,
   editApiKey,
   listApiKeys,
   MAX_KEYS,
   markApiKey,
   readApiKey,
+  readKeyOfTokens,
+  readLeakedKey,
+  removeActiveDays,
+  revokeTokens,
   rotateApiKey as rotate,
 } from '../../functions/table/keys.ts';
-import { toApiKey, toDeployment } from '../../functions/table/schema.ts';
-import { apiKey, deployment, event, GENERATION, KEY_ULID, MADE_AT, record } from '../support/records.ts';
+import {
+  fromMalformedKey,
+  NO_GENERATION,
+  personKey,
+  toApiKey,
+  toDeployment,
+} from '../../functions/table/schema.ts';
+import {
+  apiKey,
+  deployment,
+  event,
+  GENERATION,
+  KEY_ULID,
+  MADE_AT,
+  record,
+  seconds,
+} from '../support/records.ts';
 import { startStore } from '../support/store.ts';
 
-const store = await startStore('DEPLOYMENT#etl', 'EVENTS#etl');
+const eve = { issuer: 'https://login.test', sub: 'eve', at: seconds(MADE_AT / 1000) };
+const store = await startStore('DEPLOYMENT#etl', 'EVENTS#etl', personKey(eve).pk);
 const { table } = store;
 
 const etl = deployment();
@@ -146,6 +169,22 @@ describe('DynamoDB stores an API key as one item', () => {
     expect(await createApiKey(table, key, event())).toBe('full');
   });
 
+  it('creates and changes no API key for a person whose access was ended, and reports that as the reason', async () => {
+    await standing();
+    await store.put({ ...personKey(eve), endedAt: 1, blocked: true });
+    const other = apiKey({ ulid: OTHER });
+    const edited = apiKey({ revision: 1 });
+    const before = await store.partition('DEPLOYMENT#etl');
+    for (const made of [undefined, record()]) {
+      const creation = { record: made, signIn: eve };
+      expect(await create(table, other, event(), creation)).toBe('ended');
+      expect(await rotate(table, edited, key, event(), creation)).toBe('ended');
+    }
+    expect(await editApiKey(table, edited, event(), { signIn: eve })).toBe('ended');
+    expect(await store.partition('DEPLOYMENT#etl')).toEqual(before);
+    expect(await events()).toBe(0);
+  });
+
   it('deletes an API key with an event, and decrements the key count', async () => {
     await standing();
     expect(await deleteApiKey(table, etl, KEY_ULID, event())).toBe(true);
@@ -175,6 +214,7 @@ describe('DynamoDB stores an API key as one item', () => {
   it('deleting an API key twice changes the key count and writes an event only once', async () => {
     await store.put(toDeployment(deployment({ keyCount: 1 })));
     expect(await deleteApiKey(table, etl, KEY_ULID, event())).toBe(false);
+    expect(store.sent).toHaveLength(1);
     expect(await keyCount()).toBe(1);
     expect(await events()).toBe(0);
   });
@@ -222,9 +262,129 @@ describe("An edit is written to the API key's item", () => {
     expect(await events()).toBe(0);
   });
 
+  it('an edit writes nothing if another write of its transaction is rejected', async () => {
+    await standing();
+    const more = [{ Put: { Item: { ...ofEtl }, ConditionExpression: 'attribute_not_exists(pk)' } }];
+    expect(await editApiKey(table, edited, event(), { more })).toBe('changed');
+    expect(await store.get(ofKey)).toEqual(toApiKey(key));
+    const next = [{ Put: { Item: { ...ofRecord }, ConditionExpression: 'attribute_not_exists(pk)' } }];
+    expect(await editApiKey(table, edited, event(), { more: next })).toBe('written');
+    expect(await store.get(ofRecord)).toEqual(ofRecord);
+  });
+
   it('an edit does not recreate a deleted API key', async () => {
     expect(await editApiKey(table, edited, event())).toBe('changed');
     expect(await store.get(ofKey)).toBeUndefined();
+  });
+});
+
+describe('Calls write single attributes of an API key', () => {
+  it('starts a new revision of an API key, once for each revision', async () => {
+    await standing({ revision: 4 });
+    expect(await beginRevision(table, apiKey({ revision: 4 }))).toBe(true);
+    expect(await store.get(ofKey)).toEqual(toApiKey(apiKey({ revision: 5 })));
+    expect(await beginRevision(table, apiKey({ revision: 4 }))).toBe(false);
+    expect(await beginRevision(table, apiKey({ revision: 5, generation: OTHER }))).toBe(false);
+    expect(await store.get(ofKey)).toEqual(toApiKey(apiKey({ revision: 5 })));
+  });
+
+  it('removes active days of an API key that still exists', async () => {
+    await standing({ activeDays: new Set([1, 2, 3]) });
+    await removeActiveDays(table, key, [1, 3, 9]);
+    expect(await store.get(ofKey)).toEqual(toApiKey(apiKey({ activeDays: new Set([2]) })));
+    await removeActiveDays(table, key, [2]);
+    expect(await store.get(ofKey)).toEqual(toApiKey(key));
+    await store.remove(ofKey);
+    await removeActiveDays(table, key, [2]);
+    expect(await store.get(ofKey)).toBeUndefined();
+  });
+
+  const malformed = { ...toApiKey(key), scopes: 7 };
+  it.each<[string, object | undefined, object | undefined]>([
+    ['its epoch and revision increase', toApiKey(key), toApiKey(apiKey({ epoch: 1, revision: 1 }))],
+    ['another generation is kept', toApiKey(apiKey({ generation: OTHER })), undefined],
+    ['a malformed key gets a higher epoch', malformed, { ...malformed, epoch: MADE_AT, revision: MADE_AT }],
+    ['a deleted key is not created again', undefined, undefined],
+  ])('revoking the tokens of an API key changes nothing else: %s', async (_, stored, expected) => {
+    if (stored) await store.put({ ...stored });
+    const read = stored === malformed ? fromMalformedKey(malformed) : key;
+    expect(await revokeTokens(table, etl, read ?? key, event())).toBe(expected !== undefined);
+    expect(await store.get(ofKey)).toEqual(expected ?? stored);
+    expect(await events()).toBe(expected ? 1 : 0);
+  });
+
+  it.each([undefined, { reportedAt: 5, wasEnabled: false }])(
+    'disables a malformed API key and revokes its tokens, with the leak report %j',
+    async (leak) => {
+      const read = fromMalformedKey(malformed) as NonNullable<ReturnType<typeof fromMalformedKey>>;
+      expect(await disableMalformedKey(table, read, leak, event())).toBe(false);
+      await store.put({ ...malformed, leak: 'x' });
+      expect(await disableMalformedKey(table, read, leak, event())).toBe(true);
+      const changed = { enabled: false, epoch: MADE_AT, revision: MADE_AT, leak: leak ?? 'x' };
+      expect(await store.get(ofKey)).toEqual({ ...malformed, ...changed });
+      expect(await events()).toBe(1);
+    },
+  );
+});
+
+describe('An API key is read with what a call needs besides the key', () => {
+  const malformed = { ...toApiKey(key), name: 7 };
+
+  it('returns the fields that a check reads, even of a malformed API key', async () => {
+    const { scopes, enabled, epoch, generation } = key;
+    const checked = { scopes, enabled, epoch, generation };
+    expect(await readKeyOfTokens(table, etl, KEY_ULID)).toBeUndefined();
+    await standing();
+    expect(await readKeyOfTokens(table, etl, KEY_ULID)).toEqual({ key, checked });
+    await store.put(malformed);
+    expect(await readKeyOfTokens(table, etl, KEY_ULID)).toEqual({
+      key: fromMalformedKey(malformed),
+      checked,
+    });
+    await store.put({ ...malformed, enabled: 'x' });
+    expect(await readKeyOfTokens(table, etl, KEY_ULID)).toEqual({
+      key: fromMalformedKey({ ...malformed, enabled: 'x' }),
+      checked: undefined,
+    });
+    await standing({ generation: OTHER });
+    expect(await readKeyOfTokens(table, etl, KEY_ULID)).toBeUndefined();
+  });
+
+  const ofDeployment = toDeployment(etl);
+  it.each<[string, object | undefined, object | undefined, object | undefined]>([
+    ['both are well-formed', ofDeployment, toApiKey(key), { generation: GENERATION, key }],
+    ['the Deployment is missing', undefined, toApiKey(key), undefined],
+    ['the key is missing', ofDeployment, undefined, undefined],
+    ['the key has another generation', ofDeployment, toApiKey(apiKey({ generation: OTHER })), undefined],
+    [
+      'the Deployment is malformed',
+      { ...ofDeployment, name: 7 },
+      toApiKey(key),
+      { generation: GENERATION, key },
+    ],
+    [
+      'the generation of the Deployment is malformed',
+      { ...ofDeployment, generation: 7 },
+      toApiKey(key),
+      { generation: GENERATION, key },
+    ],
+    [
+      'both generations are malformed',
+      { ...ofDeployment, generation: 7 },
+      { ...malformed, generation: 7 },
+      { generation: NO_GENERATION, key: fromMalformedKey(malformed) },
+    ],
+  ])('returns a leaked API key with its generation if %s', async (_, deployed, stored, expected) => {
+    for (const one of [deployed, stored]) if (one) await store.put({ ...one });
+    expect(await readLeakedKey(table, 'etl', KEY_ULID)).toEqual(expected);
+    const isMalformed = (one: Record<string, unknown> | undefined) =>
+      one?.name === 7 || one?.generation === 7;
+    expect(store.malformed).toEqual(
+      deployed && stored
+        ? [deployed, stored].filter(isMalformed as never).map((one) => (one === deployed ? ofEtl : ofKey))
+        : [],
+    );
+    expect(store.sent.map(({ operation }) => operation)).toEqual(['BatchGetItem']);
   });
 });
 
@@ -322,6 +482,14 @@ describe("A rotation is written to the API key's item", () => {
     },
   );
 
+  it('a rotation that keeps an old secret succeeds if none of the secrets was used', async () => {
+    const read = apiKey({ secrets: [secret, { hash: 'b', createdAt: 1 }] });
+    await store.put(toApiKey(read));
+    const kept = apiKey({ secrets: [secret, ...secrets], revision: 1 });
+    expect(await rotateApiKey(table, kept, read, event())).toBe('written');
+    expect(await store.get(ofKey)).toEqual(toApiKey(kept));
+  });
+
   it('a rotation succeeds even if the secret that it keeps is used again at the same time', async () => {
     await store.put({
       ...toApiKey(apiKey({ secrets: [{ ...used, lastUsedAt: 8 }] })),
@@ -388,6 +556,20 @@ describe('The keys of a Deployment are listed in pages', () => {
     store.sent.length = 0;
     expect(await listed(ulids[2], 1)).toEqual([[3], true]);
     expect(store.sent).toHaveLength(1);
+  });
+
+  it('returns all API keys of the current generation, no matter how many pages they fill', async () => {
+    const later = Array.from({ length: 101 }, (_, n) => apiKey({ ulid: newUlid(n + 10) }));
+    await store.put(...later.map(toApiKey));
+    const found: (string | undefined)[] = [];
+    for await (const { ulid } of allApiKeys(table, etl)) found.push(ulid);
+    expect(found).toEqual([...[0, 2, 3, 4].map((n) => ulids[n]), ...later.map(({ ulid }) => ulid)]);
+  });
+
+  it('lists the newest API keys first if that order is requested', async () => {
+    const newest = { order: 'newest' as const, after: ulids[4], limit: 2 };
+    const { items, next } = await listApiKeys(table, etl, newest);
+    expect([items.map(({ ulid }) => ulid), next]).toEqual([[ulids[3], ulids[2]], ulids[2]]);
   });
 
   it('lists API keys with two queries, even while many keys of an earlier generation await the purge', async () => {
