@@ -20,7 +20,8 @@ export const PARTS: Record<string, Part> = {
     mutate: ['functions/table/*.ts', '!functions/table/{checks,port,https-transport,sdk-transport}.ts'],
     tests: [
       'test/table/!(checks|transports).test.ts',
-      'test/{jobs,operations,routes}/*.test.ts',
+      'test/{jobs,operations}/*.test.ts',
+      'test/routes/!(console|manage-temporary-tokens|reference|report-leak).test.ts',
       'test/faults/people.test.ts',
       'test/service/group-listings.test.ts',
     ],
