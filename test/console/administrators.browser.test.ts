@@ -1,36 +1,27 @@
 import { expect, it } from 'vitest';
-import {
-  describeInBrowser,
-  expectCraft,
-  expectCraftInEachSize,
-  PHONE,
-  rowOf,
-  signIn,
-  traces,
-} from '../support/browser.ts';
+import { describeInBrowser, PHONE } from '../support/browser.ts';
 import { callAs } from '../support/service.ts';
 import { createKey, exchangeForToken, registerDeployment, runStack, use } from '../support/stack.ts';
 
 const stack = await runStack();
 const path = '/console/deployments/etl-2';
 
-describeInBrowser('an administrator after the first deployment of the stack', (open) => {
+describeInBrowser('an administrator after the first deployment of the stack', stack, (open) => {
   it('an administrator registers, changes and deletes a Deployment, and creates its first key', {
     timeout: 180_000,
   }, async () => {
-    const member = (await open({ viewport: PHONE })).page;
-    await signIn(member, stack, 'member');
-    await member.getByRole('heading', { name: 'No Deployments for you yet' }).waitFor();
-    await member.getByText('data-eng').waitFor();
-    expect(await member.getByRole('link', { name: 'Register Deployment' }).count()).toBe(0);
-    expect(await member.getByText('Events of a deleted Deployment').count()).toBe(0);
-    await expectCraft(member);
+    const member = await open({ viewport: PHONE });
+    await member.signIn('member');
+    await member.page.getByRole('heading', { name: 'No Deployments for you yet' }).waitFor();
+    await member.page.getByText('data-eng').waitFor();
+    expect(await member.page.getByRole('link', { name: 'Register Deployment' }).count()).toBe(0);
+    expect(await member.page.getByText('Events of a deleted Deployment').count()).toBe(0);
+    await member.expectCraft();
 
-    const { page, faults } = await open();
-    const dialog = page.getByRole('dialog');
-    await signIn(page, stack, 'admin');
+    const { page, dialog, faults, signIn, rowOf, expectCraft, expectCraftInEachSize } = await open();
+    await signIn('admin');
     await page.getByRole('heading', { name: 'Register your first Deployment' }).waitFor();
-    await expectCraftInEachSize(page);
+    await expectCraftInEachSize();
     await page.getByRole('link', { name: 'Register Deployment' }).click();
     const register = dialog.getByRole('button', { name: 'Register Deployment' });
     await dialog.getByLabel('ID').fill('not an ID');
@@ -38,11 +29,11 @@ describeInBrowser('an administrator after the first deployment of the stack', (o
     // The console rejects the malformed ID before it makes a call, and says what is wrong next to the field.
     await dialog.getByText('ID has the wrong format. Use letters, digits, hyphens and underscores').waitFor();
     expect(await dialog.getByLabel('ID').and(page.locator(':focus')).count()).toBe(1);
-    await expectCraftInEachSize(page);
+    await expectCraftInEachSize();
     await dialog.getByLabel('ID').fill('etl-1');
     await dialog.getByLabel('Name').fill(' Nightly ETL ');
     await dialog.getByLabel('Groups').fill('data-eng\n\n ml \ndata-eng');
-    await expectCraft(page);
+    await expectCraft();
     await register.click();
     await page.getByText('Deployment “Nightly ETL” registered').waitFor();
     await page.getByRole('heading', { name: 'No API keys yet' }).waitFor();
@@ -69,12 +60,12 @@ describeInBrowser('an administrator after the first deployment of the stack', (o
     await dialog.getByText('ID is already registered').waitFor();
     await page.keyboard.press('Escape');
     await page.getByRole('button', { name: 'Discard changes' }).click();
-    await rowOf(page, 'Nightly ETL').getByRole('link').click();
+    await rowOf('Nightly ETL').getByRole('link').click();
 
     await page.getByRole('link', { name: 'Settings' }).click();
     await dialog.getByLabel('Groups').fill('data-eng');
     await dialog.getByLabel('Name').fill('ETL');
-    await expectCraft(page);
+    await expectCraft();
     await dialog.getByRole('button', { name: 'Save' }).click();
     await page.getByRole('heading', { name: 'ETL', exact: true }).waitFor();
     expect((await callAs(stack, 'admin', 'GET', '/deployments/etl-1')).json).toMatchObject({
@@ -89,7 +80,7 @@ describeInBrowser('an administrator after the first deployment of the stack', (o
     await dialog.getByLabel('Type etl-1 to delete the Deployment').fill('ETL');
     expect(await remove.isDisabled()).toBe(true);
     await dialog.getByLabel('Type etl-1 to delete the Deployment').fill('etl-1');
-    await expectCraftInEachSize(page);
+    await expectCraftInEachSize();
     await remove.click();
     await page.getByRole('heading', { name: 'Register your first Deployment' }).waitFor();
     expect((await callAs(stack, 'admin', 'GET', '/deployments/etl-1')).status).toBe(404);
@@ -100,8 +91,8 @@ describeInBrowser('an administrator after the first deployment of the stack', (o
 
   it('a member sees no settings for administrators and cannot open their dialogs by URL', async () => {
     await registerDeployment(stack, 'etl-2');
-    const { page } = await open();
-    await signIn(page, stack, 'member', path);
+    const { page, signIn } = await open();
+    await signIn('member', path);
     await page.getByRole('heading', { name: 'No API keys yet' }).waitFor();
     expect(await page.getByRole('link', { name: 'Settings' }).count()).toBe(0);
     for (const dialog of ['/console/register', `${path}/settings`, `${path}/delete`]) {
@@ -116,7 +107,7 @@ describeInBrowser('an administrator after the first deployment of the stack', (o
   });
 });
 
-describeInBrowser('156 Deployments in the console', (open) => {
+describeInBrowser('156 Deployments in the console', stack, (open) => {
   it('the Deployment list and the token page find each of 156 Deployments by ID or name', {
     timeout: 180_000,
   }, async () => {
@@ -130,13 +121,13 @@ describeInBrowser('156 Deployments in the console', (open) => {
         ),
       );
     }
-    const { page } = await open();
-    await signIn(page, stack, 'member', '/console');
+    const { page, signIn, rowOf, expectCraft, expectCraftInEachSize } = await open();
+    await signIn('member', '/console');
     await page.getByText('157 Deployments').waitFor();
-    await expectCraftInEachSize(page);
+    await expectCraftInEachSize();
     await page.getByRole('searchbox').fill('many-155');
     await page.getByText('1 of 157 Deployments').waitFor();
-    await rowOf(page, 'Team 155').getByRole('link').click();
+    await rowOf('Team 155').getByRole('link').click();
     await page.getByRole('heading', { name: 'Team 155' }).waitFor();
     await page.goBack();
     await page.getByText('1 of 157 Deployments').waitFor();
@@ -154,8 +145,8 @@ describeInBrowser('156 Deployments in the console', (open) => {
     await page.getByText('The first 100 Deployments').waitFor();
     await page.getByRole('searchbox').fill('many-15');
     await page.getByText('6 Deployments found. Beyond the first 100, only').waitFor();
-    await rowOf(page, 'Team 155').waitFor();
-    await expectCraft(page);
+    await rowOf('Team 155').waitFor();
+    await expectCraft();
     await page.getByRole('searchbox').fill('none-such');
     await page.getByText('No Deployment matches “none-such”.').waitFor();
     await page.goto(`${stack.url}/token`);
@@ -182,7 +173,7 @@ describeInBrowser('156 Deployments in the console', (open) => {
     await combobox.fill('many-14');
     await answer(503);
     await page.getByText('Not all Deployments were searched.').waitFor();
-    await expectCraft(page);
+    await expectCraft();
     await page.getByRole('button', { name: 'Try again' }).click();
     await answer(200);
     await page.getByRole('option', { name: 'Team 149' }).waitFor();
@@ -191,10 +182,10 @@ describeInBrowser('156 Deployments in the console', (open) => {
     await answer(503);
     await page.getByText('The service is busy. Try again in a moment.').waitFor();
     expect(await page.getByText('No Deployment matches').count()).toBe(0);
-    await expectCraft(page);
+    await expectCraft();
     await page.getByRole('button', { name: 'Try again' }).click();
     await answer(200);
-    await rowOf(page, 'Team 149').waitFor();
+    await rowOf('Team 149').waitFor();
     await page.unrouteAll();
 
     await page.goto(`${stack.url}/token`);
@@ -209,7 +200,7 @@ describeInBrowser('156 Deployments in the console', (open) => {
   });
 });
 
-describeInBrowser('the end of a person’s access in the console', (open) => {
+describeInBrowser('the end of a person’s access in the console', stack, (open) => {
   it("an administrator can end a person's access, follow the job, and restore the access", {
     timeout: 180_000,
   }, async () => {
@@ -222,22 +213,21 @@ describeInBrowser('the end of a person’s access in the console', (open) => {
       await callAs(stack, 'member', 'POST', '/deployments/leaver/temporary-tokens', { json: {} })
     ).json.access_token;
     const readKeys = async () => (await callAs(stack, 'admin', 'GET', keys)).json.items;
-    const { page, faults } = await open();
+    const { page, dialog, faults, signIn, rowOf, expectCraft, expectCraftInEachSize, traces } = await open();
     const urls: string[] = [];
     page.on('request', (request) => urls.push(request.url()));
-    const dialog = page.getByRole('dialog');
     const end = dialog.getByRole('button', { name: 'End access', exact: true });
-    await signIn(page, stack, 'admin', '/console/deployments/leaver');
+    await signIn('admin', '/console/deployments/leaver');
 
-    await rowOf(page, 'theirs').getByRole('button', { name: 'member-2f41' }).click();
+    await rowOf('theirs').getByRole('button', { name: 'member-2f41' }).click();
     await dialog.getByText('Access was never ended').waitFor();
     await dialog.getByRole('heading', { name: 'member-2f41' }).waitFor();
-    await expectCraft(page);
+    await expectCraft();
     await end.click();
     expect(await dialog.getByLabel('Block until access is restored').isChecked()).toBe(true);
     expect(await dialog.getByLabel('Find and list').isChecked()).toBe(true);
     await dialog.getByLabel('Find and disable').check();
-    await expectCraft(page);
+    await expectCraft();
     expect(await use(stack, token)).toBe(200);
     // The job finishes too quickly for the page to show the job as running.
     await page.route(
@@ -257,7 +247,7 @@ describeInBrowser('the end of a person’s access in the console', (open) => {
     await dialog.getByText('1 key found, 1 disabled').waitFor();
     await dialog.getByText('Blocked').waitFor();
     await dialog.getByText('The person created it and received an active secret.').waitFor();
-    await expectCraftInEachSize(page);
+    await expectCraftInEachSize();
     expect(
       (await readKeys()).map(({ name, enabled }: { name: string; enabled: boolean }) => [name, enabled]),
     ).toStrictEqual([
@@ -270,9 +260,9 @@ describeInBrowser('the end of a person’s access in the console', (open) => {
 
     // The list and the events also show that access was ended, and a search for the ID finds the person.
     await page.getByRole('link', { name: 'People' }).click();
-    await rowOf(page, 'member-2f41').getByText('1 key found, 1 disabled').waitFor();
+    await rowOf('member-2f41').getByText('1 key found, 1 disabled').waitFor();
     await page.getByText('Access of member-2f41 ended, and new sign-ins blocked').waitFor();
-    await expectCraftInEachSize(page);
+    await expectCraftInEachSize();
     stack.clock.advance(60);
     expect((await callAs(stack, 'member', 'GET', keys)).status).toBe(401);
     await page.getByLabel('ID of a person').fill('member-2f41');
@@ -282,7 +272,7 @@ describeInBrowser('the end of a person’s access in the console', (open) => {
     expect((await callAs(stack, 'member', 'GET', keys)).status).toBe(200);
     expect(await use(stack, token)).toBe(401);
     await page.keyboard.press('Escape');
-    await rowOf(page, 'member-2f41').getByText('Allowed').waitFor();
+    await rowOf('member-2f41').getByText('Allowed').waitFor();
 
     // Ending your own access requires a confirmation.
     await page.getByLabel('ID of a person').fill('admin-7d0c');
@@ -292,7 +282,7 @@ describeInBrowser('the end of a person’s access in the console', (open) => {
     expect(await end.isDisabled()).toBe(true);
     await dialog.getByLabel('Type admin-7d0c to end your own access').fill('admin-7d0c');
     expect(await end.isDisabled()).toBe(false);
-    await expectCraft(page);
+    await expectCraft();
     await dialog.getByRole('button', { name: 'Cancel' }).click();
     await page.keyboard.press('Escape');
     // On a phone, no word in the navigation is broken across lines.
@@ -303,20 +293,20 @@ describeInBrowser('the end of a person’s access in the console', (open) => {
     expect(Math.max(...boxes.map((box) => (box?.x ?? 0) + (box?.width ?? 0)))).toBeLessThanOrEqual(
       PHONE.width,
     );
-    await expectCraft(page);
+    await expectCraft();
     expect(urls.filter((url) => url.includes('member-2f41'))).toStrictEqual([]);
-    expect(await traces(page)).not.toContain('member-2f41');
+    expect(await traces()).not.toContain('member-2f41');
     expect(faults).toStrictEqual([]);
   });
 
   it('a member cannot open the People page, and the console makes no calls about people for members', async () => {
-    const { page } = await open({ viewport: PHONE });
+    const { page, signIn, expectCraft } = await open({ viewport: PHONE });
     const calls: string[] = [];
     page.on('request', (request) => calls.push(new URL(request.url()).pathname));
-    await signIn(page, stack, 'member', '/console/people');
+    await signIn('member', '/console/people');
     await page.getByText('Only administrators can see this page.').waitFor();
     expect(await page.getByRole('link', { name: 'People' }).count()).toBe(0);
     expect(calls).not.toContain('/people');
-    await expectCraft(page);
+    await expectCraft();
   });
 });

@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Page } from 'playwright-core';
 import { beforeEach, expect, it } from 'vitest';
-import { act, describeInBrowser, expectCraft, PHONE, rowOf, signIn, traces } from '../support/browser.ts';
+import { describeInBrowser, PHONE } from '../support/browser.ts';
 import { callAs } from '../support/service.ts';
 import { createKey, registerDeployment, runStack } from '../support/stack.ts';
 
@@ -40,12 +40,12 @@ async function tabTo(page: Page, name: string | RegExp): Promise<void> {
   throw new Error(`The keyboard does not reach ${name}.`);
 }
 
-describeInBrowser('the keyboard', (open) => {
+describeInBrowser('the keyboard', stack, (open) => {
   it('the console can be used without a mouse, from signing in to signing out', {
     timeout: 120_000,
   }, async () => {
     const id = await newDeployment();
-    const { page } = await open();
+    const { page, rowOf } = await open();
     await page.goto(`${stack.url}/console/deployments/${id}`);
     await page.getByRole('button', { name: 'Sign in' }).waitFor();
     await tabTo(page, 'Sign in');
@@ -78,7 +78,7 @@ describeInBrowser('the keyboard', (open) => {
     expect(await focused(page)).toBe('curl');
     await tabTo(page, 'I have saved the secret');
     await page.keyboard.press('Enter');
-    await rowOf(page, 'by hand').waitFor();
+    await rowOf('by hand').waitFor();
 
     await tabTo(page, 'Actions for by hand');
     await page.keyboard.press('Enter');
@@ -89,7 +89,7 @@ describeInBrowser('the keyboard', (open) => {
     await page.keyboard.press('Space');
     await tabTo(page, 'Save');
     await page.keyboard.press('Enter');
-    await rowOf(page, 'by hand').getByText('Disabled', { exact: true }).waitFor();
+    await rowOf('by hand').getByText('Disabled', { exact: true }).waitFor();
     expect(await keysOf(id)).toMatchObject([{ enabled: false, scopes: ['code:deploy', 'airflow:read'] }]);
     // The focus returns to the element that opened the dialog.
     await expect.poll(() => focused(page), LONG_TIMEOUT).toBe('Actions for by hand');
@@ -115,8 +115,8 @@ describeInBrowser('the keyboard', (open) => {
 
   it('the focus stays within a dialog, and Escape returns the focus to the element that opened the dialog', async () => {
     const id = await newDeployment();
-    const { page } = await open({ viewport: PHONE });
-    await signIn(page, stack, 'member', `/console/deployments/${id}`);
+    const { page, signIn } = await open({ viewport: PHONE });
+    await signIn('member', `/console/deployments/${id}`);
     await page.getByRole('heading', { name: 'No API keys yet' }).waitFor();
     await tabTo(page, 'Create API key');
     await page.keyboard.press('Enter');
@@ -137,11 +137,11 @@ describeInBrowser('the keyboard', (open) => {
   });
 });
 
-describeInBrowser('the address of the console page', (open) => {
+describeInBrowser('the address of the console page', stack, (open) => {
   it('the back button closes a dialog, and a closed dialog does not reopen', async () => {
     const id = await newDeployment();
-    const { page } = await open();
-    await signIn(page, stack, 'member');
+    const { page, signIn } = await open();
+    await signIn('member');
     await page.getByRole('link', { name: `Deployment ${count}`, exact: true }).click();
     await page.getByRole('link', { name: 'Create API key' }).first().click();
     expect(new URL(page.url()).pathname).toBe(`/console/deployments/${id}/add-key`);
@@ -158,9 +158,9 @@ describeInBrowser('the address of the console page', (open) => {
   it('a view survives a reload, and opens in another tab without a second sign-in', async () => {
     const id = await newDeployment();
     await createKey(stack, id, { name: 'kept' });
-    const { page } = await open();
-    await signIn(page, stack, 'member', `/console/deployments/${id}`);
-    await act(page, 'kept', 'Edit');
+    const { page, signIn, act } = await open();
+    await signIn('member', `/console/deployments/${id}`);
+    await act('kept', 'Edit');
     await page.getByRole('heading', { name: 'Edit API key' }).waitFor();
     const address = page.url();
     await page.reload();
@@ -177,19 +177,19 @@ describeInBrowser('the address of the console page', (open) => {
   });
 
   it('the console shows "not found" for an unknown page', async () => {
-    const { page } = await open();
-    await signIn(page, stack, 'member', '/console/nowhere');
+    const { page, signIn, expectCraft } = await open();
+    await signIn('member', '/console/nowhere');
     await page.getByRole('heading', { name: 'Page not found' }).waitFor();
-    await expectCraft(page);
+    await expectCraft();
   });
 });
 
-describeInBrowser('a member in the console', (open) => {
+describeInBrowser('a member in the console', stack, (open) => {
   it("a member cannot see another group's Deployment or find out whether that Deployment exists", async () => {
     const id = await newDeployment(['finance']);
     await createKey(stack, id, { name: 'not yours' });
-    const { page } = await open();
-    await signIn(page, stack, 'member');
+    const { page, signIn, expectCraft } = await open();
+    await signIn('member');
     await page.getByRole('heading', { name: 'Deployments', level: 1 }).waitFor();
     expect(await page.getByText(`Deployment ${count}`, { exact: true }).count()).toBe(0);
     for (const [target, rest] of [
@@ -202,7 +202,7 @@ describeInBrowser('a member in the console', (open) => {
       await page.getByText(`${target} does not exist, was deleted, or you don’t have access.`).waitFor();
       expect(await page.content()).not.toContain('not yours');
     }
-    await expectCraft(page);
+    await expectCraft();
     await page.goto(`${stack.url}/token?deployment=${id}`);
     await page.getByLabel('code:deploy').check();
     await page.getByRole('button', { name: 'Create temporary token' }).click();
@@ -212,18 +212,18 @@ describeInBrowser('a member in the console', (open) => {
   });
 });
 
-describeInBrowser('the page /token', (open) => {
+describeInBrowser('the page /token', stack, (open) => {
   it('the /token page asks which of several Deployments to use, and keeps the choice in the URL', async () => {
     const [id] = [await newDeployment(), await newDeployment()];
-    const { page } = await open({ viewport: PHONE });
-    await signIn(page, stack, 'member', '/token');
+    const { page, signIn, expectCraft, traces } = await open({ viewport: PHONE });
+    await signIn('member', '/token');
     const choice = page.getByRole('combobox', { name: 'Deployment' });
     await choice.waitFor();
     expect(await page.getByRole('button', { name: 'Create temporary token' }).count()).toBe(0);
-    await expectCraft(page);
+    await expectCraft();
     await choice.fill(`Deployment ${count - 1}`);
     await page.getByRole('option', { name: id ?? '' }).waitFor();
-    await expectCraft(page);
+    await expectCraft();
     await page.keyboard.press('Enter');
     expect(page.url()).toBe(`${stack.url}/token?deployment=${id}`);
     await page.getByRole('button', { name: 'Create temporary token' }).waitFor();
@@ -232,7 +232,7 @@ describeInBrowser('the page /token', (open) => {
     await page.getByRole('button', { name: 'Create temporary token' }).click();
     const token = await page.getByRole('dialog').locator('code').first().innerText();
     expect(token).toMatch(new RegExp(`^dkx_${id}_`));
-    expect(await traces(page)).not.toContain(token);
+    expect(await traces()).not.toContain(token);
     // A temporary token does not appear again after a reload or after another Deployment is selected.
     await page.reload();
     await page.getByRole('button', { name: 'Create temporary token' }).waitFor();
@@ -240,11 +240,11 @@ describeInBrowser('the page /token', (open) => {
   });
 });
 
-describeInBrowser('a sign-in to the console', (open) => {
+describeInBrowser('a sign-in to the console', stack, (open) => {
   it('a form keeps all input if the sign-in expires while the form is open', async () => {
     const id = await newDeployment();
-    const { page } = await open();
-    await signIn(page, stack, 'member', `/console/deployments/${id}`);
+    const { page, signIn, expectCraft } = await open();
+    await signIn('member', `/console/deployments/${id}`);
     await page.getByRole('heading', { name: 'No API keys yet' }).waitFor();
     await page.getByRole('link', { name: 'Create API key' }).first().click();
     await page.getByLabel('Name', { exact: true }).fill('typed before');
@@ -254,7 +254,7 @@ describeInBrowser('a sign-in to the console', (open) => {
     await page.getByRole('dialog').getByRole('button', { name: 'Create API key' }).click();
     await page.getByRole('heading', { name: 'Your session has expired' }).waitFor();
     expect(await keysOf(id)).toStrictEqual([]);
-    await expectCraft(page);
+    await expectCraft();
     await page.getByRole('button', { name: 'Sign in again' }).click();
 
     await page.getByRole('heading', { name: 'Create API key' }).waitFor();
@@ -270,24 +270,19 @@ describeInBrowser('a sign-in to the console', (open) => {
 
   it('a new secret stays visible if the service rejects the sign-in while the console shows the secret', async () => {
     const id = await newDeployment();
-    const { page } = await open();
-    const isList = (url: URL) => url.pathname === `/deployments/${id}/api-keys`;
-    const { promise: secretIsShown, resolve: showSecret } = Promise.withResolvers<void>();
-    await page.route(isList, async (route) => {
-      // The list of keys still loads while the console shows the secret.
-      if (route.request().method() === 'GET') await secretIsShown;
-      await route.continue();
-    });
-    await signIn(page, stack, 'member', `/console/deployments/${id}/add-key`);
+    const { page, signIn, holdGets, expectCraft } = await open();
+    // The list of keys still loads while the console shows the secret.
+    const loadList = await holdGets(`**/deployments/${id}/api-keys*`);
+    await signIn('member', `/console/deployments/${id}/add-key`);
     await page.getByLabel('Name', { exact: true }).fill('once');
     await page.getByLabel('code:deploy').check();
     await page.getByRole('dialog').getByRole('button', { name: 'Create API key' }).click();
     await page.getByText('This is the only time').waitFor();
     stack.clock.advance(2 * 3600);
     const rejected = page.waitForResponse((response) => response.status() === 401);
-    showSecret();
+    loadList();
     await rejected;
-    await expectCraft(page);
+    await expectCraft();
     expect(await page.locator('dialog code').nth(1).innerText()).toMatch(/^dks_/);
     expect(await page.getByRole('heading', { name: 'Your session has expired' }).count()).toBe(0);
 
@@ -299,8 +294,8 @@ describeInBrowser('a sign-in to the console', (open) => {
 
   it('a page shows a message and no content if the sign-in expires while the page loads', async () => {
     await newDeployment();
-    const { page } = await open();
-    await signIn(page, stack, 'member');
+    const { page, signIn } = await open();
+    await signIn('member');
     const link = page.getByRole('link', { name: `Deployment ${count}`, exact: true });
     await link.waitFor();
     stack.clock.advance(2 * 3600);
@@ -314,8 +309,8 @@ describeInBrowser('a sign-in to the console', (open) => {
   it('the console shows no earlier content after a person signs out, not even with the back button', async () => {
     const id = await newDeployment();
     await createKey(stack, id, { name: 'private' });
-    const { page } = await open();
-    await signIn(page, stack, 'member', `/console/deployments/${id}`);
+    const { page, signIn } = await open();
+    await signIn('member', `/console/deployments/${id}`);
     await page.getByRole('link', { name: 'private' }).waitFor();
     await page.getByRole('button', { name: 'Sign out' }).click();
     await page.getByText('You are signed out.').waitFor();
@@ -333,11 +328,11 @@ describeInBrowser('a sign-in to the console', (open) => {
     ['rejected by the issuer', '?error=access_denied&state=forged'],
     ['without parameters', ''],
   ])('the console ignores a sign-in response that it did not request: a redirect %s', async (_, query) => {
-    const { page } = await open();
+    const { page, expectCraft } = await open();
     await page.goto(`${stack.url}/console/signed-in${query}`);
     await page.getByText('The sign-in failed. Try again.').waitFor();
     expect(page.url()).toBe(`${stack.url}/console/signed-in`);
-    await expectCraft(page);
+    await expectCraft();
     await page.getByRole('button', { name: 'Sign in' }).click();
     await page.getByRole('link', { name: 'Max Member' }).click();
     await page.getByRole('heading', { name: 'Deployments', level: 1 }).waitFor();
@@ -355,7 +350,7 @@ describeInBrowser('a sign-in to the console', (open) => {
   });
 });
 
-describeInBrowser('the console on API errors', (open) => {
+describeInBrowser('the console on API errors', stack, (open) => {
   it.each([
     ['the service is busy', 503, 'The service is busy. Try again in a moment.'],
     ['there are too many requests', 429, 'Too many requests. Wait a moment and try again.'],
@@ -367,8 +362,8 @@ describeInBrowser('the console on API errors', (open) => {
     ],
   ])('the console shows an error and a way to continue if %s', async (_, status, words) => {
     const id = await newDeployment();
-    const { page } = await open();
-    await signIn(page, stack, 'member');
+    const { page, signIn, expectCraft } = await open();
+    await signIn('member');
     await page.getByRole('link', { name: `Deployment ${count}`, exact: true }).waitFor();
     const failing = '**/deployments/*/api-keys*';
     await page.route(failing, (route) =>
@@ -376,7 +371,7 @@ describeInBrowser('the console on API errors', (open) => {
     );
     await page.getByRole('link', { name: `Deployment ${count}`, exact: true }).click();
     await page.getByText(words).waitFor();
-    await expectCraft(page);
+    await expectCraft();
     await page.unroute(failing);
     await page.getByRole('button', { name: 'Try again' }).click();
     await page.getByRole('heading', { name: 'No API keys yet' }).waitFor();
@@ -398,8 +393,8 @@ describeInBrowser('the console on API errors', (open) => {
 
   it('a form shows an error of a field next to the field', async () => {
     const id = await newDeployment();
-    const { page } = await open();
-    await signIn(page, stack, 'member', `/console/deployments/${id}/add-key`);
+    const { page, signIn, expectCraft } = await open();
+    await signIn('member', `/console/deployments/${id}/add-key`);
     await page.getByLabel('Name', { exact: true }).fill('wrong');
     await page.getByLabel('code:deploy').check();
     await page.route('**/api-keys', async (route) => {
@@ -414,39 +409,32 @@ describeInBrowser('the console on API errors', (open) => {
     expect(await name.getAttribute('aria-invalid')).toBe('true');
     const describedBy = await name.getAttribute('aria-describedby');
     expect(await page.locator(`[id="${describedBy}"]`).innerText()).toBe(wrong);
-    await expectCraft(page);
+    await expectCraft();
   });
 
   it('a page reserves space for content while the response is pending', async () => {
     const id = await newDeployment();
-    const { page } = await open();
-    await signIn(page, stack, 'member');
-    let answer = () => {};
-    const isAnswered = new Promise<void>((resolve) => {
-      answer = resolve;
-    });
-    await page.route('**/deployments/*/api-keys*', async (route) => {
-      await isAnswered;
-      await route.continue();
-    });
+    const { page, signIn, holdGets, expectCraft } = await open();
+    await signIn('member');
+    const loadKeys = await holdGets('**/deployments/*/api-keys*');
     await page.getByRole('link', { name: `Deployment ${count}`, exact: true }).click();
     await page.getByRole('status', { name: 'Loading API keys' }).waitFor();
-    await expectCraft(page);
-    answer();
+    await expectCraft();
+    loadKeys();
     await page.getByRole('heading', { name: 'No API keys yet' }).waitFor();
     expect(new URL(page.url()).pathname).toBe(`/console/deployments/${id}`);
   });
 });
 
-describeInBrowser('the security of the console page', (open) => {
+describeInBrowser('the security of the console page', stack, (open) => {
   const SCRIPT = `<img src=x onerror="window.hit=1"><script>window.hit=1</script>"'&{{7*7}}`;
 
   it('the console shows scripts in names and descriptions as plain text', async () => {
     const id = `page_${++count}`;
     await registerDeployment(stack, id, { name: SCRIPT, groups: ['data-eng'] });
     await createKey(stack, id, { name: SCRIPT, description: SCRIPT });
-    const { page, faults } = await open();
-    await signIn(page, stack, 'member', `/console/deployments/${id}`);
+    const { page, faults, signIn, act } = await open();
+    await signIn('member', `/console/deployments/${id}`);
     await page.getByRole('heading', { name: SCRIPT, level: 1 }).waitFor();
     await page.getByRole('link', { name: SCRIPT }).click();
     await page.getByRole('heading', { name: 'Secrets' }).waitFor();
@@ -455,7 +443,7 @@ describeInBrowser('the security of the console page', (open) => {
     await page.getByRole('link', { name: 'Edit', exact: true }).click();
     expect(await page.getByLabel('Name', { exact: true }).inputValue()).toBe(SCRIPT);
     await page.getByRole('button', { name: 'Cancel' }).click();
-    await act(page, SCRIPT, 'Delete');
+    await act(SCRIPT, 'Delete');
     await page.getByRole('dialog').getByText(SCRIPT).waitFor();
     expect(await page.title()).toContain(SCRIPT);
     await page.goto(`${stack.url}/token`);
@@ -503,14 +491,14 @@ describeInBrowser('the security of the console page', (open) => {
 
   it('the console sends no cookie to the API, and the API accepts none', async () => {
     const id = await newDeployment();
-    const { page } = await open();
+    const { page, signIn } = await open();
     const sent: (string | undefined)[] = [];
     page.on('request', async (request) => {
       if (request.url().includes('/deployments/') && request.resourceType() === 'fetch') {
         sent.push((await request.allHeaders()).cookie);
       }
     });
-    await signIn(page, stack, 'member', `/console/deployments/${id}`);
+    await signIn('member', `/console/deployments/${id}`);
     await page.getByRole('heading', { name: 'No API keys yet' }).waitFor();
     expect(sent.length).toBeGreaterThan(0);
     expect(new Set(sent)).toStrictEqual(new Set([undefined]));
@@ -521,7 +509,7 @@ describeInBrowser('the security of the console page', (open) => {
   });
 
   it('the browser stores neither the access token nor the sign-in code', async () => {
-    const { page } = await open();
+    const { page, signIn, traces } = await open();
     const secrets: string[] = [];
     page.on('request', (request) => {
       const { authorization } = request.headers();
@@ -529,16 +517,16 @@ describeInBrowser('the security of the console page', (open) => {
       const code = new URL(request.url()).searchParams.get('code');
       if (code) secrets.push(code);
     });
-    await signIn(page, stack, 'member');
+    await signIn('member');
     await page.getByRole('heading', { name: 'Deployments', level: 1 }).waitFor();
     await expect.poll(() => secrets.length, LONG_TIMEOUT).toBeGreaterThan(1);
-    const kept = await traces(page);
+    const kept = await traces();
     for (const secret of secrets) expect(kept).not.toContain(secret);
     expect(await page.evaluate('Object.keys(sessionStorage)')).toStrictEqual([]);
   });
 });
 
-describeInBrowser('reduced motion', (open) => {
+describeInBrowser('reduced motion', stack, (open) => {
   it.each([
     ['reduce', 'none'],
     ['no-preference', 'rise'],
@@ -546,8 +534,8 @@ describeInBrowser('reduced motion', (open) => {
     'with prefers-reduced-motion set to %s, a dialog opens with the animation %s',
     async (reducedMotion, animation) => {
       const id = await newDeployment();
-      const { page } = await open({ reducedMotion });
-      await signIn(page, stack, 'member', `/console/deployments/${id}/add-key`);
+      const { page, signIn } = await open({ reducedMotion });
+      await signIn('member', `/console/deployments/${id}/add-key`);
       await page.getByRole('dialog').waitFor();
       expect(await page.evaluate(`getComputedStyle(document.querySelector('dialog')).animationName`)).toBe(
         animation,

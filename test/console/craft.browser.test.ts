@@ -1,16 +1,6 @@
 import type { Locator, Page } from 'playwright-core';
 import { beforeAll, expect, it } from 'vitest';
-import {
-  act,
-  DESKTOP,
-  describeInBrowser,
-  expectCraft,
-  expectCraftInEachSize,
-  PHONE,
-  rowOf,
-  signIn,
-  TABLET,
-} from '../support/browser.ts';
+import { DESKTOP, describeInBrowser, PHONE, TABLET } from '../support/browser.ts';
 import { callAs } from '../support/service.ts';
 import { createKey, registerDeployment, runStack } from '../support/stack.ts';
 
@@ -35,11 +25,10 @@ const isCovered = (page: Page): Promise<boolean> =>
     return !at.some((found) => found && (it.contains(found) || found.contains(it) || it.labels?.[0]?.contains(found)));
   })()`);
 
-describeInBrowser('the craft of the console', (open) => {
+describeInBrowser('the craft of the console', stack, (open) => {
   it('a person can copy the hardened script of each CI system, on a desktop and on a phone', async () => {
-    const { page } = await open();
-    const dialog = page.getByRole('dialog');
-    await signIn(page, stack, 'member', '/console/deployments/etl/add-key');
+    const { page, dialog, signIn, expectCraft } = await open();
+    await signIn('member', '/console/deployments/etl/add-key');
     await dialog.getByLabel('Name').fill('scripts');
     await dialog.getByLabel('code:deploy').check();
     await dialog.getByRole('button', { name: 'Create API key' }).click();
@@ -49,7 +38,7 @@ describeInBrowser('the craft of the console', (open) => {
       if (name === 'GitHub Actions') await dialog.getByText('Hardened shell script').click();
       for (const size of [PHONE, DESKTOP]) {
         await page.setViewportSize(size);
-        await expectCraft(page);
+        await expectCraft();
         await dialog.getByRole('button', { name: `Copy hardened ${name} script` }).click();
         await dialog.getByText(`hardened ${name} script copied`).waitFor({ state: 'attached' });
         // The button that closes the dialog stays in sight, however long the script is.
@@ -61,8 +50,8 @@ describeInBrowser('the craft of the console', (open) => {
   });
 
   it('neither the buttons of a dialog nor the selection bar covers the focused element', async () => {
-    const { page } = await open({ viewport: { width: 720, height: 450 } });
-    await signIn(page, stack, 'member', '/console/deployments/etl/add-key');
+    const { page, signIn } = await open({ viewport: { width: 720, height: 450 } });
+    await signIn('member', '/console/deployments/etl/add-key');
     await page.getByRole('dialog').getByLabel('OIDC token from CI').check();
     for (let press = 0; press < 24; press++) {
       expect(await isCovered(page), `after Tab ${press}`).toBe(false);
@@ -81,9 +70,8 @@ describeInBrowser('the craft of the console', (open) => {
   });
 
   it('a form says next to the field what is missing or has the wrong format', async () => {
-    const { page } = await open();
-    const dialog = page.getByRole('dialog');
-    await signIn(page, stack, 'member', '/console/deployments/etl/add-key');
+    const { page, dialog, signIn, expectCraftInEachSize } = await open();
+    await signIn('member', '/console/deployments/etl/add-key');
     const create = dialog.getByRole('button', { name: 'Create API key' });
     await create.click();
     const name = dialog.getByLabel('Name', { exact: true });
@@ -100,28 +88,28 @@ describeInBrowser('the craft of the console', (open) => {
     await dialog.getByText('Repository ID has the wrong format. Digits only.', { exact: true }).waitFor();
     await dialog.getByText('Expires needs a date', { exact: true }).waitFor();
     await hasFocus(page, number);
-    await expectCraftInEachSize(page);
+    await expectCraftInEachSize();
   });
 
   it('the focus returns to the button that created a temporary token', async () => {
-    const { page } = await open();
-    await signIn(page, stack, 'member', '/token?deployment=etl');
+    const { page, signIn, expectCraftInEachSize } = await open();
+    await signIn('member', '/token?deployment=etl');
     const create = page.getByRole('button', { name: 'Create temporary token' });
     await page.getByLabel('code:deploy').check();
     await create.focus();
     await page.keyboard.press('Enter');
     await page.getByText('This is the only time that the token is shown.').waitFor();
-    await expectCraftInEachSize(page);
+    await expectCraftInEachSize();
     await page.getByRole('button', { name: 'Done' }).focus();
     await page.keyboard.press('Enter');
     await hasFocus(page, create);
     await page.getByRole('button', { name: /^Revoke the token issued/ }).waitFor();
-    await expectCraftInEachSize(page);
+    await expectCraftInEachSize();
   });
 
   it('at a width of 768 pixels, the table can be sorted by the time of creation', async () => {
-    const { page } = await open({ viewport: TABLET });
-    await signIn(page, stack, 'member', '/console/deployments/etl');
+    const { page, signIn } = await open({ viewport: TABLET });
+    await signIn('member', '/console/deployments/etl');
     await page.getByRole('columnheader', { name: 'Name' }).getByRole('link').click();
     await expect.poll(() => page.getByLabel('Sort by').inputValue()).toBe('2');
     await page.getByLabel('Sort by').selectOption('Oldest first');
@@ -132,21 +120,21 @@ describeInBrowser('the craft of the console', (open) => {
   });
 
   it('exact times neither break words nor make the rows of the table higher', async () => {
-    const { page } = await open();
-    await signIn(page, stack, 'member', '/console/deployments/etl');
-    await rowOf(page, 'pipeline 1').first().waitFor();
+    const { page, signIn, rowOf, expectCraftInEachSize } = await open();
+    await signIn('member', '/console/deployments/etl');
+    await rowOf('pipeline 1').first().waitFor();
     await page.getByRole('button', { name: 'Exact times' }).click();
-    await rowOf(page, 'UTC').first().waitFor();
+    await rowOf('UTC').first().waitFor();
     const heights = (await page.evaluate(
       '[...document.querySelectorAll("tbody tr")].map((row) => row.getBoundingClientRect().height)',
     )) as number[];
     expect(Math.max(...heights)).toBeLessThanOrEqual(48);
-    await expectCraftInEachSize(page);
+    await expectCraftInEachSize();
   });
 
   it('in forced colours, the selected page, tab and filter look different from the others, and so does a pressed button', async () => {
-    const { page } = await open({ forcedColors: 'active' });
-    await signIn(page, stack, 'member', '/console/deployments/etl');
+    const { page, signIn, expectCraft } = await open({ forcedColors: 'active' });
+    await signIn('member', '/console/deployments/etl');
     await page.getByRole('link', { name: /^Never used/ }).waitFor();
     const border = (selector: string) =>
       page.evaluate(`getComputedStyle(document.querySelector('${selector}')).borderBottomColor`);
@@ -157,18 +145,18 @@ describeInBrowser('the craft of the console', (open) => {
     await page.getByRole('button', { name: 'Exact times' }).click();
     await expect.poll(() => border('[aria-pressed=true]')).not.toBe(before);
     await page.getByLabel('Select all API keys on this page').check();
-    await expectCraft(page);
+    await expectCraft();
     await page.goto(`${stack.url}/console/deployments/etl/add-key`);
     await page.getByRole('dialog').getByLabel('OIDC token from CI').check();
-    await expectCraft(page);
+    await expectCraft();
   });
 
   it('a dialog removes the toast of an earlier action, which it would half cover', async () => {
     await registerDeployment(stack, 'toasted');
     await createKey(stack, 'toasted', { name: 'renamed' });
-    const { page } = await open();
-    await signIn(page, stack, 'member', '/console/deployments/toasted');
-    await act(page, 'renamed', 'Edit');
+    const { page, signIn, act } = await open();
+    await signIn('member', '/console/deployments/toasted');
+    await act('renamed', 'Edit');
     await page.getByRole('dialog').getByLabel('Description').fill('Changed');
     await page.getByRole('button', { name: 'Save' }).click();
     const toast = page.getByText('Changes saved', { exact: true });
@@ -177,15 +165,14 @@ describeInBrowser('the craft of the console', (open) => {
     const shownAt = Number(await page.evaluate('performance.now()'));
     await expect.poll(() => page.evaluate('performance.now()')).toBeGreaterThan(shownAt + 500);
     expect(await toast.count()).toBe(1);
-    await act(page, 'renamed', 'Rotate secret');
+    await act('renamed', 'Rotate secret');
     await page.getByRole('dialog').waitFor();
     expect(await toast.count()).toBe(0);
   });
 
   it('the form of a trust rule explains what *Edit claims* does, and shows the whole name of a branch', async () => {
-    const { page } = await open();
-    const dialog = page.getByRole('dialog');
-    await signIn(page, stack, 'member', '/console/deployments/etl/add-key');
+    const { dialog, signIn, expectCraftInEachSize } = await open();
+    await signIn('member', '/console/deployments/etl/add-key');
     await dialog.getByLabel('OIDC token from CI').check();
     await dialog.getByLabel('Repository ID').fill('4711');
     await dialog.getByLabel('Branch (optional)').fill('main');
@@ -195,14 +182,14 @@ describeInBrowser('the craft of the console', (open) => {
     const value = dialog.getByLabel('Value of claim 2');
     expect(await value.inputValue()).toBe('refs/heads/main');
     expect(await value.evaluate((field) => field.scrollWidth - field.clientWidth)).toBe(0);
-    await expectCraftInEachSize(page);
+    await expectCraftInEachSize();
   });
 
   it('a card of a key on a phone names the creator', async () => {
-    const { page } = await open({ viewport: PHONE });
-    await signIn(page, stack, 'member', '/console/deployments/etl');
-    await rowOf(page, 'pipeline 39').getByText('by Ada Admin').waitFor();
-    await expectCraftInEachSize(page);
+    const { signIn, rowOf, expectCraftInEachSize } = await open({ viewport: PHONE });
+    await signIn('member', '/console/deployments/etl');
+    await rowOf('pipeline 39').getByText('by Ada Admin').waitFor();
+    await expectCraftInEachSize();
   });
 
   it('the console shows the names of people, and "you" for the person who is signed in', async () => {
@@ -210,27 +197,27 @@ describeInBrowser('the craft of the console', (open) => {
     const json = { name: 'of the member', scopes: ['code:deploy'] };
     await callAs(stack, 'member', 'POST', '/deployments/named/api-keys', { json });
     await createKey(stack, 'named', { name: 'of the administrator' });
-    const { page } = await open();
-    await signIn(page, stack, 'member', '/console/deployments/named');
-    await rowOf(page, 'of the administrator').getByText('by Ada Admin').waitFor();
-    await rowOf(page, 'of the member').getByText('by you').waitFor();
+    const { page, signIn, rowOf, expectCraftInEachSize } = await open();
+    await signIn('member', '/console/deployments/named');
+    await rowOf('of the administrator').getByText('by Ada Admin').waitFor();
+    await rowOf('of the member').getByText('by you').waitFor();
     await page.getByRole('link', { name: 'Events', exact: true }).click();
     await page
       .getByText(/ by user Ada Admin from /)
       .first()
       .waitFor();
     await page.getByText(/ by you from /).waitFor();
-    await expectCraftInEachSize(page);
+    await expectCraftInEachSize();
   });
 
   it('the page of a deleted key says that the key was not found, and links to its events', async () => {
     const { id } = await createKey(stack, 'etl', { name: 'short-lived' });
     await callAs(stack, 'admin', 'DELETE', `/deployments/etl/api-keys/${id}`);
-    const { page } = await open();
-    await signIn(page, stack, 'member', `/console/deployments/etl/keys/${id}`);
+    const { page, signIn, expectCraftInEachSize } = await open();
+    await signIn('member', `/console/deployments/etl/keys/${id}`);
     await page.getByRole('heading', { name: 'API key not found' }).waitFor();
     await page.getByText(`${id} does not exist, was deleted, or you don’t have access.`).waitFor();
-    await expectCraftInEachSize(page);
+    await expectCraftInEachSize();
     await page.getByRole('link', { name: 'Events of this key' }).click();
     await page.getByText('API key “short-lived” deleted').waitFor();
   });
@@ -238,10 +225,10 @@ describeInBrowser('the craft of the console', (open) => {
   it('a disabled key can be enabled from the notice on its page', async () => {
     const { id } = await createKey(stack, 'etl', { name: 'paused' });
     await callAs(stack, 'admin', 'PATCH', `/deployments/etl/api-keys/${id}`, { json: { enabled: false } });
-    const { page } = await open();
-    await signIn(page, stack, 'member', `/console/deployments/etl/keys/${id}`);
+    const { page, signIn, expectCraftInEachSize } = await open();
+    await signIn('member', `/console/deployments/etl/keys/${id}`);
     await page.getByText('This key is disabled.').waitFor();
-    await expectCraftInEachSize(page);
+    await expectCraftInEachSize();
     await page.getByRole('note').getByRole('button', { name: 'Enable' }).click();
     await page.getByText('“paused” enabled', { exact: true }).waitFor();
     expect((await callAs(stack, 'admin', 'GET', `/deployments/etl/api-keys/${id}`)).json.enabled).toBe(true);
@@ -250,16 +237,15 @@ describeInBrowser('the craft of the console', (open) => {
   it('the dialogs that rotate, replace, disable and delete show which key they change', async () => {
     const { id } = await createKey(stack, 'etl', { name: 'twin' });
     await createKey(stack, 'etl', { name: 'twin' });
-    const { page } = await open();
-    const dialog = page.getByRole('dialog');
-    await signIn(page, stack, 'member', `/console/deployments/etl/keys/${id}`);
+    const { page, dialog, signIn, act, expectCraftInEachSize } = await open();
+    await signIn('member', `/console/deployments/etl/keys/${id}`);
     await page.getByRole('heading', { name: 'Active tokens' }).waitFor();
     await page.getByRole('link', { name: 'Rotate secret' }).click();
     await dialog.getByText(id).waitFor();
-    await expectCraftInEachSize(page);
+    await expectCraftInEachSize();
     await page.keyboard.press('Escape');
     for (const action of ['Report a leak', 'Revoke all tokens', 'Disable', 'Delete']) {
-      await act(page, 'twin', action);
+      await act('twin', action);
       await dialog.getByText(id).waitFor();
       await page.keyboard.press('Escape');
       await dialog.waitFor({ state: 'detached' });
@@ -274,25 +260,24 @@ describeInBrowser('the craft of the console', (open) => {
         json: { description: `Change ${index}` },
       });
     }
-    const { page } = await open();
-    await signIn(page, stack, 'member', '/console/deployments/busy/events');
+    const { page, signIn, expectCraftInEachSize } = await open();
+    await signIn('member', '/console/deployments/busy/events');
     await page.getByRole('link', { name: 'Deployment', exact: true }).click();
     await page.getByText('Deployment registered').waitFor();
     expect(await page.locator('.event').count()).toBe(1);
-    await expectCraftInEachSize(page);
+    await expectCraftInEachSize();
   });
 
   it('if access was ended, the console says so and lets the person sign out', async () => {
-    const { page } = await open();
-    const dialog = page.getByRole('dialog');
-    await signIn(page, stack, 'member', '/console/deployments/etl');
+    const { page, dialog, signIn, expectCraftInEachSize } = await open();
+    await signIn('member', '/console/deployments/etl');
     await callAs(stack, 'admin', 'POST', '/people/end-access', {
       json: { sub: 'member-2f41', block: true },
     });
     await page.getByRole('link', { name: 'Events', exact: true }).click();
     await dialog.getByRole('heading', { name: 'The service rejected your sign-in' }).waitFor();
     await dialog.getByText('Your access was ended. Sign in again, or ask an administrator.').waitFor();
-    await expectCraftInEachSize(page);
+    await expectCraftInEachSize();
     await dialog.getByRole('button', { name: 'Sign out' }).click();
     await page.getByText('You are signed out.').waitFor();
     await callAs(stack, 'admin', 'POST', '/people/restore-access', { json: { sub: 'member-2f41' } });

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { describeInBrowser, signIn } from '../support/browser.ts';
+import { describeInBrowser } from '../support/browser.ts';
 import { callAs } from '../support/service.ts';
 import { call, createKey, registerDeployment, runStack } from '../support/stack.ts';
 
@@ -30,10 +30,10 @@ const HOSTILE = [
   'a'.repeat(65),
 ];
 
-describeInBrowser('a link to the console', (open) => {
+describeInBrowser('a link to the console', stack, (open) => {
   it('#62: any link to the console only opens the page of its Deployment or shows an error', async () => {
-    const { page } = await open();
-    await signIn(page, stack, 'member', '/token');
+    const { page, signIn } = await open();
+    await signIn('member', '/token');
     const calls: string[] = [];
     page.on('request', (request) => {
       const isCall = request.resourceType() === 'fetch';
@@ -81,8 +81,8 @@ describeInBrowser('a link to the console', (open) => {
       const { status } = await call(stack, 'POST', '/deployments/demo/temporary-tokens', { token, json: {} });
       expect(status).toBe(201);
     }
-    const { page } = await open();
-    await signIn(page, stack, 'member', '/console/deployments/demo/events');
+    const { page, signIn } = await open();
+    await signIn('member', '/console/deployments/demo/events');
     await page.getByText('Temporary token issued').first().waitFor();
     for (const sub of subs) {
       const line = page.locator('.event p', {

@@ -1,6 +1,6 @@
 import type { Page } from 'playwright-core';
 import { expect, it } from 'vitest';
-import { describeInBrowser, signIn, traces } from '../support/browser.ts';
+import { describeInBrowser } from '../support/browser.ts';
 import { registerDeployment, runStack } from '../support/stack.ts';
 
 const stack = await runStack({ context: { consoleScopes: 'openid,profile,offline_access' } });
@@ -27,21 +27,21 @@ async function openAfterTheEnd(page: Page) {
   await page.getByRole('heading', { name: 'No API keys yet' }).waitFor();
 }
 
-describeInBrowser('a sign-in with a refresh token', (open) => {
+describeInBrowser('a sign-in with a refresh token', stack, (open) => {
   it('the console renews an expired access token silently and never exposes the refresh token', async () => {
-    const { page } = await open();
+    const { page, signIn, traces } = await open();
     const given = watchRefreshTokens(page);
-    await signIn(page, stack, 'member');
+    await signIn('member');
     await openAfterTheEnd(page);
     expect(given).toHaveLength(2);
-    const kept = await traces(page);
+    const kept = await traces();
     for (const token of await Promise.all(given)) expect(kept).not.toContain(token);
   });
 
   it('for concurrent calls, the console refreshes the sign-in only once, even if one 401 response arrives late', async () => {
-    const { page } = await open();
+    const { page, signIn } = await open();
     const given = watchRefreshTokens(page);
-    await signIn(page, stack, 'member');
+    await signIn('member');
     // By now, the other call has refreshed the sign-in, used the new token and received a response.
     const otherIsDone = page.waitForResponse((one) => one.url().endsWith('/deployments/etl') && one.ok());
     let refused = 0;

@@ -2,20 +2,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import { SECRET_NAME } from '../../functions/console/snippets.ts';
-import {
-  act,
-  DESKTOP,
-  describeInBrowser,
-  expectCraft,
-  expectCraftInEachSize,
-  LAPTOP,
-  PHONE,
-  rowOf,
-  signIn,
-  TABLET,
-  traces,
-  watchShifts,
-} from '../support/browser.ts';
+import { DESKTOP, describeInBrowser, LAPTOP, PHONE, TABLET } from '../support/browser.ts';
 import { firstOf } from '../support/generated.ts';
 import { call, registerDeployment, runStack, use } from '../support/stack.ts';
 
@@ -30,7 +17,7 @@ const shell = (script: string, secret: string) =>
 
 const clipboard = 'navigator.clipboard.readText()';
 
-describeInBrowser('the console, from sign-in to deletion', (open) => {
+describeInBrowser('the console, from sign-in to deletion', stack, (open) => {
   const screens: [string, typeof PHONE][] = [
     ['a desktop', DESKTOP],
     ['a phone', PHONE],
@@ -41,41 +28,40 @@ describeInBrowser('the console, from sign-in to deletion', (open) => {
     'the console works on %s, and axe finds no violations',
     { timeout: 400_000 },
     async (_, viewport) => {
-      const { page, faults } = await open({ viewport });
-      const shifts = await watchShifts(page);
+      const { page, dialog, faults, rowOf, act, expectCraft, traces, watchShifts } = await open({ viewport });
+      const shifts = await watchShifts();
 
       await page.goto(stack.url);
       await page.getByRole('button', { name: 'Sign in' }).waitFor();
-      await expectCraft(page);
+      await expectCraft();
       await page.getByRole('button', { name: 'Sign in' }).click();
       await page.getByRole('heading', { name: 'Who do you want to be?' }).waitFor();
-      await expectCraft(page);
+      await expectCraft();
       await page.getByRole('link', { name: 'Max Member' }).click();
 
       await page.getByRole('heading', { name: 'Deployments', level: 1 }).waitFor();
       await page.getByRole('link', { name: 'ETL' }).waitFor();
-      await expectCraft(page);
+      await expectCraft();
       await page.getByRole('link', { name: 'ETL' }).click();
 
       await page.getByRole('heading', { name: 'No API keys yet' }).waitFor();
-      await expectCraft(page);
+      await expectCraft();
       const reference = page.getByRole('link', { name: /^API reference/ });
       expect((await call(stack, 'GET', (await reference.getAttribute('href')) ?? '')).json.openapi).toMatch(
         /^3\.1/,
       );
       await page.getByRole('link', { name: 'Create API key' }).first().click();
 
-      const dialog = page.getByRole('dialog');
       await dialog.getByLabel('Name').fill('Deploy from main');
       await dialog.getByLabel('Description').fill('Asks Ada');
       for (const scope of ['code:deploy', 'airflow:read']) await dialog.getByLabel(scope).check();
       expect(await dialog.getByLabel('airflow:write').isChecked()).toBe(false);
       expect(await dialog.getByLabel('Expires', { exact: true }).inputValue()).toBe('90');
-      await expectCraft(page);
+      await expectCraft();
       await dialog.getByRole('button', { name: 'Create API key' }).click();
 
       await dialog.getByText('This is the only time that the secret is shown.').waitFor();
-      await expectCraft(page);
+      await expectCraft();
       const id = await dialog.locator('code').first().innerText();
       expect(id).toMatch(/^dk_etl_[0-9A-Z]{26}$/);
       await dialog.getByRole('button', { name: 'Copy Secret' }).click();
@@ -86,7 +72,7 @@ describeInBrowser('the console, from sign-in to deletion', (open) => {
         await dialog.getByRole('tab', { name }).click();
         await expect(dialog.getByRole('tabpanel').innerText()).resolves.toContain(id);
       }
-      await expectCraft(page);
+      await expectCraft();
       await dialog.getByRole('button', { name: 'Copy curl snippet' }).click();
       const snippet = String(await page.evaluate(clipboard));
       expect(JSON.parse((await shell(snippet, secret)).stdout)).toMatchObject({
@@ -96,13 +82,13 @@ describeInBrowser('the console, from sign-in to deletion', (open) => {
       await dialog.getByRole('button', { name: 'I have saved the secret' }).click();
       await dialog.waitFor({ state: 'detached' });
 
-      await rowOf(page, 'Deploy from main').getByText('Active').waitFor();
-      await expectCraft(page);
+      await rowOf('Deploy from main').getByText('Active').waitFor();
+      await expectCraft();
       await page.getByRole('link', { name: 'Deploy from main' }).click();
       await page.getByRole('heading', { name: 'Secrets' }).waitFor();
       await page.getByText('API key “Deploy from main” created').waitFor();
       await page.getByRole('img', { name: /^Used on 1 of the last 90 days, most recently on / }).waitFor();
-      await expectCraft(page);
+      await expectCraft();
       await page.getByRole('button', { name: 'Copy ID' }).click();
       await page.getByText('ID copied').waitFor();
       expect(await page.evaluate(clipboard)).toBe(id);
@@ -110,7 +96,7 @@ describeInBrowser('the console, from sign-in to deletion', (open) => {
 
       await dialog.getByLabel('Name').fill('Deploy from release');
       await dialog.getByLabel('Expires', { exact: true }).selectOption('Never');
-      await expectCraft(page);
+      await expectCraft();
       await dialog.getByRole('button', { name: 'Save' }).click();
       await dialog.waitFor({ state: 'detached' });
       await page.getByRole('heading', { name: 'Deploy from release' }).waitFor();
@@ -121,15 +107,15 @@ describeInBrowser('the console, from sign-in to deletion', (open) => {
         .getByRole('link', { name: 'Temporary tokens' })
         .click();
       await page.getByRole('button', { name: 'Create temporary token' }).waitFor();
-      await expectCraft(page);
+      await expectCraft();
       // As for a key, no scope is preselected.
       await page.getByRole('button', { name: 'Create temporary token' }).click();
       await page.getByText('Select at least one scope', { exact: true }).waitFor();
-      await expectCraft(page);
+      await expectCraft();
       for (const scope of ['code:deploy', 'airflow:write']) await page.getByLabel(scope).check();
       await page.getByRole('button', { name: 'Create temporary token' }).click();
       await page.getByText('This is the only time that the token is shown.').waitFor();
-      await expectCraft(page);
+      await expectCraft();
       await page.getByRole('button', { name: 'Copy Token' }).click();
       await page.getByText('Token copied').waitFor();
       const token = String(await page.evaluate(clipboard));
@@ -140,22 +126,22 @@ describeInBrowser('the console, from sign-in to deletion', (open) => {
       });
       await page.getByRole('button', { name: 'Done' }).click();
       await page.getByRole('button', { name: /^Revoke the token issued/ }).waitFor();
-      await expectCraft(page);
+      await expectCraft();
       await page.getByRole('button', { name: /^Revoke the token issued/ }).click();
-      await expectCraft(page);
+      await expectCraft();
       await dialog.getByRole('button', { name: 'Revoke token' }).click();
       await page.getByRole('heading', { name: 'No temporary tokens' }).waitFor();
-      await expectCraft(page);
+      await expectCraft();
       expect(await use(stack, token)).toBe(401);
 
       await page.getByRole('link', { name: 'Deployments', exact: true }).click();
       await page.getByRole('link', { name: 'ETL' }).click();
-      await act(page, 'Deploy from release', 'Delete');
+      await act('Deploy from release', 'Delete');
       await dialog.getByText(id).waitFor();
       const confirm = dialog.getByRole('button', { name: 'Delete API key' });
       await dialog.getByLabel('Type the key’s name').fill('Deploy from');
       expect(await confirm.isDisabled()).toBe(true);
-      await expectCraft(page);
+      await expectCraft();
       await dialog.getByLabel('Type the key’s name').fill('Deploy from release');
       await confirm.click();
       await page.getByRole('heading', { name: 'No API keys yet' }).waitFor();
@@ -171,25 +157,25 @@ describeInBrowser('the console, from sign-in to deletion', (open) => {
         (await shifts()).filter(({ value, moved }) => value >= 0.001 && !isExpected(moved)),
       ).toStrictEqual([]);
       expect(faults).toStrictEqual([]);
-      const kept = `${await traces(page)}\n${logged.join('')}`;
+      const kept = `${await traces()}\n${logged.join('')}`;
       for (const canary of [secret, token]) expect(kept).not.toContain(canary);
 
       await page.getByRole('button', { name: 'Sign out' }).click();
       await page.getByText('You are signed out.').waitFor();
-      await expectCraft(page);
+      await expectCraft();
     },
   );
 });
 
-describeInBrowser('a secret in the console', (open) => {
+describeInBrowser('a secret in the console', stack, (open) => {
   it('the console asks before a reload or the back button loses a secret, and then hides the secret', async () => {
-    const { page } = await open();
+    const { page, signIn, expectCraftInEachSize, traces } = await open();
     const questions: string[] = [];
     page.on('dialog', (question) => {
       questions.push(question.type());
       return question.accept();
     });
-    await signIn(page, stack, 'admin', '/console/deployments/billing');
+    await signIn('admin', '/console/deployments/billing');
     await page.getByRole('link', { name: 'Create API key' }).first().click();
     await page.getByLabel('Name', { exact: true }).fill('once');
     await page.getByLabel('code:deploy').check();
@@ -199,7 +185,7 @@ describeInBrowser('a secret in the console', (open) => {
     expect(secret).toMatch(/^dks_billing_/);
     // The URL names the view, not the secret.
     expect(page.url()).toMatch(/\/keys\/dk_billing_[0-9A-Z]{26}\/secret\?from=keys$/);
-    expect(await traces(page)).not.toContain(secret);
+    expect(await traces()).not.toContain(secret);
 
     await page.reload();
     expect(questions).toStrictEqual(['beforeunload']);
@@ -221,7 +207,7 @@ describeInBrowser('a secret in the console', (open) => {
       await question.getByText('Have you saved the secret?').waitFor();
       expect(page.url()).toBe(address);
       expect(await page.locator('dialog code').nth(1).innerText()).toMatch(/^dks_billing_/);
-      if (choice === 'Leave') await expectCraftInEachSize(page);
+      if (choice === 'Leave') await expectCraftInEachSize();
       await question.getByRole('button', { name: choice }).click();
       await question.waitFor({ state: 'detached' });
     }
@@ -241,8 +227,8 @@ describeInBrowser('a secret in the console', (open) => {
   ])(
     'the console asks before it hides a secret from a person who goes to %s, even if the browser had not yet painted the secret',
     async (_, elsewhere) => {
-      const { page } = await open();
-      await signIn(page, stack, 'admin', '/console/deployments/billing/add-key');
+      const { page, signIn } = await open();
+      await signIn('admin', '/console/deployments/billing/add-key');
       await page.getByLabel('Name', { exact: true }).fill('at once');
       await page.getByLabel('code:deploy').check();
       // Simulates the browser's back event, in the microtask that follows the change of the document.
@@ -268,8 +254,8 @@ describeInBrowser('a secret in the console', (open) => {
   );
 
   it('a secret stays visible if Escape is pressed by accident', async () => {
-    const { page } = await open();
-    await signIn(page, stack, 'admin', '/console/deployments/billing/add-key');
+    const { page, signIn } = await open();
+    await signIn('admin', '/console/deployments/billing/add-key');
     await page.getByLabel('Name', { exact: true }).fill('slip');
     await page.getByLabel('code:deploy').check();
     await page.getByRole('dialog').getByRole('button', { name: 'Create API key' }).click();
@@ -279,18 +265,12 @@ describeInBrowser('a secret in the console', (open) => {
   });
 
   it('if the response with a secret is lost, the console explains what happened and does not create a second key', async () => {
-    const { page } = await open();
-    await signIn(page, stack, 'admin', '/console/deployments/billing');
+    const { page, signIn, loseFirstResponse } = await open();
+    await signIn('admin', '/console/deployments/billing');
     await page.getByRole('link', { name: 'Create API key' }).first().click();
     await page.getByLabel('Name', { exact: true }).fill('lost answer');
     await page.getByLabel('code:deploy').check();
-    let isLost = false;
-    await page.route('**/api-keys', async (route) => {
-      if (route.request().method() !== 'POST' || isLost) return route.continue();
-      isLost = true;
-      await route.fetch();
-      await route.abort();
-    });
+    await loseFirstResponse('**/api-keys');
     const add = page.getByRole('dialog').getByRole('button', { name: 'Create API key' });
     await add.click();
     await page.getByText('The service cannot be reached.').waitFor();

@@ -2,16 +2,7 @@ import type { Page } from 'playwright-core';
 import { beforeAll, expect, it } from 'vitest';
 import { newUlid } from '../../functions/domain/credentials.ts';
 import { toApiKey } from '../../functions/table/schema.ts';
-import {
-  act,
-  DESKTOP,
-  describeInBrowser,
-  expectCraft,
-  expectCraftInEachSize,
-  PHONE,
-  rowOf,
-  signIn,
-} from '../support/browser.ts';
+import { DESKTOP, describeInBrowser, PHONE } from '../support/browser.ts';
 import { callAs, partition, putItem } from '../support/service.ts';
 import { createKey, registerDeployment, runStack } from '../support/stack.ts';
 
@@ -78,12 +69,12 @@ async function timeOfSearch(page: Page): Promise<number> {
   return Math.min(...times);
 }
 
-describeInBrowser('the table of API keys', (open) => {
+describeInBrowser('the table of API keys', stack, (open) => {
   it('the table shows 1,000 keys with at most 1,500 elements, and searches them nearly as fast as 20 keys', {
     timeout: 180_000,
   }, async () => {
-    const { page } = await open();
-    await signIn(page, stack, 'member', '/console/deployments/small');
+    const { page, signIn, expectCraftInEachSize } = await open();
+    await signIn('member', '/console/deployments/small');
     await statusOf(page, '20 API keys').waitFor();
     const small = await timeOfSearch(page);
     await page.goto(`${stack.url}/console/deployments/large`);
@@ -100,30 +91,23 @@ describeInBrowser('the table of API keys', (open) => {
       '[...document.querySelectorAll("tbody tr")].filter((row) => row.getBoundingClientRect().bottom <= innerHeight).length',
     )) as number;
     expect(visible).toBeGreaterThanOrEqual(12);
-    await expectCraftInEachSize(page);
+    await expectCraftInEachSize();
   });
 
   it('the table shows the newest keys while older keys load, and keeps a key that is created in the meantime', async () => {
-    const { page } = await open({ viewport: PHONE });
+    const { page, signIn, rowOf, holdGets, expectCraft } = await open({ viewport: PHONE });
     const calls: string[] = [];
-    let release = () => {};
-    const held = new Promise<void>((resolve) => {
-      release = resolve;
-    });
-    await page.route('**/api-keys?*cursor=*', async (route) => {
-      await held;
-      return route.continue();
-    });
+    const loadOlderKeys = await holdGets('**/api-keys?*cursor=*');
     page.on('request', (request) => {
       if (request.url().includes('/api-keys')) calls.push(request.url().replace(stack.url, ''));
     });
-    await signIn(page, stack, 'member', '/console/deployments/large');
+    await signIn('member', '/console/deployments/large');
     await statusOf(page, 'Loading: 100 API keys so far').waitFor();
     expect(calls[0]).toBe('/deployments/large/api-keys?order=newest');
     const first = await names(page);
     expect(first.slice(0, 2)).toStrictEqual(['pipeline 998', 'pipeline 997']);
     expect(first).toHaveLength(50);
-    await expectCraft(page);
+    await expectCraft();
     const top = async () => (await page.locator('tbody tr').first().boundingBox())?.y;
     const before = await top();
     await page.getByRole('link', { name: 'Create API key' }).click();
@@ -131,21 +115,21 @@ describeInBrowser('the table of API keys', (open) => {
     await page.getByLabel('code:deploy').check();
     await page.getByRole('dialog').getByRole('button', { name: 'Create API key' }).click();
     await page.getByRole('button', { name: 'I have saved the secret' }).click();
-    release();
+    loadOlderKeys();
     // The first response does not contain the new key, so the page loads the keys again.
     await statusOf(page, '1,000 API keys').waitFor();
     expect((await names(page)).slice(0, 2)).toStrictEqual(['meanwhile', 'pipeline 998']);
     expect(await top()).toBe(before);
     await page.unrouteAll({ behavior: 'ignoreErrors' });
     const id =
-      (await rowOf(page, 'meanwhile')
+      (await rowOf('meanwhile')
         .getByTitle(/^dk_large_/)
         .getAttribute('title')) ?? '';
     await callAs(stack, 'member', 'DELETE', `/deployments/large/api-keys/${id}`);
   });
 
   it('the search field keeps its text and the focus while keys load and if loading fails', async () => {
-    const { page } = await open();
+    const { page, signIn, expectCraft } = await open();
     const held: (() => void)[] = [];
     let isFailing = false;
     await page.route('**/api-keys?*', async (route) => {
@@ -160,7 +144,7 @@ describeInBrowser('the table of API keys', (open) => {
       expect(await search(page).inputValue()).toBe(text);
       expect(await page.evaluate('document.activeElement.type')).toBe('search');
     };
-    await signIn(page, stack, 'member', '/console/deployments/large');
+    await signIn('member', '/console/deployments/large');
     await search(page).click();
     await page.keyboard.type('pipeline ');
     await statusOf(page, 'Searching…').waitFor();
@@ -184,7 +168,7 @@ describeInBrowser('the table of API keys', (open) => {
     await page.getByText('The service is busy. Try again in a moment.').waitFor();
     expect(await page.getByText('No API key matches.').count()).toBe(0);
     await expectTyped('pipeline 70');
-    await expectCraft(page);
+    await expectCraft();
     await page.unrouteAll();
     await page.getByRole('button', { name: 'Try again' }).click();
     await statusOf(page, '20 of 999 API keys').waitFor();
@@ -192,8 +176,8 @@ describeInBrowser('the table of API keys', (open) => {
   });
 
   it("the URL contains the table's search, filter, order, page and selection, and the back button restores them", async () => {
-    const { page } = await open();
-    await signIn(page, stack, 'member', '/console/deployments/large');
+    const { page, signIn } = await open();
+    await signIn('member', '/console/deployments/large');
     await statusOf(page, '999 API keys').waitFor();
     await page
       .getByRole('navigation', { name: 'Filter by status' })
@@ -231,8 +215,8 @@ describeInBrowser('the table of API keys', (open) => {
   });
 
   it('the next page of the key table starts at the top, and the back button restores the previous position', async () => {
-    const { page } = await open();
-    await signIn(page, stack, 'member', '/console/deployments/large');
+    const { page, signIn } = await open();
+    await signIn('member', '/console/deployments/large');
     await statusOf(page, '999 API keys').waitFor();
     const next = page.getByRole('link', { name: 'Next' });
     await next.focus();
@@ -259,21 +243,21 @@ describeInBrowser('the table of API keys', (open) => {
   });
 
   it('at a width of 320 pixels, the key table can still be sorted and all keys can be selected', async () => {
-    const { page } = await open({ viewport: { width: 320, height: 640 } });
-    await signIn(page, stack, 'member', '/console/deployments/large');
+    const { page, signIn, rowOf, expectCraft } = await open({ viewport: { width: 320, height: 640 } });
+    await signIn('member', '/console/deployments/large');
     await statusOf(page, '999 API keys').waitFor();
-    await expectCraft(page);
+    await expectCraft();
     await page.getByLabel('Sort by').selectOption('Name');
-    await rowOf(page, 'pipeline 49').waitFor();
+    await rowOf('pipeline 49').waitFor();
     expect((await names(page))[0]).toBe('pipeline 0');
     await page.getByLabel('Select all API keys on this page').check();
     await page.getByText('50 selected').waitFor();
-    await expectCraft(page);
+    await expectCraft();
   });
 
   it('the search above the key table covers names, IDs and descriptions of keys', async () => {
-    const { page } = await open();
-    await signIn(page, stack, 'member', '/console/deployments/large');
+    const { page, signIn, expectCraft } = await open();
+    await signIn('member', '/console/deployments/large');
     await statusOf(page, '999 API keys').waitFor();
     await search(page).fill('ASKS ada');
     await statusOf(page, '10 of 999 API keys').waitFor();
@@ -285,7 +269,7 @@ describeInBrowser('the table of API keys', (open) => {
     expect(await names(page)).toStrictEqual(['pipeline 107']);
     await search(page).fill('no such key');
     await page.getByText('No API key matches.').waitFor();
-    await expectCraft(page);
+    await expectCraft();
     await page.getByRole('link', { name: 'Show all' }).click();
     await statusOf(page, '999 API keys').waitFor();
   });
@@ -293,9 +277,8 @@ describeInBrowser('the table of API keys', (open) => {
   it('the table scrolls to a new or edited key and highlights it, regardless of the page or filter', async () => {
     await registerDeployment(stack, 'pinned');
     await fill('pinned', 150);
-    const { page } = await open();
-    const dialog = page.getByRole('dialog');
-    await signIn(page, stack, 'member', '/console/deployments/pinned?sort=name&status=disabled');
+    const { page, dialog, signIn, rowOf, act } = await open();
+    await signIn('member', '/console/deployments/pinned?sort=name&status=disabled');
     await statusOf(page, '15 of 150 API keys').waitFor();
     await page.getByRole('link', { name: 'Create API key' }).click();
     await dialog.getByLabel('Name').fill('zeta');
@@ -307,8 +290,8 @@ describeInBrowser('the table of API keys', (open) => {
     expect((await names(page))[0]).toBe('zeta');
 
     await page.goto(`${stack.url}/console/deployments/pinned?page=2`);
-    await rowOf(page, 'pipeline 60').waitFor();
-    await act(page, 'pipeline 60', 'Edit');
+    await rowOf('pipeline 60').waitFor();
+    await act('pipeline 60', 'Edit');
     await dialog.getByLabel('Name').fill('renamed');
     await dialog.getByRole('button', { name: 'Save' }).click();
     await dialog.waitFor({ state: 'detached' });
@@ -330,15 +313,14 @@ describeInBrowser('the table of API keys', (open) => {
       ).json.items;
       return items;
     };
-    const { page } = await open();
-    const dialog = page.getByRole('dialog');
-    await signIn(page, stack, 'member', '/console/deployments/bulk');
+    const { page, dialog, signIn, expectCraft } = await open();
+    await signIn('member', '/console/deployments/bulk');
     await statusOf(page, '60 API keys').waitFor();
     await page.getByLabel('Select all API keys on this page').check();
     await page.getByText('50 selected').waitFor();
     await page.getByRole('button', { name: 'Select all 60' }).click();
     await page.getByText('60 selected').waitFor();
-    await expectCraft(page);
+    await expectCraft();
 
     let failures = 2;
     await page.route('**/api-keys/*', (route) =>
@@ -348,7 +330,7 @@ describeInBrowser('the table of API keys', (open) => {
     );
     await page.getByRole('button', { name: 'Disable' }).click();
     await dialog.getByText('6 API keys already disabled.').waitFor();
-    await expectCraft(page);
+    await expectCraft();
     await dialog.getByRole('button', { name: 'Disable 54 API keys' }).click();
     await dialog
       .getByText('2 API keys could not be disabled: The service is busy. Try again in a moment.')
@@ -384,9 +366,8 @@ describeInBrowser('the table of API keys', (open) => {
       await createKey(stack, 'twins', { name: 'twin' }),
       await createKey(stack, 'twins', { name: 'twin' }),
     ];
-    const { page } = await open({ viewport: PHONE });
-    const dialog = page.getByRole('dialog');
-    await signIn(page, stack, 'member', '/console/deployments/twins');
+    const { page, dialog, signIn, expectCraft } = await open({ viewport: PHONE });
+    await signIn('member', '/console/deployments/twins');
     await page
       .locator('tr', { has: page.getByTitle(one.id) })
       .getByRole('button', { name: 'Actions for twin' })
@@ -395,7 +376,7 @@ describeInBrowser('the table of API keys', (open) => {
     await dialog.getByText(one.id).waitFor();
     await dialog.getByText('admin-7d0c').waitFor();
     await dialog.getByText('never', { exact: true }).waitFor();
-    await expectCraft(page);
+    await expectCraft();
     await dialog.getByLabel('Type the key’s name to delete it').fill('twin');
     await dialog.getByRole('button', { name: 'Delete API key' }).click();
     await dialog.waitFor({ state: 'detached' });
@@ -404,8 +385,8 @@ describeInBrowser('the table of API keys', (open) => {
   });
 
   it('the page keeps the loaded keys if the Deployment or the list cannot be loaded again', async () => {
-    const { page } = await open();
-    await signIn(page, stack, 'member', '/console/deployments/small');
+    const { page, signIn, expectCraft } = await open();
+    await signIn('member', '/console/deployments/small');
     await statusOf(page, '20 API keys').waitFor();
     await page.getByRole('link', { name: 'Events', exact: true }).click();
     await page.getByText('Deployment registered').waitFor();
@@ -415,15 +396,15 @@ describeInBrowser('the table of API keys', (open) => {
     expect(await names(page)).toHaveLength(20);
     await page.unroute('**/deployments/small**');
     await page.getByRole('button', { name: 'Try again' }).first().click();
-    await expectCraft(page);
+    await expectCraft();
   });
 });
 
-describeInBrowser('a form with input that is not saved', (open) => {
+describeInBrowser('a form with input that is not saved', stack, (open) => {
   it('a form asks for confirmation before Escape, Cancel or the back button discards unsaved input', async () => {
-    const { page } = await open();
+    const { page, signIn, expectCraft } = await open();
     const question = page.getByRole('alertdialog');
-    await signIn(page, stack, 'member', '/console/deployments/small');
+    await signIn('member', '/console/deployments/small');
     await statusOf(page, '20 API keys').waitFor();
     await page.getByRole('link', { name: 'Create API key' }).click();
     const name = page.getByLabel('Name', { exact: true });
@@ -445,7 +426,7 @@ describeInBrowser('a form with input that is not saved', (open) => {
       expect(page.url()).toBe(address);
     }
     await page.keyboard.press('Escape');
-    await expectCraft(page);
+    await expectCraft();
     await question.getByRole('button', { name: 'Discard changes' }).click();
     await page.getByRole('dialog').waitFor({ state: 'detached' });
     await expect.poll(() => new URL(page.url()).pathname).toBe('/console/deployments/small');

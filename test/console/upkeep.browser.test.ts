@@ -6,16 +6,7 @@ import { GITHUB } from '../../functions/console/issuers.ts';
 import { SUBJECT_NAME } from '../../functions/console/snippets.ts';
 import { newEvent } from '../../functions/domain/events.ts';
 import { toEvent } from '../../functions/table/schema.ts';
-import {
-  act,
-  describeInBrowser,
-  expectCraft,
-  expectCraftInEachSize,
-  PHONE,
-  rowOf,
-  signIn,
-  traces,
-} from '../support/browser.ts';
+import { describeInBrowser, PHONE } from '../support/browser.ts';
 import { startCiIssuer } from '../support/ci-issuer.ts';
 import { callAs, exchange, partition, putItem } from '../support/service.ts';
 import { call, createKey, exchangeForToken, registerDeployment, runStack, use } from '../support/stack.ts';
@@ -32,29 +23,26 @@ const stack = await runStack({
 const openKey = (page: Page, name: string) => page.getByRole('link', { name, exact: true }).click();
 const clipboard = 'navigator.clipboard.readText()';
 
-/** Reads the secret that a dialog shows once, and closes the dialog. */
-async function takeSecret(page: Page): Promise<string> {
-  const dialog = page.getByRole('dialog');
-  await dialog.getByText('This is the only time that the secret is shown.').waitFor();
-  const secret = await dialog.locator('code').nth(1).innerText();
-  expect(secret).toMatch(/^dks_\w+$/);
-  expect(await traces(page)).not.toContain(secret);
-  await dialog.getByRole('button', { name: 'I have saved the secret' }).click();
-  await dialog.waitFor({ state: 'detached' });
-  return secret;
-}
-
-describeInBrowser('an API key in the console', (open) => {
+describeInBrowser('an API key in the console', stack, (open) => {
   it('a key can be rotated while its old secret stays valid, and rotated again after a lost response', async () => {
     await registerDeployment(stack, 'rotation');
     const key = await createKey(stack, 'rotation', { name: 'ci' });
     const token = await exchangeForToken(stack, key);
     const statusOf = async (secret: string) => (await exchange(stack, { ...key, secret })).status;
-    const { page, faults } = await open({ viewport: PHONE });
-    const dialog = page.getByRole('dialog');
+    const {
+      page,
+      dialog,
+      faults,
+      signIn,
+      takeSecret,
+      loseFirstResponse,
+      expectCraft,
+      expectCraftInEachSize,
+      traces,
+    } = await open({ viewport: PHONE });
     const rotate = dialog.getByRole('button', { name: 'Rotate secret' });
     const when = dialog.getByLabel('Retire the old secret');
-    await signIn(page, stack, 'member', '/console/deployments/rotation');
+    await signIn('member', '/console/deployments/rotation');
 
     await openKey(page, 'ci');
     await page.getByRole('link', { name: 'Rotate secret' }).click();
@@ -65,27 +53,21 @@ describeInBrowser('an API key in the console', (open) => {
     await when.selectOption('When the new secret is first used');
     await dialog.getByText('Only for a key with a single user').waitFor();
     await when.selectOption('After 1 day');
-    await expectCraftInEachSize(page);
+    await expectCraftInEachSize();
     await rotate.click();
     await dialog.getByRole('heading', { name: 'New secret of ci' }).waitFor();
     await dialog.getByText('The old secret retires in 24 hours.').waitFor();
-    await expectCraftInEachSize(page);
-    const second = await takeSecret(page);
+    await expectCraftInEachSize();
+    const second = await takeSecret();
     expect([await statusOf(key.secret), await statusOf(second)]).toEqual([200, 200]);
     const secrets = page.getByRole('region', { name: 'Secrets' });
     await secrets.getByText('never used').waitFor();
     await page.reload();
     await secrets.getByText('last used just now').nth(1).waitFor();
     await secrets.getByText('retires in 24 hours').waitFor();
-    await expectCraft(page);
+    await expectCraft();
 
-    let isLost = false;
-    await page.route('**/rotate', async (route) => {
-      if (route.request().method() !== 'POST' || isLost) return route.continue();
-      isLost = true;
-      await route.fetch();
-      await route.abort();
-    });
+    await loseFirstResponse('**/rotate');
     await page.getByRole('link', { name: 'Rotate secret' }).click();
     await dialog.getByText(/already has two secrets, which is the maximum. The older one/).waitFor();
     await rotate.click();
@@ -98,14 +80,14 @@ describeInBrowser('an API key in the console', (open) => {
     await when.selectOption('Immediately');
     await rotate.click();
     await dialog.getByText('The old secret no longer works.').waitFor();
-    const third = await takeSecret(page);
+    const third = await takeSecret();
     expect([await statusOf(second), await statusOf(third)]).toEqual([401, 200]);
     // All rotations up to this point have kept the tokens valid.
     expect(await use(stack, token)).toBe(200);
 
     const unexpected = faults.filter((fault) => !fault.includes('ERR_FAILED'));
     expect(unexpected).toStrictEqual([]);
-    const kept = `${await traces(page)}\n${logged.join('')}`;
+    const kept = `${await traces()}\n${logged.join('')}`;
     for (const secret of [second, third]) expect(kept).not.toContain(secret);
   });
 
@@ -118,11 +100,10 @@ describeInBrowser('an API key in the console', (open) => {
     // The browsers of other tests use the machine's clock, so this test sets the stack's clock back.
     onTestFinished(() => void stack.clock.advance(-600));
     expect(await use(stack, used)).toBe(200);
-    const { page, faults } = await open({ viewport: PHONE });
-    const dialog = page.getByRole('dialog');
+    const { page, dialog, faults, signIn, expectCraft } = await open({ viewport: PHONE });
     const tokens = page.getByRole('region', { name: 'Active tokens' });
     const rows = tokens.getByRole('listitem').filter({ hasText: 'Issued' });
-    await signIn(page, stack, 'member', `/console/deployments/active/keys/${key.id}`);
+    await signIn('member', `/console/deployments/active/keys/${key.id}`);
 
     // The most recently used token comes first.
     await rows.first().getByText('from 127.0.0.1 by node').waitFor();
@@ -130,13 +111,13 @@ describeInBrowser('an API key in the console', (open) => {
       /No use recorded since it was issued\s+airflow:read\s+Revoke$/,
     );
     await tokens.getByRole('heading', { name: 'Active tokens 2' }).waitFor();
-    await expectCraft(page);
+    await expectCraft();
     await rows
       .nth(1)
       .getByRole('button', { name: /^Revoke the token issued/ })
       .click();
     await dialog.getByText('The key keeps working').waitFor();
-    await expectCraft(page);
+    await expectCraft();
     await dialog.getByRole('button', { name: 'Revoke token' }).click();
     await page.getByText('Access token of API key “ci” revoked').waitFor();
     expect(await rows.count()).toBe(1);
@@ -144,7 +125,7 @@ describeInBrowser('an API key in the console', (open) => {
 
     await tokens.getByRole('link', { name: 'Revoke all tokens' }).click();
     await dialog.getByText(key.id).waitFor();
-    await expectCraft(page);
+    await expectCraft();
     await dialog.getByRole('button', { name: 'Revoke all tokens' }).click();
     await tokens.getByText('No pipeline has an active access token from this key.').waitFor();
     await page.getByText('All access tokens of API key “ci” revoked').waitFor();
@@ -184,9 +165,9 @@ describeInBrowser('an API key in the console', (open) => {
     );
     const { createdBy: _, ...damaged } = item ?? {};
     await putItem(stack, damaged);
-    const { page, faults } = await open({ viewport: PHONE });
-    await signIn(page, stack, 'member', '/console/deployments/malformed');
-    await rowOf(page, 'ci').getByText('Malformed', { exact: true }).waitFor();
+    const { page, dialog, faults, signIn, rowOf, act, expectCraft } = await open({ viewport: PHONE });
+    await signIn('member', '/console/deployments/malformed');
+    await rowOf('ci').getByText('Malformed', { exact: true }).waitFor();
     await page.getByRole('button', { name: 'Actions for ci' }).click();
     expect(await page.getByRole('menuitem').allInnerTexts()).toEqual([
       'Revoke all tokens',
@@ -197,15 +178,14 @@ describeInBrowser('an API key in the console', (open) => {
     await openKey(page, 'ci');
     await page.getByText('Its existing tokens may still be valid').waitFor();
     expect(await use(stack, token)).toBe(200);
-    await expectCraft(page);
+    await expectCraft();
     await page.getByRole('link', { name: 'disable the key' }).click();
     await page.getByRole('dialog').getByRole('button', { name: 'Disable API key' }).click();
     await page.getByText('Malformed, disabled').waitFor();
     expect(await use(stack, token)).toBe(401);
     expect(await page.getByRole('link', { name: 'disable the key' }).count()).toBe(0);
 
-    await act(page, 'ci', 'Delete');
-    const dialog = page.getByRole('dialog');
+    await act('ci', 'Delete');
     await dialog.getByLabel('Type the key’s name to delete it').fill('ci');
     await dialog.getByRole('button', { name: 'Delete API key' }).click();
     await page.getByRole('heading', { name: 'No API keys yet' }).waitFor();
@@ -217,12 +197,11 @@ describeInBrowser('an API key in the console', (open) => {
   it('a leaked key gets a new secret, and the service rejects its old secret and tokens', async () => {
     await registerDeployment(stack, 'leak');
     const key = await createKey(stack, 'leak', { name: 'ci' });
-    const { page, faults } = await open();
-    const dialog = page.getByRole('dialog');
+    const { page, dialog, faults, signIn, act, takeSecret, expectCraft } = await open();
     const replace = dialog.getByRole('button', { name: 'Replace secret' });
-    await signIn(page, stack, 'member', '/console/deployments/leak');
+    await signIn('member', '/console/deployments/leak');
     const replaced = async (secret: string) => {
-      const next = await takeSecret(page);
+      const next = await takeSecret();
       await page.locator('.titles').getByText('Active').waitFor();
       expect((await exchange(stack, { ...key, secret })).status).toBe(401);
       return next;
@@ -230,10 +209,10 @@ describeInBrowser('an API key in the console', (open) => {
 
     const token = await exchangeForToken(stack, key);
     await openKey(page, 'ci');
-    await act(page, 'ci', 'Report a leak');
+    await act('ci', 'Report a leak');
     await dialog.getByText('All existing secrets and tokens of this key stop working.').waitFor();
     expect(await use(stack, token)).toBe(200);
-    await expectCraft(page);
+    await expectCraft();
     await replace.click();
     const second = await replaced(key.secret);
     expect(await use(stack, token)).toBe(401);
@@ -244,7 +223,7 @@ describeInBrowser('an API key in the console', (open) => {
     await page.getByText('Leaked', { exact: true }).waitFor();
     await page.getByText('Reported as leaked just now.').waitFor();
     expect(await page.getByRole('link', { name: 'Rotate secret' }).count()).toBe(0);
-    await expectCraft(page);
+    await expectCraft();
     expect(await use(stack, next)).toBe(401);
     // The form cannot enable the key, because that would make the leaked secret valid again.
     await page.getByRole('link', { name: 'Edit', exact: true }).click();
@@ -276,8 +255,8 @@ describeInBrowser('an API key in the console', (open) => {
       json: { enabled: false },
     });
 
-    const { page, faults } = await open();
-    await signIn(page, stack, 'member', '/console/deployments/time');
+    const { page, dialog, faults, signIn, rowOf, act, expectCraft } = await open();
+    await signIn('member', '/console/deployments/time');
     for (const [name, state] of [
       ['wall', 'Idle'],
       ['spare', 'Disabled'],
@@ -285,32 +264,31 @@ describeInBrowser('an API key in the console', (open) => {
       ['audit', 'Expires soon'],
       ['deploy', 'Active'],
     ] as const) {
-      await rowOf(page, name).getByText(state, { exact: true }).waitFor();
+      await rowOf(name).getByText(state, { exact: true }).waitFor();
     }
-    await rowOf(page, 'wall').getByText('never').first().waitFor();
-    const expiry = rowOf(page, 'audit').getByText('in 3 days');
+    await rowOf('wall').getByText('never').first().waitFor();
+    const expiry = rowOf('audit').getByText('in 3 days');
     expect(await expiry.getAttribute('title')).toMatch(/ \d{4}, \d\d:\d\d:\d\d/);
     // The exact times are also available without a mouse.
     await page.getByRole('button', { name: 'Exact times' }).click();
-    await rowOf(page, 'audit')
+    await rowOf('audit')
       .getByText(/ \d{4}, \d\d:\d\d:\d\d/)
       .first()
       .waitFor();
     await page.getByRole('button', { name: 'Exact times' }).click();
-    await expectCraft(page);
+    await expectCraft();
     await openKey(page, 'deploy');
     await page.getByText('from 127.0.0.1 by node').waitFor();
     await page.goBack();
 
     expect((await exchange(stack, idle)).status).toBe(401);
-    await act(page, 'wall', 'Reactivate');
-    await rowOf(page, 'wall').getByText('Active').waitFor();
+    await act('wall', 'Reactivate');
+    await rowOf('wall').getByText('Active').waitFor();
     expect((await exchange(stack, idle)).status).toBe(200);
 
     expect((await exchange(stack, expired)).status).toBe(401);
     await openKey(page, 'backfill');
     await page.getByRole('link', { name: 'Set a later expiry' }).click();
-    const dialog = page.getByRole('dialog');
     await dialog.getByLabel('Expires', { exact: true }).selectOption('In 7 days');
     await dialog.getByRole('button', { name: 'Save' }).click();
     await page.getByText('Expires soon').waitFor();
@@ -319,7 +297,7 @@ describeInBrowser('an API key in the console', (open) => {
   });
 });
 
-describeInBrowser('an API key without a secret, limited to IP ranges', (open) => {
+describeInBrowser('an API key without a secret, limited to IP ranges', stack, (open) => {
   it('the console can create, show and edit a key without a secret, and shows how to use the key in CI', async () => {
     await registerDeployment(stack, 'trust');
     const subject = await issuer.sign({
@@ -327,9 +305,8 @@ describeInBrowser('an API key without a secret, limited to IP ranges', (open) =>
       audience: stack.url,
       expires: Math.floor(stack.clock.now() / 1000) + 3600,
     });
-    const { page, faults } = await open({ viewport: PHONE });
-    const dialog = page.getByRole('dialog');
-    await signIn(page, stack, 'member', '/console/deployments/trust');
+    const { page, dialog, faults, signIn, expectCraft, traces } = await open({ viewport: PHONE });
+    await signIn('member', '/console/deployments/trust');
     await page.getByRole('link', { name: 'Create API key' }).first().click();
     await dialog.getByLabel('Name', { exact: true }).fill('release');
     await dialog.getByLabel('code:deploy').check();
@@ -344,7 +321,7 @@ describeInBrowser('an API key without a secret, limited to IP ranges', (open) =>
     await dialog.getByLabel('Repository ID').fill('4711');
     await dialog.getByLabel('Branch (optional)').fill('main');
     expect(await dialog.getByText('Every workflow on every branch').count()).toBe(0);
-    await expectCraft(page);
+    await expectCraft();
     await dialog.getByRole('button', { name: 'Edit claims' }).click();
     expect(await dialog.getByLabel('Claim 3', { exact: true }).inputValue()).toBe('ref_type');
     await dialog.getByRole('button', { name: 'Remove claim 3' }).click();
@@ -360,7 +337,7 @@ describeInBrowser('an API key without a secret, limited to IP ranges', (open) =>
     await dialog.getByText('The rule must bind repository_id or repository_owner_id').waitFor();
     expect(await dialog.getByLabel('Allowed IP ranges').getAttribute('aria-invalid')).toBe('true');
     expect(await value.getAttribute('aria-invalid')).toBe('true');
-    await expectCraft(page);
+    await expectCraft();
     await dialog.getByLabel('Allowed IP ranges').fill('127.0.0.0/8');
     await dialog.getByLabel('Issuer').selectOption(issuer.url);
     expect(await claim.inputValue()).toBe('sub');
@@ -368,7 +345,7 @@ describeInBrowser('an API key without a secret, limited to IP ranges', (open) =>
     await add.click();
 
     await dialog.getByRole('heading', { name: 'Set up your CI for release' }).waitFor();
-    await expectCraft(page);
+    await expectCraft();
     await dialog.getByRole('button', { name: /^Copy (?!hardened).* snippet$/ }).click();
     await dialog.getByText(/snippet copied/).waitFor();
     const step = String(await page.evaluate(clipboard));
@@ -419,11 +396,11 @@ describeInBrowser('an API key without a secret, limited to IP ranges', (open) =>
     expect(await keyOf()).toMatchObject({ networks: [], trust: before.trust });
     // The browser also logs the 400 responses that the form caused.
     expect(faults.filter((fault) => !fault.includes('400'))).toStrictEqual([]);
-    expect(`${await traces(page)}\n${logged.join('')}`).not.toContain(subject);
+    expect(`${await traces()}\n${logged.join('')}`).not.toContain(subject);
   });
 });
 
-describeInBrowser('the explanation of a token of a CI', (open) => {
+describeInBrowser('the explanation of a token of a CI', stack, (open) => {
   it('the dialog that explains a CI token shows which claim differs, and discards the token when it closes', async () => {
     await registerDeployment(stack, 'explain');
     const claims = { sub: 'etl', ref: 'refs/heads/main' };
@@ -435,8 +412,7 @@ describeInBrowser('the explanation of a token of a CI', (open) => {
     const expires = Math.floor(stack.clock.now() / 1000) + 3600;
     const sign = (ref: string) => issuer.sign({ claims: { sub: 'etl', ref }, audience: stack.url, expires });
     const other = await sign('refs/heads/feature');
-    const { page, faults } = await open({ viewport: PHONE });
-    const dialog = page.getByRole('dialog');
+    const { page, dialog, faults, signIn, expectCraftInEachSize, traces } = await open({ viewport: PHONE });
     const field = dialog.getByLabel('OIDC token');
     const explain = dialog.getByRole('button', { name: 'Explain token' });
     const rules = dialog.getByRole('listitem');
@@ -446,12 +422,12 @@ describeInBrowser('the explanation of a token of a CI', (open) => {
         bodies.push('a URL or a header');
       else if (request.postData()?.includes(other)) bodies.push(new URL(request.url()).pathname);
     });
-    await signIn(page, stack, 'member', `/console/deployments/explain/keys/${key.id}`);
+    await signIn('member', `/console/deployments/explain/keys/${key.id}`);
     await page.getByRole('link', { name: 'Explain a token' }).click();
     await field.fill('not a token');
     await explain.click();
     await dialog.getByText('OIDC token must be a JWT: three parts').waitFor();
-    await expectCraftInEachSize(page);
+    await expectCraftInEachSize();
     await field.fill(` ${other}\n`);
     await explain.click();
     await dialog.getByText('The token satisfies none of the trust rules.').waitFor();
@@ -459,9 +435,9 @@ describeInBrowser('the explanation of a token of a CI', (open) => {
     await rules.nth(0).getByText('refs/heads/main', { exact: true }).waitFor();
     await rules.nth(0).getByText('refs/heads/feature', { exact: true }).waitFor();
     await rules.nth(1).getByText('does not begin with the expected prefix').waitFor();
-    await expectCraftInEachSize(page);
+    await expectCraftInEachSize();
     expect(bodies).toStrictEqual([`/deployments/explain/api-keys/${key.id}/explain`]);
-    const kept = `${await traces(page)}\n${logged.join('')}`;
+    const kept = `${await traces()}\n${logged.join('')}`;
     for (const part of [other, ...other.split('.')]) expect(kept).not.toContain(part);
 
     // Leaving the dialog in any way discards the token.
@@ -496,7 +472,7 @@ describeInBrowser('the explanation of a token of a CI', (open) => {
   });
 });
 
-describeInBrowser('the events of a Deployment in the console', (open) => {
+describeInBrowser('the events of a Deployment in the console', stack, (open) => {
   it("members see a Deployment's events, and administrators see them even after the Deployment was deleted", async () => {
     await registerDeployment(stack, 'history', { name: 'History', groups: ['data-eng'] });
     await createKey(stack, 'history', { name: 'ci' });
@@ -511,15 +487,15 @@ describeInBrowser('the events of a Deployment in the console', (open) => {
     };
     await reject(3);
 
-    const { page } = await open({ viewport: PHONE });
-    await signIn(page, stack, 'member', '/console/deployments/history');
+    const { page, signIn, expectCraft } = await open({ viewport: PHONE });
+    await signIn('member', '/console/deployments/history');
     await page.getByRole('link', { name: 'Events', exact: true }).click();
     await page.getByText('Rejected 3 calls; the last one was to delete the Deployment (403)').waitFor();
     const rejection = page.getByText('Rejected a call to delete the Deployment (403)');
     await page.getByText('API key “ci” created').waitFor();
     await page.getByText('Deployment registered').waitFor();
     expect(await page.getByText(/^just now by user member\S* from 127\.0\.0\.1$/).count()).toBe(1);
-    await expectCraft(page);
+    await expectCraft();
 
     await Promise.all(Array.from({ length: 100 }, () => reject(1)));
     await page.reload();
@@ -535,13 +511,13 @@ describeInBrowser('the events of a Deployment in the console', (open) => {
     await page.getByText('Not found, or you don’t have access.').first().waitFor();
     expect(await page.content()).not.toContain('registered');
 
-    const other = (await open()).page;
-    await signIn(other, stack, 'admin');
-    await other.getByText('Events of a deleted Deployment').click();
-    await other.getByLabel('Deployment ID').fill('history');
-    await expectCraft(other);
-    await other.getByRole('button', { name: 'Show events' }).click();
-    await other.getByText('Deployment deleted', { exact: true }).waitFor();
-    expect(new URL(other.url()).pathname).toBe('/console/deployments/history/events');
+    const other = await open();
+    await other.signIn('admin');
+    await other.page.getByText('Events of a deleted Deployment').click();
+    await other.page.getByLabel('Deployment ID').fill('history');
+    await other.expectCraft();
+    await other.page.getByRole('button', { name: 'Show events' }).click();
+    await other.page.getByText('Deployment deleted', { exact: true }).waitFor();
+    expect(new URL(other.page.url()).pathname).toBe('/console/deployments/history/events');
   });
 });

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import axe from 'axe-core';
-import { type Browser, type BrowserContextOptions, chromium, type Locator, type Page } from 'playwright-core';
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { afterAll, afterEach, describe, expect } from 'vitest';
 import type { LocalStack } from '../../local/local-stack.ts';
 
@@ -38,10 +38,15 @@ export function launch(): Promise<Browser> {
 }
 
 /**
- * Defines tests that drive the console in a browser. Without a browser, the tests are skipped with a message, or fail
- * if CI is set.
+ * Defines tests that drive a stack's console in a browser. Without a browser, the tests are skipped with a message, or
+ * fail if CI is set.
+ * @param tests defines the tests; the function that it receives opens a new page in a profile of its own
  */
-export function describeInBrowser(title: string, tests: (open: OpenPage) => void): void {
+export function describeInBrowser(
+  title: string,
+  stack: LocalStack,
+  tests: (open: (options?: BrowserContextOptions) => Promise<ConsolePage>) => void,
+): void {
   if (!hasBrowser && !process.env.CI) {
     process.stderr.write(
       `\nNOT RUN: ${title}. These tests need a browser, and there is no ${CHROMIUM ?? 'Chromium'}. Install one ` +
@@ -61,7 +66,7 @@ export function describeInBrowser(title: string, tests: (open: OpenPage) => void
     });
     tests(async (options) => {
       browser ??= launch();
-      return openPage(await browser, options);
+      return openPage(await browser, stack, options);
     });
   });
 }
@@ -69,16 +74,10 @@ export function describeInBrowser(title: string, tests: (open: OpenPage) => void
 /** All tests of a file share one browser. Each test has its own profile. */
 let browser: Promise<Browser> | undefined;
 
-/** A page of the console in a browser. */
-interface Opened {
-  readonly page: Page;
-  /** Errors in the page and violations of its content security policy. */
-  readonly faults: string[];
-}
+/** A page of the console in a browser, and what tests do with it. */
+type ConsolePage = Awaited<ReturnType<typeof openPage>>;
 
-export type OpenPage = (options?: BrowserContextOptions) => Promise<Opened>;
-
-async function openPage(browser: Browser, options: BrowserContextOptions = {}): Promise<Opened> {
+async function openPage(browser: Browser, stack: LocalStack, options: BrowserContextOptions = {}) {
   const context = await browser.newContext({
     viewport: DESKTOP,
     reducedMotion: 'reduce',
@@ -87,37 +86,82 @@ async function openPage(browser: Browser, options: BrowserContextOptions = {}): 
   });
   context.setDefaultTimeout(30_000);
   const page = await context.newPage();
+  /** Errors in the page and violations of its content security policy. */
   const faults: string[] = [];
   page.on('pageerror', (error) => faults.push(String(error)));
   page.on('console', (message) => {
     const isOfPage = !message.location().url.endsWith('/favicon.ico');
     if (message.type() === 'error' && isOfPage) faults.push(message.text());
   });
-  return { page, faults };
+  return {
+    page,
+    dialog: page.getByRole('dialog'),
+    faults,
+    signIn: (person: Person, path?: string) => signIn(page, stack, person, path),
+    /** Returns the row of a key or Deployment in a table. */
+    rowOf: (name: string) => page.getByRole('row').filter({ hasText: name }),
+    act: (name: string, action: string) => act(page, name, action),
+    takeSecret: () => takeSecret(page),
+    holdGets: (url: string) => holdGets(page, url),
+    loseFirstResponse: (url: string) => loseFirstResponse(page, url),
+    expectCraft: () => expectCraft(page),
+    expectCraftInEachSize: () => expectCraftInEachSize(page),
+    traces: () => traces(page),
+    watchShifts: () => watchShifts(page),
+  };
 }
 
-export const PEOPLE = { admin: 'Ada Admin', member: 'Max Member' };
+const PEOPLE = { admin: 'Ada Admin', member: 'Max Member' };
+type Person = keyof typeof PEOPLE;
 
 /** Opens a path in the console and signs in as one of the development issuer's people. */
-export async function signIn(
-  page: Page,
-  stack: LocalStack,
-  person: keyof typeof PEOPLE,
-  path = '/',
-): Promise<void> {
+export async function signIn(page: Page, stack: LocalStack, person: Person, path = '/'): Promise<void> {
   await page.goto(`${stack.url}${path}`);
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.getByRole('link', { name: PEOPLE[person] }).click();
   await page.getByRole('button', { name: 'Sign out' }).waitFor();
 }
 
-/** Returns the row of a key or Deployment in a table. */
-export const rowOf = (page: Page, name: string): Locator => page.getByRole('row').filter({ hasText: name });
-
 /** Chooses an action for a key, in the table or on the key's page. */
 export async function act(page: Page, name: string, action: string): Promise<void> {
   await page.getByRole('button', { name: `Actions for ${name}`, exact: true }).click();
   await page.getByRole('menuitem', { name: action, exact: true }).click();
+}
+
+/** Reads the secret that a dialog shows once, and closes the dialog. */
+async function takeSecret(page: Page): Promise<string> {
+  const dialog = page.getByRole('dialog');
+  await dialog.getByText('This is the only time that the secret is shown.').waitFor();
+  const secret = await dialog.locator('code').nth(1).innerText();
+  expect(secret).toMatch(/^dks_\w+$/);
+  expect(await traces(page)).not.toContain(secret);
+  await dialog.getByRole('button', { name: 'I have saved the secret' }).click();
+  await dialog.waitFor({ state: 'detached' });
+  return secret;
+}
+
+/**
+ * Holds the GET requests to a URL from now on.
+ * @returns a function that sends the held requests, and holds no further ones
+ */
+async function holdGets(page: Page, url: string): Promise<() => void> {
+  const { promise: released, resolve: release } = Promise.withResolvers<void>();
+  await page.route(url, async (route) => {
+    if (route.request().method() === 'GET') await released;
+    await route.continue();
+  });
+  return release;
+}
+
+/** Loses the response to the first POST request to a URL: the service handles the request, but the page sees an error. */
+async function loseFirstResponse(page: Page, url: string): Promise<void> {
+  let isLost = false;
+  await page.route(url, async (route) => {
+    if (route.request().method() !== 'POST' || isLost) return route.continue();
+    isLost = true;
+    await route.fetch();
+    await route.abort();
+  });
 }
 
 /** The axe rules for each colour scheme. In the dark scheme, only the contrast can differ. */
@@ -127,7 +171,7 @@ const RULES = { dark: { runOnly: ['color-contrast'] }, light: {} };
  * Asserts that axe finds no violation of WCAG 2.2 AA or of axe's best practices, that the contrast is sufficient in
  * both colour schemes, and that neither the page nor an open dialog scrolls sideways.
  */
-export async function expectCraft(page: Page): Promise<void> {
+async function expectCraft(page: Page): Promise<void> {
   // The emulated colour scheme applies until the browser leaves the page. The page has no frames, so no other frame
   // needs it.
   if (!(await page.evaluate('"axe" in window'))) await page.evaluate(axe.source);
@@ -157,7 +201,7 @@ export async function expectCraft(page: Page): Promise<void> {
 const SIZES = [PHONE, TABLET, LAPTOP, DESKTOP];
 
 /** Asserts the same as `expectCraft`, in each of the four window sizes, and keeps the size of the window. */
-export async function expectCraftInEachSize(page: Page): Promise<void> {
+async function expectCraftInEachSize(page: Page): Promise<void> {
   const before = page.viewportSize();
   for (const size of SIZES) {
     await page.setViewportSize(size);
@@ -184,7 +228,7 @@ const RECENT = 500;
  * the API arrives later than `RECENT`, so that a slow machine and a fast one record the same shifts.
  * @returns a function that returns the recorded shifts
  */
-export async function watchShifts(page: Page): Promise<() => Promise<Shift[]>> {
+async function watchShifts(page: Page): Promise<() => Promise<Shift[]>> {
   await page.addInitScript(`
     window.shifts = [];
     let lastChange = -Infinity;
@@ -208,7 +252,7 @@ export async function watchShifts(page: Page): Promise<() => Promise<Shift[]>> {
 }
 
 /** Returns all data that a page can store or show outside its memory: storage, cookies and URLs. */
-export async function traces(page: Page): Promise<string> {
+async function traces(page: Page): Promise<string> {
   const stored = await page.evaluate(
     'JSON.stringify({ ...localStorage, ...sessionStorage, name: window.name, state: history.state })',
   );
