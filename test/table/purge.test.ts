@@ -240,6 +240,13 @@ describe('A marker records each unfinished purge', () => {
     expect(await beginPurge(tableOn({ send: async () => ({}) }), generation, 5)).toBe(false);
   });
 
+  it('starting a purge deletes a malformed directory entry of the generation, and no entries of groups', async () => {
+    await store.put({ ...toDirectoryEntry(deployment({ groups: ['own'] })), name: 7 });
+    await beginPurge(table, generation, 5);
+    expect(await store.partition('DEPLOYMENTS')).toEqual([]);
+    expect(store.sent.map(({ operation }) => operation)).toEqual(['UpdateItem', 'GetItem', 'DeleteItem']);
+  });
+
   it('starting a purge does not remove the directory entry of a different generation', async () => {
     await store.put(toDirectoryEntry(deployment({ generation: OTHER })));
     await beginPurge(table, generation, 5);

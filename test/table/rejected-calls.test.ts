@@ -8,7 +8,7 @@ import {
   moveRejectedCalls,
 } from '../../functions/table/rejected-calls.ts';
 import { event, MADE_AT, rejectedCall } from '../support/records.ts';
-import { startStore } from '../support/store.ts';
+import { startStore, watched } from '../support/store.ts';
 
 const store = await startStore('REJECTED_CALLS', 'EVENTS#etl');
 const { table } = store;
@@ -94,6 +94,29 @@ describe('Rejected calls are counted for each caller and hour', () => {
     );
     const bytes = JSON.stringify({ ...stored, deployments: [...(stored.deployments as Set<string>)] }).length;
     expect(bytes).toBeLessThan(5 * 1024);
+  });
+
+  it('counts a rejected call even if the sweep moves the counts while the call is counted', async () => {
+    const ofEve = { pk: 'REJECTED_CALLS', sk: `${hashOfEve}#2027-01-15T08` };
+    for (let n = 0; n < MAX_DEPLOYMENTS; n++) await count(`etl-${n}`);
+    const counted = { caller: { principal: 'eve', type: 'person' as const }, call: rejectedCall() };
+    let isMoved = false;
+    await countRejectedCall(
+      {
+        ...table,
+        port: watched(table.port, async (when) => {
+          if (when === 'before' || isMoved) return;
+          isMoved = true;
+          await store.remove(ofEve);
+        }),
+      },
+      { ...counted, deploymentId: 'etl' },
+    );
+    expect(await ended(MADE_AT + HOUR)).toEqual([
+      { caller: counted.caller, hour: '2027-01-15T08', callCount: 1, deployments: [] },
+    ]);
+    await count('etl');
+    expect(await ended(MADE_AT + HOUR)).toMatchObject([{ callCount: 2, deployments: [{ count: 1 }] }]);
   });
 
   it('reads the counts of rejected calls only after the hour has ended', async () => {

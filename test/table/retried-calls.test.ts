@@ -7,6 +7,7 @@ import {
   deleteItem,
   isUpdated,
   NOT_REPEATABLE,
+  openConnection,
   outputOf,
   PURGE_RETRIES,
   putItem,
@@ -62,6 +63,19 @@ it('each function has its own retry policy', () => {
   expect(CALL_RETRIES).toEqual({ attemptTimeout: 1000, attempts: 3 });
   expect(PURGE_RETRIES).toEqual({ attemptTimeout: 5000, attempts: 3 });
 });
+
+it.each<[string, Outcome]>([
+  ['a response', done()],
+  ['an error', failed('unexpected')],
+])(
+  'a function opens its connection with one short read of a Deployment without an ID: %s',
+  async (_, outcome) => {
+    port.mockResolvedValue(outcome);
+    await openConnection(table);
+    const Keys = [{ pk: 'DEPLOYMENT#', sk: 'DEPLOYMENT' }];
+    expect(port.mock.calls).toEqual([['BatchGetItem', { RequestItems: { keys: { Keys } } }, 500]]);
+  },
+);
 
 describe('A call to DynamoDB is repeated only when that is safe', () => {
   it.each(['not applied', 'unknown'] as const)(

@@ -124,6 +124,16 @@ describe('DynamoDB stores a token as one item', () => {
     await tokens.deleteLeakedToken(table, of('token'), 't'.repeat(43), event({ id: newUlid(3) }));
     expect(await store.partition('EVENTS#etl')).toHaveLength(2);
   });
+
+  it('deletes a leaked token that is no longer valid without an event', async () => {
+    await store.put(toToken(token()), toTemporaryToken(temporaryToken()));
+    const leaked = { kind: 'token' as const, deploymentId: 'etl', ulid: KEY_ULID };
+    for (let n = 0; n < 2; n++) {
+      await tokens.deleteLeakedToken(table, leaked, 't'.repeat(43), undefined);
+      expect(await store.partition(pk)).toEqual([toTemporaryToken(temporaryToken())]);
+    }
+    expect(await store.partition('EVENTS#etl')).toEqual([]);
+  });
 });
 
 describe('The first token of a new secret is written with the key', () => {
