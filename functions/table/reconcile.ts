@@ -219,12 +219,10 @@ export async function missingInGroups(
  */
 export async function dropGroupEntry(table: Table, key: ItemKey): Promise<boolean> {
   const owner = deploymentKey(key.sk);
-  const item = await readItem(table, owner);
-  const deployment = parse(table, item, fromDeployment);
-  // Keep the entry of a malformed Deployment, because someone might repair the Deployment by hand.
-  if (item && !deployment) return false;
+  const deployment = parse(table, await readItem(table, owner), fromDeployment);
   const isInGroup = deployment && groupEntryKeys(deployment).some(({ pk }) => pk === key.pk);
   if (isInGroup) return false;
+  // This condition keeps the entry of a malformed Deployment, because someone might repair the Deployment by hand.
   const unchanged = deployment
     ? unchangedSince(deployment)
     : { ConditionExpression: 'attribute_not_exists(pk)' };

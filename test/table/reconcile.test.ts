@@ -1,19 +1,29 @@
 import { describe, expect, it } from 'vitest';
 import { newUlid } from '../../functions/domain/credentials.ts';
 import {
+  dropGroupEntry,
+  haveGroupEntries,
   isBeingPurged,
   isStillThere,
   listedGenerations,
+  missingInGroups,
   presentGenerations,
+  presentGroups,
   readPassProgress,
   rewriteEntries,
   type ScannedItem,
   scanGenerations,
   writePassProgress,
 } from '../../functions/table/reconcile.ts';
-import { NO_GENERATION, toDeployment, toDirectoryEntry } from '../../functions/table/schema.ts';
+import {
+  type Item,
+  NO_GENERATION,
+  toDeployment,
+  toDirectoryEntry,
+  toGroupEntries,
+} from '../../functions/table/schema.ts';
 import { deployment, GENERATION } from '../support/records.ts';
-import { startStore } from '../support/store.ts';
+import { startStore, watched } from '../support/store.ts';
 
 const pk = 'DEPLOYMENT#etl';
 const store = await startStore(
@@ -21,6 +31,7 @@ const store = await startStore(
   'DEPLOYMENT#a b',
   'DEPLOYMENTS',
   'GROUP#g',
+  'GROUP#h',
   'PURGES',
   'EVENTS#etl',
   'RECONCILIATION',
@@ -29,6 +40,12 @@ const { table } = store;
 
 const OTHER = newUlid(0);
 const generation = { deploymentId: 'etl', generation: GENERATION };
+/** Returns the size and consistency of each BatchGetItem. */
+const batches = () =>
+  store.sent.map(({ input }) => {
+    const { keys } = input.RequestItems as { keys: { Keys: object[]; ConsistentRead: boolean } };
+    return [keys.Keys.length, keys.ConsistentRead];
+  });
 const isConsistent = () => expect(store.sent.every(({ input }) => input.ConsistentRead === true)).toBe(true);
 
 it("stores the position of a reconciliation pass under the pass's name", async () => {
@@ -142,13 +159,24 @@ describe('Reconciliation reads the current state of Deployments', () => {
     expect(store.malformed).toEqual([{ pk: 'DEPLOYMENTS', sk: 'odd' }]);
   });
 
+  it('reads the groups of each Deployment, and no groups from a malformed Deployment', async () => {
+    await store.put(toDeployment(deployment({ groups: ['g', 'h'] })), {
+      ...toDeployment(deployment({ id: 'a b' })),
+      name: 7,
+    });
+    expect(await presentGroups(table, ['etl', 'a b', 'gone'])).toEqual(
+      new Map([
+        ['etl', ['g', 'h']],
+        ['a b', []],
+        ['gone', []],
+      ]),
+    );
+  });
+
   it('reads the state of up to a hundred Deployments with each strongly consistent read', async () => {
     const ids = Array.from({ length: 201 }, (_, n) => `d${n}`);
     expect((await presentGenerations(table, ids)).size).toBe(201);
-    const keys = store.sent.map(
-      ({ input }) => (input.RequestItems as { keys: { Keys: object[]; ConsistentRead: boolean } }).keys,
-    );
-    expect(keys.map(({ Keys, ConsistentRead }) => [Keys.length, ConsistentRead])).toEqual([
+    expect(batches()).toEqual([
       [100, true],
       [100, true],
       [1, true],
@@ -207,5 +235,77 @@ describe('rewriteEntries', () => {
       expect(await rewriteEntries(table, etl)).toBe(false);
     }
     expect(await entry()).toBeUndefined();
+  });
+});
+
+describe('Reconciliation repairs the entries of Deployments in their groups', () => {
+  const etl = deployment({ groups: ['g', 'h'] });
+  const [inG = {}, inH = {}] = toGroupEntries(etl);
+  const keyInG = { pk: 'GROUP#g', sk: 'etl' };
+
+  it.each<[string, Item[], string[]]>([
+    ['complete', [inG, inH], []],
+    ['incomplete', [inG], ['etl']],
+    ['missing', [], ['etl']],
+    ['from a different generation', [inG, { ...inH, generation: OTHER }], ['etl']],
+    ['malformed', [{ ...inG, name: 7 }, inH], ['etl']],
+  ])(
+    'reports a Deployment with missing entries if its entries in its groups are %s',
+    async (_, entries, ids) => {
+      const other = deployment({ id: 'other', groups: ['g'] });
+      await store.put(...entries, ...toGroupEntries(other));
+      expect(await missingInGroups(table, [other, etl])).toEqual(ids);
+    },
+  );
+
+  it('reads up to a hundred entries in groups with each strongly consistent read', async () => {
+    const groups = Array.from({ length: 67 }, (_, n) => `g${n}`);
+    const deployments = ['a', 'b', 'c'].map((id) => deployment({ id, groups }));
+    expect(await missingInGroups(table, deployments)).toEqual(['a', 'b', 'c']);
+    expect(batches()).toEqual([
+      [100, true],
+      [100, true],
+      [1, true],
+    ]);
+    expect(await missingInGroups(table, [deployment({ groups: [] })])).toEqual([]);
+    expect(store.sent).toHaveLength(3);
+  });
+
+  it.each<[string, boolean, object | undefined]>([
+    ['deletes an entry in a group of a Deployment that does not exist', true, undefined],
+    ['deletes an entry in a group to which its Deployment does not belong', true, { groups: ['h', 'i'] }],
+    ['keeps an entry in a group to which its Deployment belongs', false, { groups: ['h', 'g'] }],
+    ['keeps an entry in a group of a malformed Deployment', false, { groups: 7 }],
+  ])('reconciliation %s', async (_, isDropped, change) => {
+    await store.put(inG, inH, ...(change ? [{ ...toDeployment(etl), ...change }] : []));
+    expect(await dropGroupEntry(table, keyInG)).toBe(isDropped);
+    expect([await store.get(keyInG), await store.get({ ...keyInG, pk: 'GROUP#h' })]).toEqual([
+      isDropped ? undefined : inG,
+      inH,
+    ]);
+    expect(await dropGroupEntry(table, keyInG)).toBe(false);
+  });
+
+  it.each<[string, Item | undefined, Item]>([
+    ['registered', undefined, toDeployment(etl)],
+    ['added to the group', toDeployment(deployment({ groups: [] })), toDeployment(etl)],
+  ])(
+    'reconciliation keeps an entry in a group if its Deployment is %s before the deletion',
+    async (_, before, now) => {
+      await store.put(inG, ...(before ? [before] : []));
+      const port = watched(table.port, async (when, { operation }) => {
+        if (when === 'after' && operation === 'GetItem') await store.put(now);
+      });
+      expect(await dropGroupEntry({ ...table, port }, keyInG)).toBe(false);
+      expect(await store.get(keyInG)).toEqual(inG);
+    },
+  );
+
+  it('all Deployments have entries in their groups after the pass that writes these entries has finished', async () => {
+    expect(await haveGroupEntries(table)).toBe(false);
+    await writePassProgress(table, 'GROUPS', { startedAt: 5, after: { pk: 'a', sk: 'b' } });
+    expect(await haveGroupEntries(table)).toBe(false);
+    await writePassProgress(table, 'GROUPS', { startedAt: 5, after: undefined });
+    expect(await haveGroupEntries(table)).toBe(true);
   });
 });
