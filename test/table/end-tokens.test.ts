@@ -125,6 +125,18 @@ describe('end-tokens revokes tokens in bulk', () => {
     expect(await end({ deploymentId: id, issuedBefore: app.time.now })).toEqual({ revoked: 0, reported: {} });
   });
 
+  it('end-tokens omits malformed tokens, which no check accepts, and reports them', async () => {
+    const id = await newDeployment();
+    await app.exchangeForToken(await app.createKey(id));
+    await temporaryToken(id);
+    const malformed = ['TOKEN#x', 'GRANT#x'].map((sk) => ({ pk: `DEPLOYMENT#${id}`, sk }));
+    for (const Item of malformed) await app.table.port('PutItem', { TableName: 'keys', Item }, 1000);
+    later(1);
+    expect((await end({ deploymentId: id, issuedBefore: app.time.now })).revoked).toBe(2);
+    expect(app.malformed.splice(0)).toEqual(malformed);
+    expect(await app.partition(`DEPLOYMENT#${id}`)).toEqual(expect.arrayContaining(malformed));
+  });
+
   it('a token that is in use while end-tokens revokes it stays revoked', async () => {
     const id = await newDeployment();
     const token = await app.exchangeForToken(await app.createKey(id));

@@ -167,7 +167,34 @@ describe("A Deployment's events are listed newest first", () => {
     const damaged = { ...toEvent(event({ id: ids[4] as string })), actor: null };
     await store.put(...events.slice(0, 4).map(toEvent), damaged);
     expect(await listed(undefined, 100)).toEqual([[3, 1, 0], undefined]);
-    expect(store.malformed).toEqual([{ pk: 'EVENTS#etl', sk: ids[4] }]);
+    expect(await listed(undefined, 100, GENERATION)).toEqual([[3, 0], undefined]);
+    expect(store.malformed).toEqual(Array(2).fill({ pk: 'EVENTS#etl', sk: ids[4] }));
+  });
+
+  it.each<[string, NonNullable<Parameters<typeof listEvents>[2]['filter']>, number[]]>([
+    ['with a filter for a type', { type: 'api_key.deleted', keyId: undefined }, [4, 1]],
+    ['with a filter for a key', { type: undefined, keyId: 'a' }, [3, 1, 0]],
+    ['with a filter for a type and a key', { type: 'api_key.deleted', keyId: 'a' }, [1]],
+    ['with an empty filter', {}, [4, 3, 2, 1, 0]],
+  ])('lists the matching events %s', async (_, filter, wanted) => {
+    const [a, b] = [{ data: { keyId: 'a' } }, { data: { keyId: 'b' } }];
+    const type = 'api_key.deleted';
+    const kinds: Partial<ServiceEvent>[] = [a, { ...a, type }, {}, a, { ...b, type }];
+    await store.put(...kinds.map((kind, n) => toEvent(event({ id: ids[n] as string, ...kind }))));
+    const page = { after: undefined, limit: 9, now: MADE_AT };
+    const { items, next } = await listEvents(table, 'etl', { ...page, filter });
+    expect([items.map(({ id }) => ids.indexOf(id)), next]).toEqual([wanted, undefined]);
+  });
+
+  it('a page of events with a filter ends after one query of 1 MB, even if it is empty', async () => {
+    const data = { scopes: ['s'.repeat(300_000)] };
+    await store.put(...ids.map((id) => toEvent(event({ id, data }))));
+    const page = { limit: 1, now: MADE_AT, filter: { keyId: 'a' } };
+    const { items, next } = await listEvents(table, 'etl', { ...page, after: undefined });
+    expect(items).toEqual([]);
+    expect(ids.slice(1)).toContain(next);
+    expect(queries()).toEqual([['Query', undefined]]);
+    expect(await listEvents(table, 'etl', { ...page, after: next })).toEqual({ items: [], next: undefined });
   });
 });
 

@@ -6,6 +6,7 @@ import {
   readRegistration,
   registrationsPage,
   registrationWrite,
+  reportMalformedRegistration,
   storeRegistration,
 } from '../../functions/table/registrations.ts';
 import { fromRegistration, toDeployment, toRegistration } from '../../functions/table/schema.ts';
@@ -83,6 +84,8 @@ describe('The service stores a registration for each Deployment in a followed ta
     const page = await registrationsPage(table, { after: undefined, limit: 5 });
     expect(page).toEqual({ registrations: [], malformed: 1, next: undefined });
     expect(store.malformed).toEqual([ofEtl, ofEtl]);
+    reportMalformedRegistration(table, of({ id: 'other' }));
+    expect(store.malformed).toEqual([ofEtl, ofEtl, { pk: 'SOURCES', sk: 'other' }]);
   });
 });
 

@@ -380,6 +380,12 @@ export const EQUIVALENT: readonly Equivalent[] = [
     why: 'DynamoDB answers a Query or Scan with Items always, if none.',
   },
   {
+    file: 'functions/table/events.ts',
+    line: 'if (after !== undefined && after < first) return { items: [], next: undefined };',
+    mutants: ['EqualityOperator: after < first → after <= first'],
+    why: 'A query that starts after the first position of its range finds nothing either.',
+  },
+  {
     file: 'functions/table/erasure.ts',
     line: 'for (const item of page.Items ?? []) {',
     mutants: ['ArrayDeclaration: [] → ["Stryker was here"]'],
