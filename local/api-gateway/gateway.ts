@@ -66,6 +66,23 @@ export function message(
   };
 }
 
+/**
+ * Returns the headers of a function's response as the gateway sends them: with a content type, and without the content
+ * length, which the gateway computes itself.
+ *
+ * @param own the function's headers, with names in lower case
+ */
+export function withContentType(
+  own: GatewayResponse['headers'],
+  defaultType: string,
+): GatewayResponse['headers'] {
+  const hasType = own.some(([name]) => name === 'content-type');
+  return [
+    ...(hasType ? [] : [['content-type', defaultType] as const]),
+    ...own.filter(([name]) => name !== 'content-length'),
+  ];
+}
+
 /** API Gateway's limit for a request body, in bytes. */
 const BODY_LIMIT = 10 * 1024 * 1024;
 /** API Gateway's limit for the request line and all headers together, in bytes. */

@@ -3,7 +3,14 @@ import type { InvocationResult } from '../lambda/worker-pool.ts';
 import { compareNumbers, isGreedy, matchPath, specificityOf, withOneLeadingSlash } from '../paths.ts';
 import { ACCOUNT } from '../template.ts';
 import type { Authorizer } from './authorizers.ts';
-import { type Api, type ApiOptions, type GatewayRequest, type GatewayResponse, message } from './gateway.ts';
+import {
+  type Api,
+  type ApiOptions,
+  type GatewayRequest,
+  type GatewayResponse,
+  message,
+  withContentType,
+} from './gateway.ts';
 import type { HttpApiEvent } from './http-api-event.ts';
 
 /** A route of an HTTP API, with its authorizer and its function. */
@@ -188,13 +195,10 @@ function render(outcome: InvocationResult): GatewayResponse {
   const isStatus = Number.isInteger(Number(statusCode)) && statusCode >= 100 && statusCode <= 599;
   if (!isStatus || typeof body !== 'string') return failure;
   const own = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), String(value)] as const);
-  const hasType = own.some(([name]) => name === 'content-type');
   return {
     status: Number(statusCode),
     headers: [
-      ...(hasType ? [] : [['content-type', 'text/plain; charset=utf-8'] as const]),
-      // The gateway computes the content length itself.
-      ...own.filter(([name]) => name !== 'content-length'),
+      ...withContentType(own, 'text/plain; charset=utf-8'),
       ...(cookies as string[]).map((cookie) => ['set-cookie', cookie] as const),
     ],
     body: isBase64Encoded ? Buffer.from(body, 'base64') : body,

@@ -2,7 +2,13 @@ import { randomUUID } from 'node:crypto';
 import type { InvocationResult } from '../lambda/worker-pool.ts';
 import { compareNumbers, matchPath, specificityOf, withOneLeadingSlash } from '../paths.ts';
 import { ACCOUNT } from '../template.ts';
-import type { Api, ApiOptions, GatewayRequest, GatewayResponse } from './gateway.ts';
+import {
+  type Api,
+  type ApiOptions,
+  type GatewayRequest,
+  type GatewayResponse,
+  withContentType,
+} from './gateway.ts';
 import { commonLogTime } from './http-api.ts';
 import type { RestResponses } from './rest-responses.ts';
 
@@ -187,13 +193,9 @@ export class RestApi implements Api {
       .filter(([name]) => !many.some(([other]) => other === name))
       .map(([name, value]) => [name, String(value)] as const);
     const own = [...single, ...many].map(([name, value]) => [remapped(name), value] as const);
-    const hasType = own.some(([name]) => name === 'content-type');
     return {
       status: Number(statusCode),
-      headers: [
-        ...(hasType ? [] : [['content-type', 'application/json'] as const]),
-        ...own.filter(([name]) => name !== 'content-length'),
-      ],
+      headers: withContentType(own, 'application/json'),
       body: body ?? '',
     };
   }
