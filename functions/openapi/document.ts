@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import * as z from 'zod';
 import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiResponsesObject } from 'zod-openapi';
 import { accessTokenId, deploymentId, EXAMPLE, keyId, temporaryTokenId } from './answers.ts';
-import { type CallerKind, OPERATIONS, type Operation } from './operations.ts';
+import { type CallerKind, OPERATIONS, type Operation, TAGS } from './operations.ts';
 import { gateway, oauthError, orGateway, problem } from './responses.ts';
 
 const { version, bugs } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
@@ -42,20 +42,17 @@ const FAULT = 'Something went wrong here. It has been recorded.';
 
 /** Responses that API Gateway can return on every route. */
 const OF_ALL: ZodOpenApiResponsesObject = {
-  429: { id: 'Throttled', ...gateway('Too Many Requests') },
-  500: { id: 'Fault', ...gateway('Internal Server Error') },
-  503: { id: 'Unavailable', ...gateway('Service Unavailable') },
+  429: { id: 'Throttled', ...gateway(429) },
+  500: { id: 'Fault', ...gateway(500) },
+  503: { id: 'Unavailable', ...gateway(503) },
 };
 
 /** Responses to management calls when the service fails. */
 const OF_MANAGEMENT: ZodOpenApiResponsesObject = {
-  500: {
-    id: 'ManagementFault',
-    ...orGateway(problem(500, 'server_error', FAULT), 'Internal Server Error'),
-  },
+  500: { id: 'ManagementFault', ...orGateway(500, problem(500, 'server_error', FAULT)) },
   503: {
     id: 'ManagementUnavailable',
-    ...orGateway(problem(503, 'temporarily_unavailable', BUSY, { headers: RETRY }), 'Service Unavailable'),
+    ...orGateway(503, problem(503, 'temporarily_unavailable', BUSY, { headers: RETRY })),
   },
 };
 
@@ -64,21 +61,18 @@ const OF_CALLER: Readonly<Record<CallerKind, ZodOpenApiResponsesObject>> = {
   client: {
     ...OF_ALL,
     401: { id: 'ClientRefused', ...oauthError('invalid_client', 'Client authentication failed.', BASIC) },
-    413: {
-      id: 'ClientTooLarge',
-      ...orGateway(oauthError('invalid_request', TOO_LARGE), 'Request Entity Too Large'),
-    },
-    500: { id: 'ClientFault', ...orGateway(oauthError('server_error', FAULT), 'Internal Server Error') },
+    413: { id: 'ClientTooLarge', ...orGateway(413, oauthError('invalid_request', TOO_LARGE)) },
+    500: { id: 'ClientFault', ...orGateway(500, oauthError('server_error', FAULT)) },
     503: {
       id: 'ClientUnavailable',
-      ...orGateway(oauthError('temporarily_unavailable', BUSY, RETRY), 'Service Unavailable'),
+      ...orGateway(503, oauthError('temporarily_unavailable', BUSY, RETRY)),
     },
   },
   token: {
     ...OF_ALL,
     401: {
       id: 'TokenRefused',
-      ...gateway('Unauthorized'),
+      ...gateway(401),
       description: 'The token is missing or invalid; the `WWW-Authenticate` challenge says which.',
       headers: {
         'WWW-Authenticate': { schema: { type: 'string' }, example: 'Bearer error="invalid_token"' },
@@ -91,8 +85,8 @@ const OF_CALLER: Readonly<Record<CallerKind, ZodOpenApiResponsesObject>> = {
     403: {
       id: 'PrincipalRefused',
       ...orGateway(
+        403,
         problem(403, 'forbidden', 'This IAM principal is not one of the platformPrincipals.'),
-        'Forbidden',
       ),
     },
   },
@@ -101,16 +95,13 @@ const OF_CALLER: Readonly<Record<CallerKind, ZodOpenApiResponsesObject>> = {
     ...OF_MANAGEMENT,
     401: {
       id: 'PersonRefused',
-      ...orGateway(problem(401, 'invalid_token', 'Send an access token, not an ID token.'), 'Unauthorized'),
+      ...orGateway(401, problem(401, 'invalid_token', 'Send an access token, not an ID token.')),
     },
   },
 };
 
 const OF_A_MANAGEMENT_BODY: ZodOpenApiResponsesObject = {
-  413: {
-    id: 'ManagementTooLarge',
-    ...orGateway(problem(413, 'invalid_request', TOO_LARGE), 'Request Entity Too Large'),
-  },
+  413: { id: 'ManagementTooLarge', ...orGateway(413, problem(413, 'invalid_request', TOO_LARGE)) },
   415: {
     id: 'NotJson',
     ...problem(415, 'unsupported_media_type', 'Send the body as Content-Type: application/json.'),
@@ -213,17 +204,7 @@ export function openApiDocument() {
       },
       { url: 'http://127.0.0.1:8787', description: 'npm start' },
     ],
-    tags: [
-      { name: 'OAuth', description: 'For pipelines: get, introspect and revoke access tokens.' },
-      { name: 'Checks', description: 'Check a token.' },
-      { name: 'Deployments', description: 'For people and platforms.' },
-      { name: 'API keys', description: 'For people and platforms.' },
-      { name: 'Temporary tokens', description: 'For people.' },
-      { name: 'Events', description: 'The history of Deployments.' },
-      { name: 'People', description: 'For administrators.' },
-      { name: 'Leaks', description: 'For anyone who finds a secret or token.' },
-      { name: 'Reference', description: 'For clients and their developers.' },
-    ],
+    tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
     paths,
     components: {
       securitySchemes: {

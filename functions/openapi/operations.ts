@@ -4,22 +4,7 @@ import { NAME, plainTextRule } from '../domain/allowed-characters.ts';
 import { GITHUB } from '../domain/trust.ts';
 import { TOKEN_EXCHANGE } from '../http/oauth.ts';
 import { exchangeParameters, presentedParameters, tokenParameters } from '../http/parameters.ts';
-import {
-  deploymentInput,
-  deploymentsInput,
-  endAccessInput,
-  eventsInput,
-  explainInput,
-  findPersonInput,
-  keyChangesInput,
-  keysInput,
-  leakInput,
-  newKeyInput,
-  newTemporaryTokenInput,
-  pageInput,
-  restoreAccessInput,
-  rotationInput,
-} from '../http/schemas.ts';
+import * as requests from '../http/schemas.ts';
 import * as answers from './answers.ts';
 import { EXAMPLE } from './answers.ts';
 import { cacheable, empty, json, oauthError, problem } from './responses.ts';
@@ -33,19 +18,23 @@ export type CallerKind = 'anyone' | 'client' | 'token' | 'person' | 'platform';
 // biome-ignore lint/suspicious/noExplicitAny: the schemas are of two kinds, zod's and zod/mini's, which zod-openapi takes both
 type Schema = any;
 
+/** The groups of routes in the document, in its order, each with a description. */
+export const TAGS = {
+  OAuth: 'For pipelines: get, introspect and revoke access tokens.',
+  Checks: 'Check a token.',
+  Deployments: 'For people and platforms.',
+  'API keys': 'For people and platforms.',
+  'Temporary tokens': 'For people.',
+  Events: 'The history of Deployments.',
+  People: 'For administrators.',
+  Leaks: 'For anyone who finds a secret or token.',
+  Reference: 'For clients and their developers.',
+};
+
 /** Description of one route, without the parts that all routes with the same kind of caller share. */
 export interface Operation {
   readonly id: string;
-  readonly tag:
-    | 'OAuth'
-    | 'Checks'
-    | 'Deployments'
-    | 'API keys'
-    | 'Temporary tokens'
-    | 'Events'
-    | 'Leaks'
-    | 'People'
-    | 'Reference';
+  readonly tag: keyof typeof TAGS;
   readonly caller: CallerKind;
   readonly summary: string;
   readonly description?: string;
@@ -309,7 +298,7 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     summary: 'List the Deployments that the caller can access',
     description:
       'Sorted by ID. With `prefix`, the list contains only Deployments whose ID starts with the prefix.',
-    query: deploymentsInput,
+    query: requests.deploymentsInput,
     answers: {
       200: json('A page of Deployments.', answers.deployments, {
         items: [deployment],
@@ -335,7 +324,7 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     caller: 'person',
     summary: 'Register or change a Deployment',
     description: 'Only for administrators. Absent fields keep their values.',
-    body: { schema: deploymentInput, examples: { register: { name: 'ETL', groups: ['data-eng'] } } },
+    body: { schema: requests.deploymentInput, examples: { register: { name: 'ETL', groups: ['data-eng'] } } },
     answers: {
       200: json('The Deployment was changed.', answers.deployment, deployment),
       201: json('The Deployment was registered.', answers.deployment, deployment),
@@ -375,7 +364,7 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
       'With the setting `maxKeyDays`, a key without `expiresAt` gets the latest allowed expiry. Returns 409 with the code ' +
       '`policy` for a later expiry, and for a key with a secret if the stack allows no keys with secrets.',
     body: {
-      schema: newKeyInput(ANY_SCOPES, 0, []),
+      schema: requests.newKeyInput(ANY_SCOPES, 0, []),
       examples: {
         least: { name: 'ci' },
         all: {
@@ -406,7 +395,7 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     caller: 'person',
     summary: 'List the keys of a Deployment',
     description: 'Sorted by creation time, oldest first unless `order` is `newest`.',
-    query: keysInput,
+    query: requests.keysInput,
     answers: {
       200: json('A page of API keys.', answers.apiKeys, {
         items: [
@@ -446,7 +435,7 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
       'that rotating it does not enable it. A leaked key can be enabled only after a rotation with `now`. With the setting ' +
       '`maxKeyDays`, `"expiresAt": null` sets the latest allowed expiry, and a later expiry returns 409 with the code `policy`.',
     body: {
-      schema: keyChangesInput(ANY_SCOPES, 0, []),
+      schema: requests.keyChangesInput(ANY_SCOPES, 0, []),
       examples: {
         disable: { enabled: false },
         narrow: { scopes: ['code:deploy'] },
@@ -486,7 +475,7 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
       'next check. A key never has more than two active secrets. If the key has two, the rotation removes the newer secret if ' +
       'it was never used, and otherwise the older secret.',
     body: {
-      schema: rotationInput,
+      schema: requests.rotationInput,
       required: false,
       examples: {
         week: {},
@@ -514,7 +503,7 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     description:
       'The list is not sorted by time. It omits expired and revoked tokens, so a page can be short or empty and still have ' +
       '`nextCursor`. Listing a token does not count as a use.',
-    query: pageInput,
+    query: requests.pageInput,
     answers: {
       200: json('A page of access tokens.', answers.accessTokens, {
         items: [
@@ -570,7 +559,7 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
       'still accepts it. The response does not say whether the token was used before, and does not consider the allowed IP ' +
       'ranges of the key. At most 10 calls a second.',
     body: {
-      schema: explainInput,
+      schema: requests.explainInput,
       examples: { token: { subject_token: 'eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJ4In0.c2lnbmF0dXJl' } },
     },
     answers: {
@@ -614,7 +603,7 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
       'Members see the events of the current generation. Administrators see the events of all generations, even after a deletion. ' +
       '`call.refused` counts the rejected calls of one caller in one hour, and is written after that hour. With `type` or ' +
       '`keyId`, a call reads at most 1 MB of events: a page can be short or empty and still have `nextCursor`.',
-    query: eventsInput,
+    query: requests.eventsInput,
     answers: {
       200: json('A page of events.', answers.events, { items: [event] }),
       400: badPage,
@@ -631,7 +620,7 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
       'earlier sign-ins. With `block`, it rejects every sign-in until access is restored. A job then reports the person’s keys, ' +
       'or disables them with `"keys": "disable"`. Repeating the call moves the end of access forward.',
     body: {
-      schema: endAccessInput,
+      schema: requests.endAccessInput,
       examples: { end: { sub: EXAMPLE.sub }, leaver: { sub: EXAMPLE.sub, keys: 'disable', block: true } },
     },
     answers: {
@@ -648,7 +637,7 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     summary: 'Accept new sign-ins of a blocked person again',
     description:
       'Only for administrators, who cannot restore their own access. Earlier sign-ins and temporary tokens stay rejected, and keys stay disabled.',
-    body: { schema: restoreAccessInput, examples: { restore: { sub: EXAMPLE.sub } } },
+    body: { schema: requests.restoreAccessInput, examples: { restore: { sub: EXAMPLE.sub } } },
     answers: {
       200: json('The access of the person.', answers.person, ended),
       400: badSub,
@@ -662,7 +651,7 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     caller: 'person',
     summary: "Get a person's access, and the keys that the job found",
     description: 'Only for administrators. The request has a body so that the `sub` is in no URL.',
-    body: { schema: findPersonInput, examples: { find: { sub: EXAMPLE.sub } } },
+    body: { schema: requests.findPersonInput, examples: { find: { sub: EXAMPLE.sub } } },
     answers: {
       200: json('The access and the keys of the person.', answers.foundPerson, {
         ...ended,
@@ -683,7 +672,7 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     caller: 'person',
     summary: 'List the people whose access was ended',
     description: 'Only for administrators.',
-    query: pageInput,
+    query: requests.pageInput,
     answers: {
       200: json('A page of people.', answers.people, { items: [ended] }),
       400: badPage,
@@ -696,7 +685,7 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     caller: 'person',
     summary: 'List the events about people in the last 90 days, newest first',
     description: 'Only for administrators.',
-    query: pageInput,
+    query: requests.pageInput,
     answers: {
       200: json('A page of events.', answers.personEvents, {
         items: [
@@ -724,7 +713,7 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
       'Expired, revoked and unknown secrets and tokens change nothing. The response does not reveal which case applied. ' +
       'Repeating a report is harmless.',
     body: {
-      schema: leakInput,
+      schema: requests.leakInput,
       examples: {
         secret: { credential: EXAMPLE.secret },
         line: { credential: `Authorization: Bearer ${EXAMPLE.token} "POST /dags" 401` },
@@ -757,7 +746,7 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     summary: 'Create a temporary token',
     description: 'The token is valid for 24 hours. Use does not extend it.',
     body: {
-      schema: newTemporaryTokenInput(ANY_SCOPES),
+      schema: requests.newTemporaryTokenInput(ANY_SCOPES),
       required: false,
       examples: { all: {}, fewerScopes: { scopes: ['airflow:read'] } },
     },
@@ -787,7 +776,7 @@ const EVERYBODYS: Readonly<Record<string, Operation>> = {
     caller: 'person',
     summary: 'List temporary tokens',
     description: 'People see their own tokens. Administrators see all tokens of the Deployment.',
-    query: pageInput,
+    query: requests.pageInput,
     answers: {
       200: json('A page of temporary tokens.', answers.temporaryTokens, { items: [temporaryToken] }),
       400: badPage,

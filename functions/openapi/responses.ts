@@ -87,19 +87,35 @@ export const oauthError = (
 ): ZodOpenApiResponseObject =>
   json(description, answers.oauthError, { error, error_description: description }, headers);
 
+/** The message of API Gateway's own response for each status. */
+const GATEWAY_MESSAGES = {
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  413: 'Request Entity Too Large',
+  429: 'Too Many Requests',
+  500: 'Internal Server Error',
+  503: 'Service Unavailable',
+};
+type GatewayStatus = keyof typeof GATEWAY_MESSAGES;
+
 /** Describes a response that API Gateway itself returns. */
-export const gateway = (message: string): ZodOpenApiResponseObject => ({
-  description: `${message}, by API Gateway.`,
-  content: { 'application/json': { schema: answers.gatewayMessage, example: { message } } },
+export const gateway = (status: GatewayStatus): ZodOpenApiResponseObject => ({
+  description: `${GATEWAY_MESSAGES[status]}, by API Gateway.`,
+  content: { 'application/json': contentOfGateway(status) },
 });
 
-/** Describes a response that comes either from the service or from API Gateway. */
+const contentOfGateway = (status: GatewayStatus) => ({
+  schema: answers.gatewayMessage,
+  example: { message: GATEWAY_MESSAGES[status] },
+});
+
+/** Describes a response that comes either from the service or, with the same status, from API Gateway. */
 export function orGateway(
+  status: GatewayStatus,
   { content = {}, ...response }: ZodOpenApiResponseObject,
-  message: string,
 ): ZodOpenApiResponseObject {
   const own = content['application/json'];
-  const byGateway = { schema: answers.gatewayMessage, example: { message } };
+  const byGateway = contentOfGateway(status);
   const both = own && {
     schema: answers.oauthError.or(answers.gatewayMessage),
     examples: { service: { value: own.example }, gateway: { value: byGateway.example } },
