@@ -8,15 +8,14 @@ import { httpsTransport } from './table/https-transport.ts';
 import { accessRequirement } from './table/people.ts';
 import { CALL_RETRIES, openTable } from './table/retried-calls.ts';
 
-const { people, platformPrincipals, ...config } = readManagementConfig();
+const { callers, ...config } = readManagementConfig();
 const logger = newLogger('list-events');
 const table = openTable(config, httpsTransport(readAwsAccess()), CALL_RETRIES, malformedReport(logger));
 
 /** GET …/events */
 export const handler = managementHandler(eventRoutes(table, Date.now), {
   logger,
-  people,
-  platformPrincipals,
+  ...callers,
   requireAccess: accessRequirement(table),
   onFailed: failureReport(),
   onRejected: rejectedCallCounter(table, Date.now),

@@ -19,7 +19,7 @@ import { httpsTransport } from './table/https-transport.ts';
 import { accessRequirement } from './table/people.ts';
 import { CALL_RETRIES, openTable } from './table/retried-calls.ts';
 
-const { people, platformPrincipals, ...config } = readManagementConfig();
+const { callers, ...config } = readManagementConfig();
 const { rules } = readTokenConfig();
 const issuers = readTrustedIssuers();
 const logger = newLogger('manage-keys');
@@ -42,8 +42,7 @@ export const handler = managementHandler(
   },
   {
     logger,
-    people,
-    platformPrincipals,
+    ...callers,
     publicUrl: readPublicUrl(),
     requireAccess: accessRequirement(table),
     onFailed: failureReport(),

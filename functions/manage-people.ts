@@ -9,7 +9,7 @@ import { httpsTransport } from './table/https-transport.ts';
 import { accessRequirement } from './table/people.ts';
 import { CALL_RETRIES, openTable } from './table/retried-calls.ts';
 
-const { people, platformPrincipals, ...config } = readManagementConfig();
+const { callers, ...config } = readManagementConfig();
 const logger = newLogger('manage-people');
 const table = openTable(config, httpsTransport(readAwsAccess()), CALL_RETRIES, malformedReport(logger));
 const queue = openQueue(readPeopleQueueUrl());
@@ -18,15 +18,14 @@ const queue = openQueue(readPeopleQueueUrl());
 export const handler = managementHandler(
   peopleRoutes(table, {
     clock: Date.now,
-    issuer: people.issuer,
+    issuer: callers.people.issuer,
     // Ignore the error, because the person's access has already been ended, and a schedule starts the job if the queue
     // does not.
     startJob: (person) => queue(person).catch((error) => logger.error('job not started', error as Error)),
   }),
   {
     logger,
-    people,
-    platformPrincipals,
+    ...callers,
     requireAccess: accessRequirement(table),
     onRejected: rejectedCallCounter(table, Date.now),
   },

@@ -8,7 +8,7 @@ import { httpsTransport } from './table/https-transport.ts';
 import { accessRequirement } from './table/people.ts';
 import { CALL_RETRIES, openTable } from './table/retried-calls.ts';
 
-const { people, platformPrincipals, ...config } = readManagementConfig();
+const { callers, ...config } = readManagementConfig();
 const logger = newLogger('manage-temporary-tokens');
 const table = openTable(config, httpsTransport(readAwsAccess()), CALL_RETRIES, malformedReport(logger));
 
@@ -17,8 +17,7 @@ export const handler = managementHandler(
   temporaryTokenRoutes(table, { clock: Date.now, scopes: readScopes() }),
   {
     logger,
-    people,
-    platformPrincipals,
+    ...callers,
     requireAccess: accessRequirement(table),
     onFailed: failureReport(),
     onRejected: rejectedCallCounter(table, Date.now),

@@ -186,9 +186,11 @@ export function readAwsAccess(env: Environment = process.env): AwsAccess {
 
 /** Configuration of functions that serve people and IAM principals. */
 export interface ManagementConfig extends TableConfig {
-  people: PeopleConfig;
-  /** ARNs of the IAM roles and users that are allowed to call routes under /platform. */
-  platformPrincipals: string[];
+  callers: {
+    people: PeopleConfig;
+    /** ARNs of the IAM roles and users that are allowed to call routes under /platform. */
+    platformPrincipals: string[];
+  };
 }
 
 export function readManagementConfig(env: Environment = process.env): ManagementConfig {
@@ -196,7 +198,7 @@ export function readManagementConfig(env: Environment = process.env): Management
     tableName: text(ENV.tableName),
     platformPrincipals: maybe(principals),
   });
-  return { tableName, people: readPeople(env), platformPrincipals: platformPrincipals ?? [] };
+  return { tableName, callers: { people: readPeople(env), platformPrincipals: platformPrincipals ?? [] } };
 }
 
 /** Reads the claim in which access tokens hold people's names. */

@@ -32,13 +32,15 @@ describe('Functions read their configuration from environment variables', () => 
     });
     expect(readManagementConfig({ ...whole, GROUPS_CLAIM: 'groups', ADMIN_GROUP: 'admins' })).toEqual({
       tableName: 'keys',
-      people: {
-        issuer: 'https://login.test',
-        groupsClaim: 'groups',
-        adminGroup: 'admins',
-        adminScope: undefined,
+      callers: {
+        people: {
+          issuer: 'https://login.test',
+          groupsClaim: 'groups',
+          adminGroup: 'admins',
+          adminScope: undefined,
+        },
+        platformPrincipals: [],
       },
-      platformPrincipals: [],
     });
     expect(readScopes(whole)).toEqual(['code:deploy', 'airflow:read']);
   });
