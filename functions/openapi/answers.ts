@@ -92,6 +92,14 @@ const keyStatus = z.enum(['active', 'leaked', 'disabled', 'expired', 'idle']).me
     '`active` if the key can be used; otherwise, why it cannot be used. A key stays `leaked` until it is rotated with `now`.',
 });
 
+const origin = (call: string) =>
+  z
+    .object({ address: z.string().optional(), client: z.string().optional() })
+    .optional()
+    .meta({
+      description: `Address and client of ${call}. The stack records both, a truncated address, or nothing.`,
+    });
+
 const claimRule = z.union([z.string(), z.object({ prefix: z.string() })]);
 
 const apiKeyFields = {
@@ -117,10 +125,7 @@ const apiKeyFields = {
   createdByName: personName.optional(),
   expiresAt: time.optional(),
   lastUsedAt: time.optional(),
-  lastUsedFrom: z.object({ address: z.string().optional(), client: z.string().optional() }).optional().meta({
-    description:
-      'Address and client of the last use. The stack records both, a truncated address, or nothing.',
-  }),
+  lastUsedFrom: origin('the last use'),
   activeDays: z.array(z.iso.date()).max(SHOWN_DAYS).meta({
     description:
       'Dates (UTC) of the last 90 days on which a use was recorded, oldest first. A use within `slideInterval` after the last recorded use may count for the day of that use.',
@@ -351,13 +356,7 @@ const accessToken = z
     lastUsedAt: time.optional().meta({
       description: 'The use that last extended the token. Absent before the first extension.',
     }),
-    lastUsedFrom: z
-      .object({ address: z.string().optional(), client: z.string().optional() })
-      .optional()
-      .meta({
-        description:
-          'Address and client of the last use. The stack records both, a truncated address, or nothing.',
-      }),
+    lastUsedFrom: origin('the last use'),
   })
   .meta({ id: 'AccessToken' });
 
@@ -399,20 +398,8 @@ export const introspection = z
         description:
           'Epoch seconds of the use that last extended the token. Absent before the first extension, and for a temporary token.',
       }),
-      issued_from: z
-        .object({ address: z.string().optional(), client: z.string().optional() })
-        .optional()
-        .meta({
-          description:
-            'Address and client of the exchange that issued the token. The stack records both, a truncated address, or nothing.',
-        }),
-      last_used_from: z
-        .object({ address: z.string().optional(), client: z.string().optional() })
-        .optional()
-        .meta({
-          description:
-            'Address and client of the last use. The stack records both, a truncated address, or nothing.',
-        }),
+      issued_from: origin('the exchange that issued the token'),
+      last_used_from: origin('the last use'),
     }),
   ])
   .meta({ id: 'Introspection', description: 'Response to an introspection (RFC 7662 §2.2).' });
