@@ -6,11 +6,13 @@ import { EXIT, Failure, UsageError } from './failure.ts';
 import { failureOf, send } from './http.ts';
 import { readSignIns, renewSignIn, type SignIn } from './sign-ins.ts';
 
-/** The options of a command that calls the management API. */
+/** The options that all commands for the management API share. */
 export interface ApiOptions {
   readonly url?: string;
   readonly sigv4?: true;
   readonly region?: string;
+  /** Whether the command prints JSON. */
+  readonly json?: true;
 }
 
 /** A stack's management API, authenticated as a caller. */

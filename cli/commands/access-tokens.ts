@@ -7,8 +7,6 @@ import { UsageError } from '../failure.ts';
 import { EXAMPLE_KEY, KEY_ARGUMENT, pathOf } from '../key-path.ts';
 import { printTable } from '../table-text.ts';
 
-type Options = ApiOptions & { json?: true };
-
 /** The format of an access token's ID. An ID can begin with a hyphen. */
 const TOKEN_ID = /^[A-Za-z0-9_-]{22}$/;
 
@@ -41,7 +39,7 @@ function addList(tokens: Command): void {
     { isDefault: true },
   );
   command.argument('<key>', KEY_ARGUMENT);
-  addApiOptions(command).action(async (keyId: string, options: Options) => {
+  addApiOptions(command).action(async (keyId: string, options: ApiOptions) => {
     const path = pathOf(keyId);
     const api = openApi(options);
     const items = await allOf((cursor) => {
@@ -74,7 +72,7 @@ function addRevoke(tokens: Command): void {
     )
     // Allow unknown options, because Commander reads an ID that begins with a hyphen as an unknown option.
     .allowUnknownOption();
-  addApiOptions(command).action(async (keyId: string, accessTokenId: string, options: Options) => {
+  addApiOptions(command).action(async (keyId: string, accessTokenId: string, options: ApiOptions) => {
     const path = { ...pathOf(keyId), accessTokenId: readTokenId(accessTokenId) };
     const api = openApi(options);
     await resultOf(
@@ -110,7 +108,7 @@ function addRevokeAll(tokens: Command): void {
   command.argument('<key>', KEY_ARGUMENT);
   addApiOptions(command)
     .option('--yes', 'Do not ask.')
-    .action(async (keyId: string, options: Options & { yes?: true }) => {
+    .action(async (keyId: string, options: ApiOptions & { yes?: true }) => {
       const params = { path: pathOf(keyId) };
       const api = openApi(options);
       await confirm(

@@ -5,8 +5,6 @@ import { addApiOptions, collect } from '../api-options.ts';
 import { addCommand } from '../command.ts';
 import { UsageError } from '../failure.ts';
 
-type Options = ApiOptions & { json?: true };
-
 /** Adds `deployments` with its subcommands. */
 export function addDeployments(program: Command): void {
   const deployments = addCommand(program, 'deployments', {
@@ -34,7 +32,7 @@ function addList(deployments: Command): void {
     summary: 'List the Deployments that you can access',
     examples: ['deployments list', 'deployments list --json'],
   });
-  addApiOptions(command).action(async (options: Options) => {
+  addApiOptions(command).action(async (options: ApiOptions) => {
     const { allOf, openApi, resultOf } = await import('../api.ts');
     const api = openApi(options);
     const items = await allOf((cursor) =>
@@ -75,7 +73,7 @@ function addRegister(deployments: Command): void {
   addApiOptions(command)
     .option('--name <name>', 'Display name. Default: the ID.')
     .option('--group <group>', 'Group whose members have access. Can be given more than once.', collect)
-    .action((id: string, options: Options & Changes) => put(id, options));
+    .action((id: string, options: ApiOptions & Changes) => put(id, options));
 }
 
 function addSet(deployments: Command): void {
@@ -93,7 +91,7 @@ function addSet(deployments: Command): void {
       collect,
     )
     .option('--no-groups', 'Remove all groups. Only administrators then have access.')
-    .action(async (id: string, options: Options & Changes & { groups: boolean }) => {
+    .action(async (id: string, options: ApiOptions & Changes & { groups: boolean }) => {
       if (options.name === undefined && options.group === undefined && options.groups) {
         throw new UsageError('Nothing to change. Use --name, --group or --no-groups.');
       }
@@ -108,7 +106,7 @@ function addSet(deployments: Command): void {
     });
 }
 
-async function put(id: string, { name, group, ...options }: Options & Changes): Promise<void> {
+async function put(id: string, { name, group, ...options }: ApiOptions & Changes): Promise<void> {
   const { openApi, resultOf } = await import('../api.ts');
   const api = openApi(options);
   const body = { ...(name !== undefined && { name }), ...(group && { groups: group }) };
@@ -132,7 +130,7 @@ function addDelete(deployments: Command): void {
   command.argument('<deployment>', ID);
   addApiOptions(command)
     .option('--yes', 'Do not ask.')
-    .action(async (id: string, options: Options & { yes?: true }) => {
+    .action(async (id: string, options: ApiOptions & { yes?: true }) => {
       const { openApi, resultOf } = await import('../api.ts');
       const { confirm } = await import('../confirm.ts');
       const path = { params: { path: { deploymentId: readDeploymentId(id) } } };

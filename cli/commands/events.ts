@@ -17,7 +17,6 @@ type Event = Pick<components['schemas']['Event'], 'time' | 'type' | 'subject'> &
 const PEOPLE_TYPES = EVENT_TYPES.filter((type) => type.startsWith('person.'));
 
 interface Options extends ApiOptions {
-  readonly json?: true;
   readonly limit: string;
   readonly type?: string;
   readonly key?: string;

@@ -9,7 +9,7 @@ import { differenceText, type Explanation } from '../explanation.ts';
 import { EXIT } from '../failure.ts';
 import { EXAMPLE_KEY, KEY_ARGUMENT, pathOf } from '../key-path.ts';
 
-type Options = ApiOptions & { json?: true; oidcTokenFile?: string };
+type Options = ApiOptions & { oidcTokenFile?: string };
 
 /** Adds `keys explain`, which explains why a key accepts or rejects a CI's OIDC token. */
 export function addExplain(keys: Command): void {

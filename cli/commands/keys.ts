@@ -25,7 +25,6 @@ import { addListKeys } from './list-keys.ts';
 type Key = components['schemas']['ApiKey'];
 type NewKey = components['schemas']['ApiKeyWithSecret'];
 type Trust = NonNullable<Key['trust']>;
-type Options = ApiOptions & { json?: true };
 
 /** Adds `keys` with its subcommands. */
 export function addKeys(program: Command): void {
@@ -115,7 +114,7 @@ function addCreate(keys: Command): void {
   addFields(addApiOptions(command))
     .addOption(secretFileOption())
     .addOption(showOption())
-    .action(async (deployment: string, options: Options & Fields & SecretOptions & { name: string }) => {
+    .action(async (deployment: string, options: ApiOptions & Fields & SecretOptions & { name: string }) => {
       const body = { ...fieldsOf(options), name: options.name };
       const api = openApi(options);
       const params = { path: { deploymentId: readDeploymentId(deployment) }, header: idempotencyKey() };
@@ -171,7 +170,7 @@ function addShow(keys: Command): void {
     examples: [`keys show ${EXAMPLE}`, `keys show ${EXAMPLE} --json`],
   });
   command.argument('<key>', ID);
-  addApiOptions(command).action(async (keyId: string, options: Options) => {
+  addApiOptions(command).action(async (keyId: string, options: ApiOptions) => {
     const api = openApi(options);
     const call = api.client.GET('/deployments/{deploymentId}/api-keys/{keyId}', {
       params: { path: pathOf(keyId) },
@@ -180,7 +179,7 @@ function addShow(keys: Command): void {
   });
 }
 
-function printKey(key: Key, { json }: Options): void {
+function printKey(key: Key, { json }: ApiOptions): void {
   if (json) {
     console.log(JSON.stringify(key));
     return;
@@ -205,7 +204,7 @@ function describeSecret({ createdAt, retiresAt, retiresOnFirstUse }: Key['creden
   return `from ${createdAt}${retiresAt ? `, until ${retiresAt}` : ''}`;
 }
 
-interface EditOptions extends Options, Fields {
+interface EditOptions extends ApiOptions, Fields {
   readonly expiry: boolean;
   readonly networks: boolean;
 }
@@ -241,7 +240,7 @@ type Patch = NonNullable<
   import('../../functions/openapi/api-types.ts').operations['editApiKey']['requestBody']
 >['content']['application/json'];
 
-function patch(options: Options, keyId: string, body: Patch): Promise<Key> {
+function patch(options: ApiOptions, keyId: string, body: Patch): Promise<Key> {
   const api = openApi(options);
   const params = { path: pathOf(keyId) };
   return resultOf(api, api.client.PATCH('/deployments/{deploymentId}/api-keys/{keyId}', { params, body }));
@@ -266,7 +265,7 @@ function addRotate(keys: Command): void {
     )
     .addOption(secretFileOption())
     .addOption(showOption())
-    .action(async (keyId: string, options: Options & SecretOptions & { retireOld: string }) => {
+    .action(async (keyId: string, options: ApiOptions & SecretOptions & { retireOld: string }) => {
       const body = { retireOld: readRetirement(options.retireOld) };
       const api = openApi(options);
       const params = { path: pathOf(keyId), header: idempotencyKey() };
@@ -288,7 +287,7 @@ function readRetirement(text: string): 'now' | 'on_first_use' | number {
 function addSwitch(keys: Command, name: 'disable' | 'enable', summary: string): void {
   const command = addCommand(keys, name, { summary, examples: [`keys ${name} ${EXAMPLE}`] });
   command.argument('<key>', ID);
-  addApiOptions(command).action(async (keyId: string, options: Options) => {
+  addApiOptions(command).action(async (keyId: string, options: ApiOptions) => {
     const key = await patch(options, keyId, { enabled: name === 'enable' });
     console.log(options.json ? JSON.stringify(key) : `${key.id} is ${key.status}.`);
   });
@@ -302,7 +301,7 @@ function addDelete(keys: Command): void {
   command.argument('<key>', ID);
   addApiOptions(command)
     .option('--yes', 'Do not ask.')
-    .action(async (keyId: string, options: Options & { yes?: true }) => {
+    .action(async (keyId: string, options: ApiOptions & { yes?: true }) => {
       const api = openApi(options);
       const path = { params: { path: pathOf(keyId) } };
       const key = await resultOf(api, api.client.GET('/deployments/{deploymentId}/api-keys/{keyId}', path));

@@ -22,7 +22,6 @@ interface Filters {
 }
 
 interface Options extends ApiOptions, Filters {
-  readonly json?: true;
   readonly allDeployments?: true;
   readonly progressFile?: string;
   readonly maxDeployments?: string;

@@ -12,7 +12,6 @@ import { addPeopleEvents } from './events.ts';
 
 type Person = components['schemas']['Person'];
 type FoundPerson = components['schemas']['FoundPerson'];
-type Options = ApiOptions & { json?: true };
 
 const SUB = 'The `sub` of the person at your issuer, as createdBy and the events show it.';
 const EXAMPLE = '2f1c9a36-ada';
@@ -38,7 +37,7 @@ export function addPeople(program: Command): void {
   addPeopleEvents(people);
 }
 
-interface EndOptions extends Options {
+interface EndOptions extends ApiOptions {
   readonly keys: 'report' | 'disable';
   readonly block?: true;
   readonly yes?: true;
@@ -120,7 +119,7 @@ function addFind(people: Command): void {
     examples: [`people find ${EXAMPLE}`, `people find ${EXAMPLE} --json`],
   });
   command.alias('show').argument('<sub>', SUB);
-  addApiOptions(command).action(async (given: string, options: Options) => {
+  addApiOptions(command).action(async (given: string, options: ApiOptions) => {
     const sub = readSub(given);
     const person = await find(openApi(options), sub);
     if (options.json) console.log(JSON.stringify(person));
@@ -152,7 +151,7 @@ function addRestoreAccess(people: Command): void {
     examples: [`people restore-access ${EXAMPLE}`],
   });
   command.alias('restore').argument('<sub>', SUB);
-  addApiOptions(command).action(async (given: string, options: Options) => {
+  addApiOptions(command).action(async (given: string, options: ApiOptions) => {
     const body = { sub: readSub(given) };
     const api = openApi(options);
     const person = await resultOf(api, api.client.POST('/people/restore-access', { body }));
@@ -166,7 +165,7 @@ function addList(people: Command): void {
     summary: 'List the people whose access was ended',
     examples: ['people list', 'people list --json'],
   });
-  addApiOptions(command).action(async (options: Options) => {
+  addApiOptions(command).action(async (options: ApiOptions) => {
     const api = openApi(options);
     const items = await allOf((cursor) => {
       const params = { query: { limit: 100, ...(cursor && { cursor }) } };
