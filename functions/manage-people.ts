@@ -4,7 +4,7 @@ import { peopleRoutes } from './routes/manage-people.ts';
 import { readAwsAccess, readManagementConfig, readPeopleQueueUrl } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { openQueue } from './runtime/queue.ts';
-import { malformedReport } from './runtime/report.ts';
+import { failureReport, malformedReport } from './runtime/report.ts';
 import { httpsTransport } from './table/https-transport.ts';
 import { accessRequirement } from './table/people.ts';
 import { CALL_RETRIES, openTable } from './table/retried-calls.ts';
@@ -27,6 +27,7 @@ export const handler = managementHandler(
     logger,
     ...callers,
     requireAccess: accessRequirement(table),
+    onFailed: failureReport(),
     onRejected: rejectedCallCounter(table, Date.now),
   },
 );

@@ -246,6 +246,18 @@ const OWN: readonly (readonly [name: string, cause: string, Rehearsal])[] = [
   ],
   [
     'FailedCalls',
+    'the table throttles calls about people',
+    {
+      cause: async () => {
+        await failing(THROTTLED, async () => {
+          const replies = [1, 2, 3, 4, 5].map(() => callAs(own, 'admin', 'GET', '/people'));
+          expect((await Promise.all(replies)).map(({ status }) => status)).toEqual([503, 503, 503, 503, 503]);
+        });
+      },
+    },
+  ],
+  [
+    'FailedCalls',
     'the keys of a trusted issuer cannot be read',
     {
       cause: async () => {
