@@ -13,7 +13,7 @@ import {
   withPresetValue,
 } from './issuers.ts';
 import { type RuleFields, ruleFaults } from './key-fields.ts';
-import { CopyButton, Field, Icon, Notice } from './parts.tsx';
+import { CopyButton, Field, Icon, Notice, VERBATIM } from './parts.tsx';
 import type { FieldFault } from './resources.ts';
 
 /** Maximum number of rules per key and of claims per rule. The service enforces the same limits. */
@@ -162,8 +162,7 @@ function Rule({ number, rule, issuers, faults, onChange, onRemove }: RuleProps) 
             <input
               {...attributes}
               maxLength={256}
-              autoComplete="off"
-              spellcheck={false}
+              {...VERBATIM}
               value={rule.audience}
               onInput={(event) => set({ audience: event.currentTarget.value })}
             />
@@ -228,8 +227,7 @@ function Claims({
             list={`${id}-claims`}
             required
             maxLength={100}
-            autoComplete="off"
-            spellcheck={false}
+            {...VERBATIM}
             value={name}
             onInput={(event) => setClaim(index, { name: event.currentTarget.value })}
           />
@@ -246,8 +244,7 @@ function Claims({
             aria-invalid={isWrong || undefined}
             required
             maxLength={256}
-            autoComplete="off"
-            spellcheck={false}
+            {...VERBATIM}
             value={value}
             onInput={(event) => setClaim(index, { value: event.currentTarget.value })}
           />
@@ -278,8 +275,7 @@ function PresetFields({ preset, rule, isWrong, onChange }: ClaimsProps & { prese
           {(attributes) => (
             <input
               {...attributes}
-              autoComplete="off"
-              spellcheck={false}
+              {...VERBATIM}
               maxLength={200}
               placeholder={lookup.placeholder}
               value={tenant}
@@ -312,8 +308,7 @@ function PresetFields({ preset, rule, isWrong, onChange }: ClaimsProps & { prese
               pattern={field.pattern?.[0]}
               title={field.pattern?.[1]}
               maxLength={200}
-              autoComplete="off"
-              spellcheck={false}
+              {...VERBATIM}
               placeholder={field.placeholder}
               value={presetValue(field, rule)}
               onInput={(event) => onChange(withPresetValue(field, rule, event.currentTarget.value))}
