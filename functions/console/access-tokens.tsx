@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks';
-import { Dialog, DialogFooter } from './dialog.tsx';
+import { ActionDialog, RevokeToken } from './action-dialog.tsx';
 import { KeyFacts, type OneKeyDialogProps, useKeyChanges } from './key-actions.tsx';
 import { CameFrom, Failure, Scopes, Time } from './parts.tsx';
 import { paths } from './paths.ts';
@@ -24,6 +24,7 @@ interface CardProps {
 
 /** Shows the active access tokens of a key, most recently used first. */
 export function AccessTokens({ apiKey, deploymentId, listing }: CardProps) {
+  const { api } = useTools();
   const { isBusy, error, run } = useAction();
   const { onTokensRevoked } = useKeyChanges(deploymentId);
   const [revoking, setRevoking] = useState<AccessToken>();
@@ -67,10 +68,8 @@ export function AccessTokens({ apiKey, deploymentId, listing }: CardProps) {
       )}
       {revoking && (
         <RevokeToken
-          deploymentId={deploymentId}
-          keyId={apiKey.id}
-          token={revoking}
-          onClose={() => setRevoking(undefined)}
+          title="Revoke access token"
+          revoke={() => api.revokeAccessToken(deploymentId, apiKey.id, revoking.id)}
           onRevoked={() => {
             update(({ items, ...page }) => ({
               ...page,
@@ -78,7 +77,14 @@ export function AccessTokens({ apiKey, deploymentId, listing }: CardProps) {
             }));
             onTokensRevoked(apiKey.id);
           }}
-        />
+          onClose={() => setRevoking(undefined)}
+        >
+          <p>
+            Anything using the token issued <Time of={revoking.issuedAt} /> loses access immediately. This
+            can’t be undone. The key keeps working, so its pipeline can get a new token.
+          </p>
+          <LastUse token={revoking} />
+        </RevokeToken>
       )}
     </section>
   );
@@ -127,63 +133,31 @@ function TokenRow({ token, onRevoke }: { token: AccessToken; onRevoke: () => voi
   );
 }
 
-interface RevokeProps {
-  deploymentId: string;
-  keyId: string;
-  token: AccessToken;
-  onClose: () => void;
-  onRevoked: () => void;
-}
-
-function RevokeToken({ deploymentId, keyId, token, onClose, onRevoked }: RevokeProps) {
-  const { api, say } = useTools();
-  const { isBusy, error, run } = useAction();
-  const revoke = () =>
-    run(async () => {
-      await api.revokeAccessToken(deploymentId, keyId, token.id);
-      onClose();
-      onRevoked();
-      say('Token revoked');
-    });
-  return (
-    <Dialog title="Revoke access token" onClose={onClose}>
-      <p>
-        Anything using the token issued <Time of={token.issuedAt} /> loses access immediately. This can’t be
-        undone. The key keeps working, so its pipeline can get a new token.
-      </p>
-      <LastUse token={token} />
-      {error !== undefined && <Failure error={error} />}
-      <DialogFooter isBusy={isBusy} busy="Revoking…" action="Revoke token" isDanger onAction={revoke} />
-    </Dialog>
-  );
-}
-
 /** Dialog that revokes all access tokens of a key. The key keeps its secret or trust rules. */
 export function RevokeAllTokens({ deploymentId, apiKey, onClose, changes }: OneKeyDialogProps) {
   const { api, cache, say } = useTools();
-  const { isBusy, error, run } = useAction();
-  const submit = (event: SubmitEvent) => {
-    event.preventDefault();
-    run(async () => {
-      await api.revokeAllAccessTokens(deploymentId, apiKey.id);
-      cache.set(listingOf(apiKey.id), { items: [] });
-      changes.onTokensRevoked(apiKey.id);
-      say(`All tokens of “${apiKey.name}” revoked`);
-      onClose();
-    });
+  const revoke = async () => {
+    await api.revokeAllAccessTokens(deploymentId, apiKey.id);
+    cache.set(listingOf(apiKey.id), { items: [] });
+    changes.onTokensRevoked(apiKey.id);
+    say(`All tokens of “${apiKey.name}” revoked`);
+    onClose();
   };
   return (
-    <Dialog title="Revoke all tokens" onClose={onClose}>
-      <form onSubmit={submit}>
-        <p>
-          Anything using an access token of this key loses access immediately. This can’t be undone. The key
-          keeps working, so its pipelines can get new tokens. If its secret leaked,{' '}
-          <strong>report the leak</strong> instead.
-        </p>
-        <KeyFacts apiKey={apiKey} />
-        {error !== undefined && <Failure error={error} />}
-        <DialogFooter isBusy={isBusy} busy="Revoking…" action="Revoke all tokens" isDanger />
-      </form>
-    </Dialog>
+    <ActionDialog
+      title="Revoke all tokens"
+      action="Revoke all tokens"
+      busy="Revoking…"
+      isDanger
+      onAction={revoke}
+      onClose={onClose}
+    >
+      <p>
+        Anything using an access token of this key loses access immediately. This can’t be undone. The key
+        keeps working, so its pipelines can get new tokens. If its secret leaked,{' '}
+        <strong>report the leak</strong> instead.
+      </p>
+      <KeyFacts apiKey={apiKey} />
+    </ActionDialog>
   );
 }

@@ -1,10 +1,11 @@
 import { useState } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
 import { MAX_GROUPS, NAME } from '../domain/allowed-characters.ts';
+import { ActionDialog } from './action-dialog.tsx';
 import { ApiError } from './api.ts';
 import { Dialog, DialogFooter } from './dialog.tsx';
 import { faultOf } from './key-fields.ts';
-import { ConfirmField, Failure, Field, Notice, VERBATIM } from './parts.tsx';
+import { Failure, Field, Notice, VERBATIM } from './parts.tsx';
 import { DEPLOYMENT_ID, DEPLOYMENT_ID_RULE, paths } from './paths.ts';
 import type { Deployment } from './resources.ts';
 import { useAction, useTools } from './state.ts';
@@ -133,48 +134,35 @@ export function DeleteDeployment({
 }: DeploymentDialogProps & { keyCount: number | undefined }) {
   const { api, cache, say } = useTools();
   const { route } = useLocation();
-  const { isBusy, error, run } = useAction();
-  const [typed, setTyped] = useState('');
-  const isConfirmed = typed.trim() === id;
-  const submit = (event: SubmitEvent) => {
-    event.preventDefault();
-    if (!isConfirmed || isBusy) return;
-    run(async () => {
-      await api.deleteDeployment(id);
-      cache.clear();
-      say(`Deployment “${name}” deleted`);
-      route(paths.deployments(), true);
-    });
+  const remove = async () => {
+    await api.deleteDeployment(id);
+    cache.clear();
+    say(`Deployment “${name}” deleted`);
+    route(paths.deployments(), true);
   };
+  const label = (
+    <>
+      Type <code>{id}</code> to delete the Deployment
+    </>
+  );
   return (
-    <Dialog title="Delete Deployment" onClose={onClose}>
-      <form onSubmit={submit}>
-        <Notice kind="error">
-          <p>
-            {keyCount ? `${counted(keyCount, 'API key')} and all` : 'All API keys and'} tokens of{' '}
-            <strong class="name">{name}</strong> stop working immediately and are deleted permanently. This
-            can’t be undone.
-          </p>
-        </Notice>
-        {error !== undefined && <Failure error={error} />}
-        <ConfirmField
-          label={
-            <>
-              Type <code>{id}</code> to delete the Deployment
-            </>
-          }
-          value={typed}
-          onInput={setTyped}
-        />
-        <DialogFooter
-          isBusy={isBusy}
-          busy="Deleting…"
-          action="Delete Deployment"
-          isDanger
-          isDisabled={!isConfirmed}
-        />
-      </form>
-    </Dialog>
+    <ActionDialog
+      title="Delete Deployment"
+      action="Delete Deployment"
+      busy="Deleting…"
+      isDanger
+      confirmation={{ label, text: id }}
+      onAction={remove}
+      onClose={onClose}
+    >
+      <Notice kind="error">
+        <p>
+          {keyCount ? `${counted(keyCount, 'API key')} and all` : 'All API keys and'} tokens of{' '}
+          <strong class="name">{name}</strong> stop working immediately and are deleted permanently. This
+          can’t be undone.
+        </p>
+      </Notice>
+    </ActionDialog>
   );
 }
 

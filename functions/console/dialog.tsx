@@ -137,21 +137,17 @@ interface FooterProps {
   action: string;
   isDanger?: boolean | undefined;
   isDisabled?: boolean | undefined;
-  /** Runs the action. If it is missing, the button submits the form that contains it. */
-  onAction?: (() => void) | undefined;
 }
 
-/** The buttons of a dialog: Cancel, and the action. They stay visible when the content scrolls. */
-export function DialogFooter({ isBusy, busy, action, isDanger, isDisabled, onAction }: FooterProps) {
+/**
+ * The buttons of a dialog: Cancel, and the button that submits the dialog's form. They stay visible when the content
+ * scrolls.
+ */
+export function DialogFooter({ isBusy, busy, action, isDanger, isDisabled }: FooterProps) {
   return (
     <footer>
       <CancelButton />
-      <button
-        type={onAction ? 'button' : 'submit'}
-        class={isDanger ? 'danger' : 'primary'}
-        onClick={onAction}
-        disabled={isBusy || isDisabled}
-      >
+      <button type="submit" class={isDanger ? 'danger' : 'primary'} disabled={isBusy || isDisabled}>
         {isBusy ? busy : action}
       </button>
     </footer>

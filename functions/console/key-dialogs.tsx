@@ -1,19 +1,20 @@
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
 import { RevokeAllTokens } from './access-tokens.tsx';
+import { ActionDialog } from './action-dialog.tsx';
 import type { Config } from './config.ts';
-import { CancelButton, Dialog, DialogFooter, DoneFooter, type LossQuestion } from './dialog.tsx';
+import { CancelButton, Dialog, DoneFooter, type LossQuestion } from './dialog.tsx';
 import { ExplainToken } from './explain-dialog.tsx';
 import { issuerLabel, issuerOf, newRule } from './issuers.ts';
 import { type KeyDialogProps, KeyFacts, type OneKeyDialogProps } from './key-actions.tsx';
 import { changesOf, emptyFields, fieldsOf, inputOf, type KeyFields } from './key-fields.ts';
 import { type Attempt, KeyForm } from './key-form.tsx';
-import { Code, ConfirmField, Failure, LabelledValue, Notice, Skeleton, Tabs, Time } from './parts.tsx';
+import { Code, Failure, LabelledValue, Notice, Skeleton, Tabs, Time } from './parts.tsx';
 import { type KeyDialog, type OneKeyDialog, paths } from './paths.ts';
 import type { NewKey } from './resources.ts';
 import { ReportLeak, Rotate } from './rotation-dialogs.tsx';
 import { SNIPPETS, trustStep } from './snippets.ts';
-import { useAction, useLoad, useTools } from './state.ts';
+import { useLoad, useTools } from './state.ts';
 
 /** Shows the dialog that the URL names, on top of the table or the key's page. */
 export function KeyDialogs({ dialog, ...props }: KeyDialogProps & { dialog: KeyDialog }) {
@@ -224,64 +225,53 @@ function EditKey({ deploymentId, apiKey, onClose, changes }: OneKeyDialogProps) 
 
 function DeleteKey({ deploymentId, apiKey, onClose, onGone = onClose, changes }: OneKeyDialogProps) {
   const { api, say } = useTools();
-  const { isBusy, error, run } = useAction();
-  const [typed, setTyped] = useState('');
-  const isConfirmed = typed.trim() === apiKey.name.trim();
-  const submit = (event: SubmitEvent) => {
-    event.preventDefault();
-    if (!isConfirmed || isBusy) return;
-    run(async () => {
-      await api.deleteKey(deploymentId, apiKey.id);
-      onGone();
-      changes.onDeleted([apiKey.id]);
-      say(`API key “${apiKey.name}” deleted`);
-    });
+  const remove = async () => {
+    await api.deleteKey(deploymentId, apiKey.id);
+    onGone();
+    changes.onDeleted([apiKey.id]);
+    say(`API key “${apiKey.name}” deleted`);
   };
   return (
-    <Dialog title="Delete API key" onClose={onClose}>
-      <form onSubmit={submit}>
-        <p>
-          Anything using this key loses access immediately, and all its tokens are revoked. This can’t be
-          undone.
-        </p>
-        <KeyFacts apiKey={apiKey} />
-        {error !== undefined && <Failure error={error} />}
-        <ConfirmField label="Type the key’s name to delete it" value={typed} onInput={setTyped} />
-        <DialogFooter
-          isBusy={isBusy}
-          isDisabled={!isConfirmed}
-          busy="Deleting…"
-          action="Delete API key"
-          isDanger
-        />
-      </form>
-    </Dialog>
+    <ActionDialog
+      title="Delete API key"
+      action="Delete API key"
+      busy="Deleting…"
+      isDanger
+      confirmation={{ label: 'Type the key’s name to delete it', text: apiKey.name }}
+      onAction={remove}
+      onClose={onClose}
+    >
+      <p>
+        Anything using this key loses access immediately, and all its tokens are revoked. This can’t be
+        undone.
+      </p>
+      <KeyFacts apiKey={apiKey} />
+    </ActionDialog>
   );
 }
 
 function DisableKey({ deploymentId, apiKey, onClose, changes }: OneKeyDialogProps) {
   const { api, say } = useTools();
-  const { isBusy, error, run } = useAction();
-  const submit = (event: SubmitEvent) => {
-    event.preventDefault();
-    run(async () => {
-      changes.onChanged(await api.editKey(deploymentId, apiKey.id, { enabled: false }));
-      say(`API key “${apiKey.name}” disabled`);
-      onClose();
-    });
+  const disable = async () => {
+    changes.onChanged(await api.editKey(deploymentId, apiKey.id, { enabled: false }));
+    say(`API key “${apiKey.name}” disabled`);
+    onClose();
   };
   return (
-    <Dialog title="Disable API key" onClose={onClose}>
-      <form onSubmit={submit}>
-        <p>
-          Anything using this key loses access immediately. Its tokens are revoked, and stay revoked even if
-          you re-enable the key.
-        </p>
-        <KeyFacts apiKey={apiKey} />
-        {error !== undefined && <Failure error={error} />}
-        <DialogFooter isBusy={isBusy} busy="Disabling…" action="Disable API key" isDanger />
-      </form>
-    </Dialog>
+    <ActionDialog
+      title="Disable API key"
+      action="Disable API key"
+      busy="Disabling…"
+      isDanger
+      onAction={disable}
+      onClose={onClose}
+    >
+      <p>
+        Anything using this key loses access immediately. Its tokens are revoked, and stay revoked even if you
+        re-enable the key.
+      </p>
+      <KeyFacts apiKey={apiKey} />
+    </ActionDialog>
   );
 }
 

@@ -1,12 +1,12 @@
 import type { ComponentChildren } from 'preact';
 import { useRef, useState } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
-import { Dialog, DialogFooter } from './dialog.tsx';
+import { ActionDialog } from './action-dialog.tsx';
 import { KeyFacts, type OneKeyDialogProps } from './key-actions.tsx';
-import { Failure, Field, Notice, Time } from './parts.tsx';
+import { Field, Notice, Time } from './parts.tsx';
 import { paths } from './paths.ts';
 import type { RetireOld } from './resources.ts';
-import { useAction, useTools } from './state.ts';
+import { useTools } from './state.ts';
 
 type Props = OneKeyDialogProps;
 
@@ -136,30 +136,28 @@ interface NewSecretProps extends Props {
 function NewSecret({ deploymentId, apiKey, table, onClose, changes, ...props }: NewSecretProps) {
   const { api, setMade } = useTools();
   const { route } = useLocation();
-  const { isBusy, error, run } = useAction();
   const { title, retireOld, action, isDanger, children } = props;
   const attempt = useRef({ retireOld, id: '' });
-  const submit = (event: SubmitEvent) => {
-    event.preventDefault();
-    if (isBusy) return;
+  const rotate = async () => {
     // A retry after a lost response must not rotate the key twice.
     const isSame = attempt.current.id !== '' && attempt.current.retireOld === retireOld;
     if (!isSame) attempt.current = { retireOld, id: crypto.randomUUID() };
-    run(async () => {
-      const made = await api.rotateKey(deploymentId, apiKey.id, retireOld, attempt.current.id);
-      const { secret: _, ...key } = made;
-      changes.onChanged(key);
-      setMade(made);
-      route(paths.keyDialog(deploymentId, apiKey.id, 'secret', table), true);
-    });
+    const made = await api.rotateKey(deploymentId, apiKey.id, retireOld, attempt.current.id);
+    const { secret: _, ...key } = made;
+    changes.onChanged(key);
+    setMade(made);
+    route(paths.keyDialog(deploymentId, apiKey.id, 'secret', table), true);
   };
   return (
-    <Dialog title={title} onClose={onClose}>
-      <form onSubmit={submit}>
-        {children}
-        {error !== undefined && <Failure error={error} />}
-        <DialogFooter isBusy={isBusy} busy="Rotating…" action={action} isDanger={isDanger} />
-      </form>
-    </Dialog>
+    <ActionDialog
+      title={title}
+      action={action}
+      busy="Rotating…"
+      isDanger={isDanger}
+      onAction={rotate}
+      onClose={onClose}
+    >
+      {children}
+    </ActionDialog>
   );
 }

@@ -1,8 +1,9 @@
 import { useRef, useState } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
+import { RevokeToken } from './action-dialog.tsx';
 import { DeploymentFrame, useDeployment } from './deployment-frame.tsx';
 import { useDeployments } from './deployments.ts';
-import { Dialog, DialogFooter, DoneFooter } from './dialog.tsx';
+import { Dialog, DoneFooter } from './dialog.tsx';
 import {
   Code,
   Empty,
@@ -195,6 +196,7 @@ interface ListProps {
 }
 
 function TokenList({ deploymentId, listing }: ListProps) {
+  const { api } = useTools();
   const { data, error, reload, update } = listing;
   const [revoking, setRevoking] = useState<TemporaryToken>();
   if (!data && error !== undefined) return <Failure error={error} retry={reload} />;
@@ -258,44 +260,20 @@ function TokenList({ deploymentId, listing }: ListProps) {
       </table>
       {revoking && (
         <RevokeToken
-          token={revoking}
-          deploymentId={deploymentId}
-          onClose={() => setRevoking(undefined)}
+          title="Revoke temporary token"
+          revoke={() => api.revokeToken(deploymentId, revoking.id)}
           onRevoked={() =>
             update(({ items, ...page }) => ({ ...page, items: items.filter(({ id }) => id !== revoking.id) }))
           }
-        />
+          onClose={() => setRevoking(undefined)}
+        >
+          <p>
+            Anything using the token issued <Time of={revoking.createdAt} /> to{' '}
+            <PersonName sub={revoking.createdBy} name={revoking.createdByName} isPlain /> loses access
+            immediately. This can’t be undone.
+          </p>
+        </RevokeToken>
       )}
     </>
-  );
-}
-
-interface RevokeProps {
-  token: TemporaryToken;
-  deploymentId: string;
-  onClose: () => void;
-  onRevoked: () => void;
-}
-
-function RevokeToken({ token, deploymentId, onClose, onRevoked }: RevokeProps) {
-  const { api, say } = useTools();
-  const { isBusy, error, run } = useAction();
-  const revoke = () =>
-    run(async () => {
-      await api.revokeToken(deploymentId, token.id);
-      onRevoked();
-      say('Token revoked');
-      onClose();
-    });
-  return (
-    <Dialog title="Revoke temporary token" onClose={onClose}>
-      <p>
-        Anything using the token issued <Time of={token.createdAt} /> to{' '}
-        <PersonName sub={token.createdBy} name={token.createdByName} isPlain /> loses access immediately. This
-        can’t be undone.
-      </p>
-      {error !== undefined && <Failure error={error} />}
-      <DialogFooter isBusy={isBusy} busy="Revoking…" action="Revoke token" isDanger onAction={revoke} />
-    </Dialog>
   );
 }
