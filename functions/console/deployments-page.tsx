@@ -1,8 +1,7 @@
-import { useState } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
 import { RegisterDeployment } from './deployment-dialogs.tsx';
 import { useDeployments } from './deployments.ts';
-import { Empty, Failure, Field, Heading, Pages, Search, Skeleton, Time } from './parts.tsx';
+import { Empty, Failure, Find, Heading, Pages, Search, Skeleton, Time } from './parts.tsx';
 import { DEPLOYMENT_ID, DEPLOYMENT_ID_RULE, paths, type View } from './paths.ts';
 import type { Deployment } from './resources.ts';
 import { useClose, useTools } from './state.ts';
@@ -171,34 +170,16 @@ function NoDeployments({ register }: { register: preact.ComponentChildren }) {
  */
 function DeletedDeployment() {
   const { route } = useLocation();
-  const [id, setId] = useState('');
-  const submit = (event: SubmitEvent) => {
-    event.preventDefault();
-    route(paths.events(id));
-  };
   return (
     <details class="gone">
       <summary>Events of a deleted Deployment</summary>
-      <form onSubmit={submit}>
-        <Field label="Deployment ID" hint="Events are kept for 90 days.">
-          {(attributes) => (
-            <span class="side-by-side">
-              <input
-                {...attributes}
-                required
-                maxLength={64}
-                pattern={DEPLOYMENT_ID}
-                title={DEPLOYMENT_ID_RULE}
-                autoComplete="off"
-                spellcheck={false}
-                value={id}
-                onInput={(event) => setId(event.currentTarget.value)}
-              />
-              <button type="submit">Show events</button>
-            </span>
-          )}
-        </Field>
-      </form>
+      <Find
+        label="Deployment ID"
+        hint="Events are kept for 90 days."
+        action="Show events"
+        format={{ maxLength: 64, pattern: DEPLOYMENT_ID, title: DEPLOYMENT_ID_RULE }}
+        onFind={(id) => route(paths.events(id))}
+      />
     </details>
   );
 }

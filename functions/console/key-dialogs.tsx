@@ -38,14 +38,7 @@ function AddKey({ deploymentId, table, onClose, changes }: KeyDialogProps) {
   };
   return (
     <Dialog title="Create API key" isDirty={isDirty} onClose={onClose}>
-      <KeyForm
-        path={paths.addKey(deploymentId)}
-        initial={initial}
-        action="Create API key"
-        busy="Creating…"
-        onDirty={setDirty}
-        onSubmit={submit}
-      />
+      <KeyForm path={paths.addKey(deploymentId)} initial={initial} onDirty={setDirty} onSubmit={submit} />
     </Dialog>
   );
 }
@@ -214,8 +207,6 @@ function EditKey({ deploymentId, apiKey, onClose, changes }: OneKeyDialogProps) 
         path={paths.keyDialog(deploymentId, before.id, 'edit')}
         initial={fieldsOf(before)}
         apiKey={before}
-        action="Save"
-        busy="Saving…"
         onDirty={setDirty}
         onSubmit={submit}
       />

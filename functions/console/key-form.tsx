@@ -4,7 +4,7 @@ import { ApiError } from './api.ts';
 import { DialogFooter } from './dialog.tsx';
 import { newRule } from './issuers.ts';
 import { expiriesWithin, faultOf, type KeyFields } from './key-fields.ts';
-import { Failure, Field, focusScopes, NO_SCOPE, ScopeChoice } from './parts.tsx';
+import { Choice, Failure, Field, focusScopes, NO_SCOPE, ScopeChoice } from './parts.tsx';
 import type { ApiKey } from './resources.ts';
 import { useAction, useTools } from './state.ts';
 import { TrustRules } from './trust-rules.tsx';
@@ -24,10 +24,6 @@ interface KeyFormProps {
   initial: KeyFields;
   /** The key, if it already exists. An existing key cannot switch between a secret and trust rules. */
   apiKey?: ApiKey;
-  /** Label of the button. */
-  action: string;
-  /** Label of the button while the form is being submitted. */
-  busy: string;
   /** Called when the form starts to hold unsaved input, and when the input is no longer unsaved. */
   onDirty: (isDirty: boolean) => void;
   onSubmit: (fields: KeyFields, attempt: Attempt) => Promise<void>;
@@ -36,17 +32,11 @@ interface KeyFormProps {
 /** The fields that display their own errors. */
 const SHOWN = ['name', 'description', 'scopes', 'expiresAt', 'networks', 'trust'];
 
-export function KeyForm({ path, initial, apiKey, action, busy, ...on }: KeyFormProps) {
-  const { config, drafts } = useTools();
+/** The form that creates a key or changes an existing key. */
+export function KeyForm({ path, initial, apiKey, ...on }: KeyFormProps) {
+  const { config } = useTools();
   const { isBusy, error, run } = useAction();
-  const [fields, setFields] = useState<KeyFields>(() => drafts.take<KeyFields>(path) ?? initial);
-  const set = (changes: Partial<KeyFields>) => setFields((before) => ({ ...before, ...changes }));
-  // Layout effects run before the next event. Other effects run after the browser has painted, so an Escape in the meantime
-  // would discard the input.
-  useLayoutEffect(() => drafts.note(path, fields), [fields]);
-  useLayoutEffect(() => () => drafts.note(path, undefined), []);
-  const [start] = useState(() => JSON.stringify(initial));
-  const isDirty = JSON.stringify(fields) !== start;
+  const { fields, set, isDirty } = useFields(path, initial);
   useLayoutEffect(() => on.onDirty(isDirty), [isDirty]);
   const [lacksScope, setLacksScope] = useState(false);
 
@@ -64,11 +54,7 @@ export function KeyForm({ path, initial, apiKey, action, busy, ...on }: KeyFormP
   const faults = error instanceof ApiError ? error.fields : [];
   const isShown = SHOWN.some((field) => faultOf(faults, field) !== undefined);
   const scopesFault = faultOf(faults, 'scopes');
-  const { expiresAt, status } = apiKey ?? {};
-  const kept = expiresAt ? [{ value: 'kept', label: `On ${dayOf(expiresAt)} (unchanged)` }] : [];
-  const [issuer] = config.trustedIssuers;
-  const hasRules = fields.rules.length > 0;
-  const allowsSecrets = config.policy.keysWithSecrets !== false;
+  const parts = { fields, set, faults };
 
   return (
     <form onSubmit={submit}>
@@ -102,33 +88,8 @@ export function KeyForm({ path, initial, apiKey, action, busy, ...on }: KeyFormP
           />
         )}
       </Field>
-      {!apiKey && issuer !== undefined && (
-        <fieldset class="field">
-          <legend>Authentication</legend>
-          <div class="choices">
-            <label class="choice">
-              <input
-                type="radio"
-                name="kind"
-                checked={!hasRules}
-                disabled={!allowsSecrets}
-                onChange={() => set({ rules: [] })}
-              />
-              <span>Client secret</span>
-            </label>
-            <label class="choice">
-              <input
-                type="radio"
-                name="kind"
-                checked={hasRules}
-                onChange={() => set({ rules: [newRule(issuer)] })}
-              />
-              <span>OIDC token from CI (no stored secret)</span>
-            </label>
-          </div>
-        </fieldset>
-      )}
-      {hasRules && (
+      {!apiKey && <Authentication {...parts} />}
+      {fields.rules.length > 0 && (
         <TrustRules
           rules={fields.rules}
           issuers={config.trustedIssuers}
@@ -145,33 +106,7 @@ export function KeyForm({ path, initial, apiKey, action, busy, ...on }: KeyFormP
           set({ scopes });
         }}
       />
-      <Field label="Expires" error={faultOf(faults, 'expiresAt')}>
-        {(attributes) => (
-          <span class="side-by-side">
-            <select
-              {...attributes}
-              value={fields.expiry}
-              onChange={(event) => set({ expiry: event.currentTarget.value })}
-            >
-              {[...kept, ...expiriesWithin(config.policy.maxKeyDays)].map(({ value, label }) => (
-                <option key={value} value={value}>
-                  {label}
-                </option>
-              ))}
-            </select>
-            {fields.expiry === 'date' && (
-              <input
-                type="date"
-                aria-label="Expiry date"
-                required
-                min={new Date().toISOString().slice(0, 10)}
-                value={fields.date}
-                onInput={(event) => set({ date: event.currentTarget.value })}
-              />
-            )}
-          </span>
-        )}
-      </Field>
+      <Expiry {...parts} apiKey={apiKey} />
       <Field
         label="Allowed IP ranges"
         hint="Optional. One CIDR range per line. Leave empty to allow any address."
@@ -189,22 +124,112 @@ export function KeyForm({ path, initial, apiKey, action, busy, ...on }: KeyFormP
           />
         )}
       </Field>
-      {apiKey && status !== 'leaked' && (
-        <div class="field">
-          <label class="choice">
-            <input
-              type="checkbox"
-              checked={fields.enabled}
-              onChange={(event) => set({ enabled: event.currentTarget.checked })}
-            />
-            <span>Enabled</span>
-          </label>
-          <p class="hint">
-            Disabling a key revokes its tokens immediately. They stay revoked even if you re-enable the key.
-          </p>
-        </div>
+      {apiKey && apiKey.status !== 'leaked' && <Enabled {...parts} />}
+      {apiKey ? (
+        <DialogFooter isBusy={isBusy} busy="Saving…" action="Save" isDisabled={!isDirty} />
+      ) : (
+        <DialogFooter isBusy={isBusy} busy="Creating…" action="Create API key" />
       )}
-      <DialogFooter isBusy={isBusy} busy={busy} action={action} isDisabled={apiKey && !isDirty} />
     </form>
+  );
+}
+
+/** Returns the form's fields, and a function that changes some of them. If the session expires, they become a draft. */
+function useFields(path: string, initial: KeyFields) {
+  const { drafts } = useTools();
+  const [fields, setFields] = useState<KeyFields>(() => drafts.take<KeyFields>(path) ?? initial);
+  const set = (changes: Partial<KeyFields>) => setFields((before) => ({ ...before, ...changes }));
+  // Layout effects run before the next event. Other effects run after the browser has painted, so an Escape in the meantime
+  // would discard the input.
+  useLayoutEffect(() => drafts.note(path, fields), [fields]);
+  useLayoutEffect(() => () => drafts.note(path, undefined), []);
+  const [start] = useState(() => JSON.stringify(initial));
+  return { fields, set, isDirty: JSON.stringify(fields) !== start };
+}
+
+/** What the parts of the form read and change. */
+interface PartProps {
+  fields: KeyFields;
+  set: (changes: Partial<KeyFields>) => void;
+  faults: ApiError['fields'];
+}
+
+/** The choice between a secret and trust rules. Without a trusted issuer, there is no choice. */
+function Authentication({ fields, set }: PartProps) {
+  const { policy, trustedIssuers } = useTools().config;
+  const [issuer] = trustedIssuers;
+  const hasRules = fields.rules.length > 0;
+  if (!issuer) return null;
+  return (
+    <fieldset class="field">
+      <legend>Authentication</legend>
+      <div class="choices">
+        <Choice
+          name="kind"
+          checked={!hasRules}
+          disabled={policy.keysWithSecrets === false}
+          onChoose={() => set({ rules: [] })}
+        >
+          Client secret
+        </Choice>
+        <Choice name="kind" checked={hasRules} onChoose={() => set({ rules: [newRule(issuer)] })}>
+          OIDC token from CI (no stored secret)
+        </Choice>
+      </div>
+    </fieldset>
+  );
+}
+
+/** When the key expires: after a time that the form offers, on a date, or as before. */
+function Expiry({ fields, set, faults, apiKey }: PartProps & { apiKey: ApiKey | undefined }) {
+  const { policy } = useTools().config;
+  const { expiresAt } = apiKey ?? {};
+  const kept = expiresAt ? [{ value: 'kept', label: `On ${dayOf(expiresAt)} (unchanged)` }] : [];
+  return (
+    <Field label="Expires" error={faultOf(faults, 'expiresAt')}>
+      {(attributes) => (
+        <span class="side-by-side">
+          <select
+            {...attributes}
+            value={fields.expiry}
+            onChange={(event) => set({ expiry: event.currentTarget.value })}
+          >
+            {[...kept, ...expiriesWithin(policy.maxKeyDays)].map(({ value, label }) => (
+              <option key={value} value={value}>
+                {label}
+              </option>
+            ))}
+          </select>
+          {fields.expiry === 'date' && (
+            <input
+              type="date"
+              aria-label="Expiry date"
+              required
+              min={new Date().toISOString().slice(0, 10)}
+              value={fields.date}
+              onInput={(event) => set({ date: event.currentTarget.value })}
+            />
+          )}
+        </span>
+      )}
+    </Field>
+  );
+}
+
+function Enabled({ fields, set }: PartProps) {
+  return (
+    <div class="field">
+      <label class="choice">
+        <input
+          type="checkbox"
+          checked={fields.enabled}
+          onChange={(event) => set({ enabled: event.currentTarget.checked })}
+        />
+        <span>Enabled</span>
+      </label>
+      <p class="hint">
+        Disabling a key revokes its tokens immediately. They stay revoked even if you re-enable the key.
+      </p>
+    </div>
   );
 }

@@ -308,14 +308,14 @@ function invalidity({ type, title, validity, validationMessage }: HTMLInputEleme
 /** Turns off the browser's autofill, capitalisation and spelling services, for a field that holds an ID or a token. */
 export const VERBATIM = { autoComplete: 'off', autoCapitalize: 'off', spellcheck: false } as const;
 
-interface ConfirmFieldProps {
-  label: ComponentChildren;
+interface TextFieldProps<Label> {
+  label: Label;
   value: string;
   onInput: (value: string) => void;
 }
 
 /** A confirmation field, in which people type the name or ID of the key or Deployment that the action affects. */
-export function ConfirmField({ label, value, onInput }: ConfirmFieldProps) {
+export function ConfirmField({ label, value, onInput }: TextFieldProps<ComponentChildren>) {
   return (
     <Field label={label}>
       {(attributes) => (
@@ -330,6 +330,64 @@ export function ConfirmField({ label, value, onInput }: ConfirmFieldProps) {
         />
       )}
     </Field>
+  );
+}
+
+interface FindProps {
+  label: string;
+  hint: string;
+  /** Label of the button. */
+  action: string;
+  /** The format of the ID, with a title that describes it. */
+  format: { maxLength: number; pattern: string; title: string };
+  /** Called with the ID, without spaces around it. */
+  onFind: (id: string) => void;
+}
+
+/** A form that finds something by its ID. */
+export function Find({ label, hint, action, format, onFind }: FindProps) {
+  const [id, setId] = useState('');
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault();
+    onFind(id.trim());
+  };
+  return (
+    <form onSubmit={submit} class="find">
+      <Field label={label} hint={hint}>
+        {(attributes) => (
+          <span class="side-by-side">
+            <input
+              {...attributes}
+              class="mono"
+              required
+              {...format}
+              {...VERBATIM}
+              value={id}
+              onInput={(event) => setId(event.currentTarget.value)}
+            />
+            <button type="submit">{action}</button>
+          </span>
+        )}
+      </Field>
+    </form>
+  );
+}
+
+interface ChoiceProps {
+  name: string;
+  checked: boolean;
+  disabled?: boolean;
+  onChoose: () => void;
+  children: string;
+}
+
+/** A radio button with its label. */
+export function Choice({ name, checked, disabled, onChoose, children }: ChoiceProps) {
+  return (
+    <label class="choice">
+      <input type="radio" name={name} checked={checked} disabled={disabled} onChange={onChoose} />
+      <span>{children}</span>
+    </label>
   );
 }
 
@@ -381,14 +439,8 @@ export function ScopeChoice({ known, chosen, error, onChange }: ScopeChoiceProps
   );
 }
 
-interface SearchProps {
-  label: string;
-  value: string;
-  onInput: (value: string) => void;
-}
-
 /** A search field, which the Escape key clears. */
-export function Search({ label, value, onInput }: SearchProps) {
+export function Search({ label, value, onInput }: TextFieldProps<string>) {
   return (
     <span class="search">
       <Icon name="search" />

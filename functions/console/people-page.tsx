@@ -4,16 +4,16 @@ import { CancelButton, Dialog, DialogFooter } from './dialog.tsx';
 import { EventItem } from './events.tsx';
 import { faultOf } from './key-fields.ts';
 import {
+  Choice,
   ConfirmField,
   Empty,
   ExactTimes,
   Failure,
-  Field,
+  Find,
   Heading,
   Notice,
   Skeleton,
   Time,
-  VERBATIM,
 } from './parts.tsx';
 import { paths } from './paths.ts';
 import type { NamedPerson } from './person.ts';
@@ -66,7 +66,17 @@ function People() {
         When somebody leaves, disable their account at your issuer, and then end their access here: their
         temporary tokens and sign-ins stop working immediately, and a job finds the API keys that are theirs.
       </p>
-      <FindPerson onFind={(sub) => choosePerson({ sub })} />
+      <Find
+        label="ID of a person"
+        hint="The claim sub of their access tokens."
+        action="Find person"
+        format={{
+          maxLength: 255,
+          pattern: '[ -~]*[!-~][ -~]*',
+          title: 'Up to 255 printable ASCII characters',
+        }}
+        onFind={(sub) => choosePerson({ sub })}
+      />
       {error !== undefined && <Failure error={error} retry={listing.reload} />}
       {!data && error === undefined && <Skeleton rows={4} isTable label="Loading people" />}
       {data?.items.length === 0 && (
@@ -96,36 +106,6 @@ function People() {
         />
       )}
     </>
-  );
-}
-
-function FindPerson({ onFind }: { onFind: (sub: string) => void }) {
-  const [sub, setSub] = useState('');
-  const submit = (event: SubmitEvent) => {
-    event.preventDefault();
-    onFind(sub.trim());
-  };
-  return (
-    <form onSubmit={submit} class="find">
-      <Field label="ID of a person" hint="The claim sub of their access tokens.">
-        {(attributes) => (
-          <span class="side-by-side">
-            <input
-              {...attributes}
-              class="mono"
-              required
-              maxLength={255}
-              pattern="[ -~]*[!-~][ -~]*"
-              title="Up to 255 printable ASCII characters"
-              {...VERBATIM}
-              value={sub}
-              onInput={(event) => setSub(event.currentTarget.value)}
-            />
-            <button type="submit">Find person</button>
-          </span>
-        )}
-      </Field>
-    </form>
   );
 }
 
@@ -434,21 +414,5 @@ function EndAccess({ person, onClose, onEnded }: EndProps) {
         />
       </form>
     </Dialog>
-  );
-}
-
-interface ChoiceProps {
-  name: string;
-  checked: boolean;
-  onChoose: () => void;
-  children: string;
-}
-
-function Choice({ name, checked, onChoose, children }: ChoiceProps) {
-  return (
-    <label class="choice">
-      <input type="radio" name={name} checked={checked} onChange={onChoose} />
-      <span>{children}</span>
-    </label>
   );
 }
