@@ -47,7 +47,7 @@ export const invocation = (logger: Logger) =>
 export function answers<E extends APIGatewayProxyEventV2>(
   logger: Logger,
   render: Render,
-  onFailed: () => void = () => {},
+  onFailed: () => void,
 ): MiddlewareObj<E, Answer | APIGatewayProxyStructuredResultV2> {
   return {
     before: ({ event }) => {

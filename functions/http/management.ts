@@ -59,7 +59,7 @@ export interface ManagementOptions {
   /** The URL that clients use, if another service is in front of API Gateway. @default the domain of the request */
   publicUrl?: string | undefined;
   /** Called for each response with a status of 500 or higher. */
-  onFailed?: () => void;
+  onFailed: () => void;
   /**
    * Rejects a person whose access was ended.
    * @throws ServiceError 401

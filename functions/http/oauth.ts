@@ -36,7 +36,7 @@ export type OAuthRoute = (request: OAuthRequest) => Promise<Answer>;
 export interface OAuthHandlerOptions {
   logger: Logger;
   /** Called for each response with a status of 500 or higher. */
-  onFailed?: () => void;
+  onFailed: () => void;
   /** Called once for each failed client authentication. */
   onRejectedClient: () => void;
   /**

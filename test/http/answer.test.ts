@@ -14,7 +14,7 @@ const calls = (method: 'error' | 'info' | 'appendKeys') => vi.mocked(logger[meth
 const EVENT = { routeKey: 'GET /x', requestContext: { requestId: 'r-1' } } as APIGatewayProxyEventV2;
 
 /** Returns the HTTP response that is sent when a route returns or throws the given value. */
-async function rendered(render: typeof asProblem, route: () => Answer, onFailed?: () => void) {
+async function rendered(render: typeof asProblem, route: () => Answer, onFailed: () => void = () => {}) {
   const handler = middy<APIGatewayProxyEventV2>()
     .use(answers(logger, render, onFailed))
     .handler(async () => route());

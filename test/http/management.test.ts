@@ -35,7 +35,7 @@ async function send(
 ) {
   const handler = managementHandler(
     { [KEYS]: route, 'GET /deployments': route },
-    { logger, people, onRejected, requireAccess, ...options },
+    { logger, people, onFailed: () => {}, onRejected, requireAccess, ...options },
   );
   const event = {
     routeKey: KEYS,

@@ -37,7 +37,10 @@ async function send(
   options: { acceptsJson?: boolean; acceptsNoSecret?: boolean; publicUrl?: string } = {},
 ) {
   const { body = '', type = FORM, authorization, query = '', routeKey = 'POST /oauth/token' } = sent;
-  const handler = oauthHandler({ 'POST /oauth/token': route }, { logger, onRejectedClient, ...options });
+  const handler = oauthHandler(
+    { 'POST /oauth/token': route },
+    { logger, onFailed: () => {}, onRejectedClient, ...options },
+  );
   const event = {
     routeKey,
     rawQueryString: query,

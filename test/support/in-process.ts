@@ -165,8 +165,9 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
   };
   const onRejected = options.countsRejectedCalls ? rejectedCallCounter(table, clock) : async () => {};
   const requireAccess = accessRequirement(table);
-  const management = { logger, people, onRejected, requireAccess, platformPrincipals };
-  const oauth = { logger, onRejectedClient: () => {}, acceptsJson: true };
+  const onFailed = () => {};
+  const management = { logger, people, onFailed, onRejected, requireAccess, platformPrincipals };
+  const oauth = { logger, onFailed, onRejectedClient: () => {}, acceptsJson: true };
   const jobs: PersonId[] = [];
   const managed = {
     ...deploymentRoutes(table, { clock, source: options.source }),
