@@ -8,6 +8,9 @@ export interface DeploymentKeysStackProps extends StackProps {
   readonly settings?: DeploymentKeysProps | undefined;
 }
 
+/** An output of the stack. An output without a value is left out. */
+type Output = readonly [name: string, description: string, value: string | undefined];
+
 /**
  * A stack that contains `DeploymentKeys`, with outputs for the people who use the stack. In production, the stack has
  * termination protection.
@@ -28,44 +31,33 @@ export class DeploymentKeysStack extends Stack {
     this.platformUrl = service.platformUrl;
     this.platformArn = service.platformArn;
 
-    this.#addOutput('ApiUrl', 'Where the service answers', service.url);
-    this.#addOutput('PlatformUrl', 'Where IAM principals call, under /platform', service.platformUrl);
-    this.#addOutput(
-      'PlatformArn',
-      'What a policy of theirs names: execute-api:Invoke, method and path behind it',
-      service.platformArn,
-    );
-    this.#addOutput(
-      'AuthorizerFunctionArn',
-      'The Lambda authorizer for other APIs',
-      service.authorizerFunctionArn,
-    );
-    this.#addOutput('TableName', 'Where keys and tokens are kept', service.tableName);
-    this.#addOutput('EventBusName', 'Where the service tells what happened', service.eventBusName);
-    this.#addOutput('Issuer', 'Who signs people in', service.issuer);
-    this.#addOutput(
-      'ConsoleClientId',
-      'The public client with which people sign in',
-      service.consoleClientId,
-    );
-    this.#addOutput('DomainTarget', 'What the DNS record of domainName points to', service.domainTarget);
-    for (const [name, value] of Object.entries(service.operatorNames)) {
-      this.#addOutput(name, 'For the commands of docs/runbook.md', value);
-    }
     const [create, promote] = service.firstAdministrator;
-    this.#addOutput(
-      'FirstAdministrator1Create',
-      'First command that makes the first administrator: invites them, with their own address',
-      create,
-    );
-    this.#addOutput(
-      'FirstAdministrator2Promote',
-      'Second command that makes the first administrator',
-      promote,
-    );
-  }
-
-  #addOutput(name: string, description: string, value: string | undefined): void {
-    if (value !== undefined) new CfnOutput(this, name, { description, value });
+    const outputs: Output[] = [
+      ['ApiUrl', 'Where the service answers', service.url],
+      ['PlatformUrl', 'Where IAM principals call, under /platform', service.platformUrl],
+      [
+        'PlatformArn',
+        'What a policy of theirs names: execute-api:Invoke, method and path behind it',
+        service.platformArn,
+      ],
+      ['AuthorizerFunctionArn', 'The Lambda authorizer for other APIs', service.authorizerFunctionArn],
+      ['TableName', 'Where keys and tokens are kept', service.tableName],
+      ['EventBusName', 'Where the service tells what happened', service.eventBusName],
+      ['Issuer', 'Who signs people in', service.issuer],
+      ['ConsoleClientId', 'The public client with which people sign in', service.consoleClientId],
+      ['DomainTarget', 'What the DNS record of domainName points to', service.domainTarget],
+      ...Object.entries(service.operatorNames).map(
+        ([name, value]): Output => [name, 'For the commands of docs/runbook.md', value],
+      ),
+      [
+        'FirstAdministrator1Create',
+        'First command that makes the first administrator: invites them, with their own address',
+        create,
+      ],
+      ['FirstAdministrator2Promote', 'Second command that makes the first administrator', promote],
+    ];
+    for (const [name, description, value] of outputs) {
+      if (value !== undefined) new CfnOutput(this, name, { description, value });
+    }
   }
 }
