@@ -24,14 +24,7 @@ import { OPERATIONS } from '../functions/openapi/operations.ts';
 import { DEVELOPER } from '../local/api-gateway/iam-authorizer.ts';
 import { contents, faultsOf, parameters, undocumented } from './support/openapi.ts';
 import { signedCall } from './support/signed.ts';
-import {
-  type Call,
-  call,
-  createKey,
-  exchangeForToken,
-  registerDeployment,
-  runStack,
-} from './support/stack.ts';
+import { type Call, runStack } from './support/stack.ts';
 
 const KNOWN = ['code:deploy', 'airflow:read', 'airflow:write'];
 
@@ -132,15 +125,15 @@ describe('The OpenAPI schemas and the service accept the same input', () => {
 
 describe('The OpenAPI document describes the actual responses', async () => {
   const stack = await runStack({ context: { platformPrincipals: DEVELOPER.arn } });
-  await registerDeployment(stack, 'etl');
-  const key = await createKey(stack, 'etl');
-  const token = await exchangeForToken(stack, key);
+  await stack.register('etl');
+  const key = await stack.createKey('etl');
+  const token = await stack.exchangeForToken(key);
   const [admin, member] = [await stack.signIn('admin'), await stack.signIn('member')];
   const temporary = (
-    await call(stack, 'POST', '/deployments/etl/temporary-tokens', { token: member, json: {} })
+    await stack.call('POST', '/deployments/etl/temporary-tokens', { token: member, json: {} })
   ).json;
   const trust = [{ issuer: GITHUB, claims: { repository_id: '4711' } }];
-  const trusting = await createKey(stack, 'etl', { name: 'actions', trust });
+  const trusting = await stack.createKey('etl', { name: 'actions', trust });
   const foreign = `${Buffer.from('{}').toString('base64url')}.${Buffer.from('{"iss":"x"}').toString('base64url')}.AAAA`;
   const absent = formatKeyId('etl', newUlid(0));
   const unknown = mintCredential('secret', 'etl', newUlid(0));
@@ -320,19 +313,19 @@ describe('The OpenAPI document describes the actual responses', async () => {
   it.each(calls)(
     'the OpenAPI document describes the response from %s with status %d',
     async (route, status, path, request) => {
-      const reply = await call(stack, route.split(' ')[0] ?? '', path, request);
+      const reply = await stack.call(route.split(' ')[0] ?? '', path, request);
       expect(reply.status).toBe(status);
       expect(undocumented(route, reply)).toStrictEqual([]);
     },
   );
 
-  await registerDeployment(stack, 'dags');
+  await stack.register('dags');
   const dags = '/platform/deployments/dags';
-  const keyOfDags = await createKey(stack, 'dags');
-  const tokenOfDags = await exchangeForToken(stack, keyOfDags, 'airflow:read');
+  const keyOfDags = await stack.createKey('dags');
+  const tokenOfDags = await stack.exchangeForToken(keyOfDags, 'airflow:read');
   const tokensOfDags = `${dags}/api-keys/${keyOfDags.id}/tokens`;
-  const trustingDags = await createKey(stack, 'dags', { name: 'actions', trust });
-  const lent = (await call(stack, 'POST', '/deployments/dags/temporary-tokens', { token: admin, json: {} }))
+  const trustingDags = await stack.createKey('dags', { name: 'actions', trust });
+  const lent = (await stack.call('POST', '/deployments/dags/temporary-tokens', { token: admin, json: {} }))
     .json;
   const signed: [route: string, status: number, path: string, json?: object][] = [
     ['GET /platform/deployments', 200, '/platform/deployments'],
@@ -401,7 +394,7 @@ describe('The OpenAPI document describes the actual responses', async () => {
   it('the OpenAPI document describes a 403 from API Gateway and a 403 from the service under /platform', async () => {
     const stranger = stack.credentialOf('arn:aws:iam::000000000000:user/stranger');
     for (const reply of [
-      await call(stack, 'GET', '/platform/deployments'),
+      await stack.call('GET', '/platform/deployments'),
       await signedCall(stack, stranger, 'GET', '/platform/deployments'),
     ]) {
       expect(reply.status).toBe(403);

@@ -15,7 +15,7 @@ import { promisify } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
 import { commandLine } from './support/command-line.ts';
 import { snippet, snippetsOf } from './support/snippets.ts';
-import { createKey, registerDeployment, runStack } from './support/stack.ts';
+import { runStack } from './support/stack.ts';
 import type { Json } from './support/template.ts';
 
 const run = promisify(execFile);
@@ -245,8 +245,8 @@ describe('The package contains a working CLI', { timeout: 120_000 }, () => {
 
   it("the package's CLI gets a token and runs a command with it", async () => {
     const stack = await runStack();
-    await registerDeployment(stack, 'etl');
-    const key = await createKey(stack, 'etl');
+    await stack.register('etl');
+    const key = await stack.createKey('etl');
     const env = {
       DEPLOYMENT_KEYS_URL: stack.url,
       DEPLOYMENT_KEY_ID: key.id,

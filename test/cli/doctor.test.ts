@@ -4,12 +4,11 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { mintCredential } from '../../functions/domain/credentials.ts';
 import { startCiIssuer } from '../support/ci-issuer.ts';
 import { commandLine } from '../support/command-line.ts';
-import { callAs, setAttribute } from '../support/service.ts';
-import { call, createKey, registerDeployment, runStack } from '../support/stack.ts';
+import { runStack } from '../support/stack.ts';
 
 const issuer = await startCiIssuer();
 const stack = await runStack({ context: { trustedIssuers: [issuer.url] } });
-await registerDeployment(stack, 'etl');
+await stack.register('etl');
 const { run } = commandLine();
 const admin = await stack.signIn('admin');
 
@@ -24,10 +23,10 @@ async function serve(listener: RequestListener): Promise<string> {
 }
 
 const path = (id: string) => `/deployments/etl/api-keys/${id}`;
-const change = (id: string, json: object) => callAs(stack, 'admin', 'PATCH', path(id), { json });
+const change = (id: string, json: object) => stack.callAs('admin', 'PATCH', path(id), { json });
 const [key, other, rotated, disabled, deleted, limited] = await Promise.all(
   ['ci', 'other', 'rotated', 'disabled', 'deleted', 'limited'].map((name) =>
-    createKey(stack, 'etl', {
+    stack.createKey('etl', {
       name,
       scopes: ['code:deploy', 'airflow:read'],
       ...(name === 'limited' && { networks: ['203.0.113.0/24'] }),
@@ -35,11 +34,11 @@ const [key, other, rotated, disabled, deleted, limited] = await Promise.all(
   ),
 );
 if (!key || !other || !rotated || !disabled || !deleted || !limited) throw new Error('There are six keys.');
-await callAs(stack, 'admin', 'POST', `${path(rotated.id)}/rotate`, { json: { retireOld: 'now' } });
+await stack.callAs('admin', 'POST', `${path(rotated.id)}/rotate`, { json: { retireOld: 'now' } });
 await change(disabled.id, { enabled: false });
-await callAs(stack, 'admin', 'DELETE', path(deleted.id));
+await stack.callAs('admin', 'DELETE', path(deleted.id));
 const trust = [{ issuer: issuer.url, audience: 'etl', claims: { sub: 'repo:acme/etl' }, singleUse: true }];
-const { json: trusting } = await callAs(stack, 'member', 'POST', '/deployments/etl/api-keys', {
+const { json: trusting } = await stack.callAs('member', 'POST', '/deployments/etl/api-keys', {
   json: { name: 'trust', trust },
 });
 const now = Math.floor(Date.now() / 1000);
@@ -55,13 +54,13 @@ const form = {
   subject_token: used,
   subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
 };
-const first = await call(stack, 'POST', '/oauth/token', { form });
+const first = await stack.call('POST', '/oauth/token', { form });
 if (first.status !== 200) throw new Error(`The first exchange returned ${first.status}.`);
 const [header, payload] = elsewhere.split('.');
 const forged = [header, payload, used.split('.')[2]].join('.');
-const expiredKey = await createKey(stack, 'etl', { name: 'expired' });
+const expiredKey = await stack.createKey('etl', { name: 'expired' });
 const item: [string, string] = ['DEPLOYMENT#etl', `KEY#${expiredKey.id.slice(-26)}`];
-await setAttribute(stack, item, 'validUntil', Date.now() - 1000);
+await stack.setAttribute(item, 'validUntil', Date.now() - 1000);
 const page = await serve((_, response) => response.end('<html></html>'));
 const late = await serve(async ({ url }, response) => {
   const answer = await fetch(`${stack.url}${url}`);

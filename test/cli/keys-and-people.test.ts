@@ -13,8 +13,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { startCiIssuer } from '../support/ci-issuer.ts';
 import { commandLine } from '../support/command-line.ts';
-import { callAs, exchange, setAttribute } from '../support/service.ts';
-import { createKey, registerDeployment, runStack, use } from '../support/stack.ts';
+import { runStack } from '../support/stack.ts';
 
 const issuer = await startCiIssuer();
 const stack = await runStack({ context: { trustedIssuers: [issuer.url], maxKeyDays: 30 } });
@@ -24,18 +23,18 @@ const { run, json } = commandLine({
 });
 const folder = mkdtempSync(join(tmpdir(), 'keys-and-people-'));
 afterAll(() => rmSync(folder, { recursive: true }));
-await registerDeployment(stack, 'etl');
+await stack.register('etl');
 
 describe('The command `keys tokens` lists and revokes the tokens of a key', { timeout: 120_000 }, () => {
   it("the keys tokens command can list a key's active tokens and revoke one or all of them", async () => {
-    const key = await createKey(stack, 'etl');
+    const key = await stack.createKey('etl');
     expect(await run(['keys', 'tokens', key.id])).toEqual({
       code: 0,
       stdout: '',
       stderr: 'The key has no active tokens.\n',
     });
     const tokens: string[] = [];
-    for (let at = 0; at < 3; at++) tokens.push((await exchange(stack, key)).json.access_token);
+    for (let at = 0; at < 3; at++) tokens.push((await stack.exchange(key)).json.access_token);
     const [first = '', second = ''] = tokens;
     const listed: { id: string; issuedAt: string; expiresAt: string }[] = await json([
       'keys',
@@ -58,7 +57,7 @@ describe('The command `keys tokens` lists and revokes the tokens of a key', { ti
       stdout: `Revoked the token ${one?.id}.\n`,
       stderr: '',
     });
-    expect((await Promise.all(tokens.map((token) => use(stack, token)))).sort()).toEqual([200, 200, 401]);
+    expect((await Promise.all(tokens.map((token) => stack.use(token)))).sort()).toEqual([200, 200, 401]);
     expect(await run(['keys', 'tokens', 'revoke', key.id, one?.id ?? ''])).toMatchObject({ code: 4 });
 
     expect(await run(['keys', 'tokens', 'revoke-all', key.id])).toEqual({
@@ -71,15 +70,15 @@ describe('The command `keys tokens` lists and revokes the tokens of a key', { ti
       id: key.id,
       revoked: true,
     });
-    expect([await use(stack, first), await use(stack, second)]).toEqual([401, 401]);
-    expect((await exchange(stack, key)).status).toBe(200);
+    expect([await stack.use(first), await stack.use(second)]).toEqual([401, 401]);
+    expect((await stack.exchange(key)).status).toBe(200);
   });
 
   it('the keys tokens command accepts an ID that begins with a hyphen, and rejects a token without printing it', async () => {
-    const key = await createKey(stack, 'etl');
+    const key = await stack.createKey('etl');
     const unknown = await run(['keys', 'tokens', 'revoke', key.id, '-abcdefghijklmnopqrst_']);
     expect(unknown).toMatchObject({ code: 4, stdout: '' });
-    const token = (await exchange(stack, key)).json.access_token;
+    const token = (await stack.exchange(key)).json.access_token;
     expect(await run(['keys', 'tokens', 'revoke', key.id, token])).toEqual({
       code: 2,
       stdout: '',
@@ -92,7 +91,7 @@ describe('The command `keys tokens` lists and revokes the tokens of a key', { ti
       stderr:
         'error: The ID of a token has 22 characters: letters, digits, _ and -. `keys tokens` lists it.\n',
     });
-    expect(await use(stack, token)).toBe(200);
+    expect(await stack.use(token)).toBe(200);
   });
 });
 
@@ -103,7 +102,7 @@ describe('The keys explain command shows which trust rule matches a token', {
     { issuer: issuer.url, audience: 'etl', claims: { sub: 'repo:acme/etl', ref: { prefix: 'refs/tags/' } } },
     { issuer: issuer.url, audience: 'etl', claims: { sub: 'repo:acme/bi' } },
   ];
-  const { json: key } = await callAs(stack, 'admin', 'POST', '/deployments/etl/api-keys', {
+  const { json: key } = await stack.callAs('admin', 'POST', '/deployments/etl/api-keys', {
     json: { name: 'trusting', trust },
   });
   const sign = (sub: string) =>
@@ -137,7 +136,7 @@ describe('The keys explain command shows which trust rule matches a token', {
     const token = await sign('repo:acme/bi');
     const accepted = { env: { DEPLOYMENT_KEY_OIDC_TOKEN: token } };
     expect(await json(['keys', 'explain', key.id], accepted)).toMatchObject({ matches: true });
-    await callAs(stack, 'admin', 'PATCH', `/deployments/etl/api-keys/${key.id}`, {
+    await stack.callAs('admin', 'PATCH', `/deployments/etl/api-keys/${key.id}`, {
       json: { enabled: false },
     });
     const disabled = await run(['keys', 'explain', key.id], accepted);
@@ -166,11 +165,11 @@ describe('The command keys list --all-deployments covers every Deployment and ca
   timeout: 120_000,
 }, () => {
   it("keys list --all-deployments lists the keys that violate the stack's key policy", async () => {
-    await registerDeployment(stack, 'old');
-    const old = await createKey(stack, 'old');
-    await createKey(stack, 'old', { name: 'new' });
+    await stack.register('old');
+    const old = await stack.createKey('old');
+    await stack.createKey('old', { name: 'new' });
     const later = Date.now() + 60 * 24 * 60 * 60 * 1000;
-    await setAttribute(stack, ['DEPLOYMENT#old', `KEY#${old.id.slice(-26)}`], 'validUntil', later);
+    await stack.setAttribute(['DEPLOYMENT#old', `KEY#${old.id.slice(-26)}`], 'validUntil', later);
     const { code, stdout } = await run(['keys', 'list', '--all-deployments', '--violates-policy']);
     expect([code, stdout.split('\n').map((line) => line.replace(/ {2,}/g, ' | '))]).toEqual([
       0,
@@ -185,8 +184,8 @@ describe('The command keys list --all-deployments covers every Deployment and ca
   it('keys list --all-deployments continues where the previous run stopped, and reports the complete result at the end', async () => {
     const ids: string[] = [];
     for (const id of ['page-1', 'page-2', 'page-3']) {
-      await registerDeployment(stack, id);
-      ids.push((await createKey(stack, id, { name: 'audited' })).id);
+      await stack.register(id);
+      ids.push((await stack.createKey(id, { name: 'audited' })).id);
     }
     const progress = join(folder, 'audit.json');
     const args = [
@@ -253,9 +252,9 @@ describe('The command keys list --all-deployments covers every Deployment and ca
 
 describe("The events command lists a Deployment's events", { timeout: 120_000 }, () => {
   it('the events command can filter events by type and by key', async () => {
-    await registerDeployment(stack, 'history');
-    const [one, other] = [await createKey(stack, 'history'), await createKey(stack, 'history')];
-    await callAs(stack, 'admin', 'PATCH', `/deployments/history/api-keys/${one.id}`, {
+    await stack.register('history');
+    const [one, other] = [await stack.createKey('history'), await stack.createKey('history')];
+    await stack.callAs('admin', 'PATCH', `/deployments/history/api-keys/${one.id}`, {
       json: { enabled: false },
     });
     const found = async (...options: string[]) =>
@@ -296,11 +295,11 @@ describe("The people command ends and restores people's access", { timeout: 120_
   });
 
   it("the people command ends a person's access, shows the progress of the job, and restores access", async () => {
-    await registerDeployment(stack, 'people', { groups: ['data-eng'] });
-    const { json: key } = await callAs(stack, 'member', 'POST', '/deployments/people/api-keys', {
+    await stack.register('people', { groups: ['data-eng'] });
+    const { json: key } = await stack.callAs('member', 'POST', '/deployments/people/api-keys', {
       json: { name: 'theirs' },
     });
-    const { json: temporary } = await callAs(stack, 'member', 'POST', '/deployments/people/temporary-tokens');
+    const { json: temporary } = await stack.callAs('member', 'POST', '/deployments/people/temporary-tokens');
     const sub: string = key.createdBy;
     expect(await run(['people', 'list'])).toEqual({
       code: 0,
@@ -315,7 +314,7 @@ describe("The people command ends and restores people's access", { timeout: 120_
       stdout: '',
       stderr: `error: ${sub} loses access immediately: temporary tokens and earlier sign-ins are rejected. Every later sign-in is rejected too, until you restore their access. All keys that they hold are disabled, and pipelines that use them stop working. Use --yes to confirm.\n`,
     });
-    expect(await use(stack, temporary.access_token)).toBe(200);
+    expect(await stack.use(temporary.access_token)).toBe(200);
 
     const ended = await run([...end, '--yes']);
     expect(ended.code).toBe(0);
@@ -330,7 +329,7 @@ describe("The people command ends and restores people's access", { timeout: 120_
       `${key.id} | theirs | created, secret | yes`,
       '',
     ]);
-    expect(await use(stack, temporary.access_token)).toBe(401);
+    expect(await stack.use(temporary.access_token)).toBe(401);
     expect(await json(['people', 'show', sub])).toMatchObject({
       sub,
       blocked: true,
@@ -376,18 +375,18 @@ describe("The people command ends and restores people's access", { timeout: 120_
 
 describe('The command line shows and deletes what is malformed in the table', { timeout: 120_000 }, () => {
   it('the commands keys list and keys show mark a malformed key', async () => {
-    await registerDeployment(stack, 'damaged-key');
-    const key = await createKey(stack, 'damaged-key');
-    await setAttribute(stack, ['DEPLOYMENT#damaged-key', `KEY#${key.id.slice(-26)}`], 'name', 7);
+    await stack.register('damaged-key');
+    const key = await stack.createKey('damaged-key');
+    await stack.setAttribute(['DEPLOYMENT#damaged-key', `KEY#${key.id.slice(-26)}`], 'name', 7);
     const { stdout: list } = await run(['keys', 'list', 'damaged-key']);
     expect(list.split('\n')[1]).toMatch(/ active, malformed /);
     expect((await run(['keys', 'show', key.id])).stdout).toMatch(/^Status +active, malformed$/m);
   });
 
   it('the command deployments delete deletes a malformed Deployment', async () => {
-    await registerDeployment(stack, 'damaged');
-    await setAttribute(stack, ['DEPLOYMENT#damaged', 'DEPLOYMENT'], 'keyCount', 'many');
-    expect((await callAs(stack, 'admin', 'GET', '/deployments/damaged')).status).toBe(404);
+    await stack.register('damaged');
+    await stack.setAttribute(['DEPLOYMENT#damaged', 'DEPLOYMENT'], 'keyCount', 'many');
+    expect((await stack.callAs('admin', 'GET', '/deployments/damaged')).status).toBe(404);
     expect(await run(['deployments', 'delete', 'damaged', '--yes'])).toEqual({
       code: 0,
       stdout: 'Deleted damaged.\n',

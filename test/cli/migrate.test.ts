@@ -9,14 +9,13 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { csvField, parseCsv } from '../../cli/csv.ts';
 import { createKey, readWanted } from '../../cli/migration.ts';
 import { commandLine, type Running } from '../support/command-line.ts';
-import { callAs, exchange } from '../support/service.ts';
-import { exchangeForToken, registerDeployment, runStack, use } from '../support/stack.ts';
+import { runStack } from '../support/stack.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'migrate-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 const stack = await runStack();
 const token = await stack.signIn('admin');
-await registerDeployment(stack, 'etl');
+await stack.register('etl');
 const cli = commandLine();
 
 const at = (name: string) => join(folder, name);
@@ -30,7 +29,7 @@ const run = (args: string[], { env = { MIGRATE_TOKEN: token }, ...running }: Run
   cli.run(['migrate', ...args], { env, ...running });
 
 const listed = async (id: string) =>
-  (await callAs(stack, 'admin', 'GET', `/deployments/${id}/api-keys`)).json.items;
+  (await stack.callAs('admin', 'GET', `/deployments/${id}/api-keys`)).json.items;
 const madeIn = (path: string) => parseCsv(readFileSync(path, 'utf8')).map(({ fields }) => fields);
 
 const KEYS = `deployment,name,oldId,description,scopes,expiresAt
@@ -86,7 +85,7 @@ describe('The migrate command creates a key for each row of a CSV file', { timeo
     });
     expect(hi).toMatchObject({ expiresAt: '2040-01-01T00:00:00.000Z' });
     for (const { id = '', secret = '' } of made) {
-      expect(await use(stack, await exchangeForToken(stack, { id, secret, scopes: [] }))).toBe(200);
+      expect(await stack.use(await stack.exchangeForToken({ id, secret, scopes: [] }))).toBe(200);
     }
   });
 
@@ -113,12 +112,12 @@ describe('The migrate command creates a key for each row of a CSV file', { timeo
     expect(await listed('etl')).toHaveLength(3);
     const { id = '', secret = '' } = madeIn(secrets)[2] ?? {};
     expect(id).toBe(lost.id);
-    expect((await exchange(stack, { id, secret: lost.secret ?? '', scopes: [] })).status).toBe(401);
-    expect((await exchange(stack, { id, secret, scopes: [] })).status).toBe(200);
+    expect((await stack.exchange({ id, secret: lost.secret ?? '', scopes: [] })).status).toBe(401);
+    expect((await stack.exchange({ id, secret, scopes: [] })).status).toBe(200);
   });
 
   it('the migrate command stops if a key was used whose secret is not in the secrets file', async () => {
-    await registerDeployment(stack, 'used');
+    await stack.register('used');
     const rows = file('used.csv', 'deployment,name\nused,idle\nused,busy\n');
     const options = [rows, '--url', stack.url, '--secrets', at('used-keys.csv')];
     expect((await run(options)).code).toBe(0);
@@ -128,7 +127,7 @@ describe('The migrate command creates a key for each row of a CSV file', { timeo
       scopes: [],
     }));
     if (!idle || !busy) throw new Error('The run created fewer than two keys.');
-    expect((await exchange(stack, busy)).status).toBe(200);
+    expect((await stack.exchange(busy)).status).toBe(200);
     rmSync(at('used-keys.csv'));
 
     const stderr = `error: 1 keys of an earlier run are in use, but not in ${at('used-keys.csv')}. The command rotates no key, because their pipelines would get 401:
@@ -149,7 +148,7 @@ Restore the lines of the earlier secrets file, or remove these rows from the CSV
       stderr: `2 of 2 keys\n${stderr}`,
     });
     expect(() => statSync(at('used-keys.csv'))).toThrow('ENOENT');
-    for (const key of [idle, busy]) expect((await exchange(stack, key)).status).toBe(200);
+    for (const key of [idle, busy]) expect((await stack.exchange(key)).status).toBe(200);
   });
 
   it('the migrate command can register Deployments with their groups, and reads the token from standard input', async () => {
@@ -162,7 +161,7 @@ Restore the lines of the earlier secrets file, or remove these rows from the CSV
     const options = { env: {}, typed: `${token}\n` };
     const { code } = await run([rows, '--url', stack.url, '--secrets', at('bi.csv'), '--register'], options);
     expect(code).toBe(0);
-    expect((await callAs(stack, 'admin', 'GET', '/deployments/bi')).json.groups).toEqual([
+    expect((await stack.callAs('admin', 'GET', '/deployments/bi')).json.groups).toEqual([
       'data-eng',
       'platform',
     ]);
@@ -175,7 +174,7 @@ Restore the lines of the earlier secrets file, or remove these rows from the CSV
     const { stdout } = await run([...options, '--dry-run']);
     expect(stdout).toContain('  union would be registered, with the groups one, two, three\n');
     expect((await run(options)).code).toBe(0);
-    const { json } = await callAs(stack, 'admin', 'GET', '/deployments/union');
+    const { json } = await stack.callAs('admin', 'GET', '/deployments/union');
     expect(json.groups).toEqual(['one', 'two', 'three']);
   });
 
@@ -183,7 +182,7 @@ Restore the lines of the earlier secrets file, or remove these rows from the CSV
     const rows = file('spaces.csv', 'deployment,name,groups\nspaces,ci,"Data Platform;x admins; on call "\n');
     const { code } = await run([rows, '--url', stack.url, '--secrets', at('spaces-keys.csv'), '--register']);
     expect(code).toBe(0);
-    const { json } = await callAs(stack, 'admin', 'GET', '/deployments/spaces');
+    const { json } = await stack.callAs('admin', 'GET', '/deployments/spaces');
     expect(json.groups).toEqual(['Data Platform', 'x admins', 'on call']);
   });
 

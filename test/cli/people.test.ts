@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DEVELOPER } from '../../local/api-gateway/iam-authorizer.ts';
 import { awsEnvironment, commandLine } from '../support/command-line.ts';
-import { exchange } from '../support/service.ts';
-import { call, createKey, registerDeployment, runStack, use } from '../support/stack.ts';
+import { runStack } from '../support/stack.ts';
 
 const stack = await runStack({ context: { platformPrincipals: DEVELOPER.arn } });
 const { run, json, home } = commandLine();
@@ -127,8 +126,8 @@ describe('The CLI manages Deployments and keys for a person who is signed in', {
   });
 
   it('the token command needs no --url after a sign-in, because it uses the stack of the sign-in', async () => {
-    await registerDeployment(stack, 'signed');
-    const { id, secret } = await createKey(stack, 'signed');
+    await stack.register('signed');
+    const { id, secret } = await stack.createKey('signed');
     const { code, stdout } = await run(['token', '--key-id', id], { env: { DEPLOYMENT_KEY_SECRET: secret } });
     expect(code).toBe(0);
     expect(stdout).toMatch(/^dkt_signed_\w+\n$/);
@@ -136,7 +135,7 @@ describe('The CLI manages Deployments and keys for a person who is signed in', {
   });
 
   it('the CLI manages keys and writes secrets only to the given file or pipe', async () => {
-    await registerDeployment(stack, 'keys');
+    await stack.register('keys');
     const secretFile = join(folder, 'secret.txt');
     const created = await run([
       'keys',
@@ -154,8 +153,8 @@ describe('The CLI manages Deployments and keys for a person who is signed in', {
     const [id = ''] = /dk_keys_\w{26}/.exec(created.stderr) ?? [];
     const secret = readFileSync(secretFile, 'utf8').trim();
     expect(created.stderr).not.toContain('dks_');
-    const token = (await exchange(stack, { id, secret, scopes: [] })).json.access_token;
-    expect(await use(stack, token)).toBe(200);
+    const token = (await stack.exchange({ id, secret, scopes: [] })).json.access_token;
+    expect(await stack.use(token)).toBe(200);
 
     const again = await run(['keys', 'create', 'keys', '--name', 'no', '--secret-file', secretFile]);
     expect(again).toEqual({
@@ -166,12 +165,12 @@ describe('The CLI manages Deployments and keys for a person who is signed in', {
     expect(readFileSync(secretFile, 'utf8').trim()).toBe(secret);
 
     expect(await run(['keys', 'disable', id])).toMatchObject({ code: 0, stdout: `${id} is disabled.\n` });
-    expect(await use(stack, token)).toBe(401);
+    expect(await stack.use(token)).toBe(401);
     expect(await run(['keys', 'enable', id])).toMatchObject({ code: 0, stdout: `${id} is active.\n` });
     const rotated = await run(['keys', 'rotate', id, '--retire-old', 'now']);
     expect(rotated.stdout).toMatch(/^dks_keys_\w+\n$/);
-    expect((await exchange(stack, { id, secret, scopes: [] })).status).toBe(401);
-    expect((await exchange(stack, { id, secret: rotated.stdout.trim(), scopes: [] })).status).toBe(200);
+    expect((await stack.exchange({ id, secret, scopes: [] })).status).toBe(401);
+    expect((await stack.exchange({ id, secret: rotated.stdout.trim(), scopes: [] })).status).toBe(200);
     expect(rotated.stderr).toBe(`The key "ci" has the ID ${id}. Its secret is in standard output.\n`);
     const onUse = await run(['keys', 'rotate', id, '--retire-old', 'on-first-use']);
     expect(onUse.stderr).toMatch(/ The old secret works until the new one is used\.\n$/);
@@ -203,8 +202,8 @@ describe('The CLI manages Deployments and keys for a person who is signed in', {
   });
 
   it('the keys list command can list the keys of all Deployments, or only unused keys or those without an expiry', async () => {
-    await registerDeployment(stack, 'one');
-    await registerDeployment(stack, 'two');
+    await stack.register('one');
+    await stack.register('two');
     const ids: string[] = [];
     for (const args of [
       ['one', '--name', 'a'],
@@ -233,11 +232,11 @@ describe('The CLI manages Deployments and keys for a person who is signed in', {
   });
 
   it('the CLI can create a temporary token', async () => {
-    await registerDeployment(stack, 'tmp');
+    await stack.register('tmp');
     const { stdout, stderr } = await run(['temporary-token', 'tmp', '--scope', 'airflow:read']);
     expect(stdout).toMatch(/^dkx_tmp_\w+\n$/);
     expect(stderr).toMatch(/^The token expires at \S+Z\. Its scope is: deployment:tmp airflow:read\.\n$/);
-    expect((await call(stack, 'GET', '/whoami', { token: stdout.trim() })).json.principalType).toBe('person');
+    expect((await stack.call('GET', '/whoami', { token: stdout.trim() })).json.principalType).toBe('person');
   });
 
   it('the CLI signs calls with AWS credentials, and accepts an access token from the environment', async () => {

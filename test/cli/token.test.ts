@@ -8,17 +8,16 @@ import { mintCredential } from '../../functions/domain/credentials.ts';
 import { startCiIssuer } from '../support/ci-issuer.ts';
 import { commandLine } from '../support/command-line.ts';
 import { busy, startReverseProxy } from '../support/reverse-proxy.ts';
-import { callAs } from '../support/service.ts';
-import { call, createKey, registerDeployment, runStack, use } from '../support/stack.ts';
+import { runStack } from '../support/stack.ts';
 
 const issuer = await startCiIssuer();
 const stack = await runStack({ context: { trustedIssuers: [issuer.url] } });
 const proxy = await startReverseProxy(stack.url);
-await registerDeployment(stack, 'etl');
-const key = await createKey(stack, 'etl');
-const other = await createKey(stack, 'etl', { name: 'other' });
+await stack.register('etl');
+const key = await stack.createKey('etl');
+const other = await stack.createKey('etl', { name: 'other' });
 const trust = [{ issuer: issuer.url, audience: 'etl', claims: { sub: 'repo:acme/etl' }, singleUse: true }];
-const { json: trusting } = await callAs(stack, 'member', 'POST', '/deployments/etl/api-keys', {
+const { json: trusting } = await stack.callAs('member', 'POST', '/deployments/etl/api-keys', {
   json: { name: 'trust', trust },
 });
 const { run } = commandLine();
@@ -43,7 +42,7 @@ describe('The token command exchanges credentials for a token', { timeout: 120_0
     const { code, stdout, stderr } = await run(['token', ...usual], { env });
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toMatch(/^dkt_etl_\w+\n$/);
-    expect(await use(stack, stdout.trim())).toBe(200);
+    expect(await stack.use(stdout.trim())).toBe(200);
   });
 
   it('the token command reads every option from the environment, and requests only the given scope', async () => {
@@ -53,7 +52,7 @@ describe('The token command exchanges credentials for a token', { timeout: 120_0
     const { token, expiresAt, scope } = JSON.parse(stdout);
     expect(scope).toBe('deployment:etl code:deploy airflow:read');
     expect(Math.abs(Date.parse(expiresAt) - Date.now() - 86_400_000)).toBeLessThan(60_000);
-    expect((await call(stack, 'GET', '/whoami', { token })).json.scope).toBe(scope);
+    expect((await stack.call('GET', '/whoami', { token })).json.scope).toBe(scope);
   });
 
   it('the token command reads the secret from standard input', async () => {
@@ -230,7 +229,7 @@ describe('The exec command runs another command with a token', { timeout: 120_00
     const [token = '', secret] = stdout.trim().split(/ (.*)/);
     expect(token).toMatch(/^dkt_etl_/);
     expect(secret).toBe('no secret');
-    expect(await use(stack, token)).toBe(401);
+    expect(await stack.use(token)).toBe(401);
   });
 
   it('the exec command passes a valid token to its command, even for a key without a secret', async () => {
@@ -270,12 +269,12 @@ describe('The exec command runs another command with a token', { timeout: 120_00
       onStart: (child) => child.stdout?.once('data', () => child.kill('SIGTERM')),
     });
     expect(code).toBe(7);
-    expect(await use(stack, stdout.trim())).toBe(401);
+    expect(await stack.use(stdout.trim())).toBe(401);
   });
 
   it('the exec command keeps the token if --no-revoke is set, and otherwise warns if the revocation fails', async () => {
     const kept = await run(['exec', ...usual, '--no-revoke', '--', ...node, script], { env });
-    expect(await use(stack, kept.stdout.split(' ')[0] ?? '')).toBe(200);
+    expect(await stack.use(kept.stdout.split(' ')[0] ?? '')).toBe(200);
     proxy.next = ['forward', busy(403)];
     const { code, stderr } = await run(
       ['exec', ...usual.with(1, proxy.url), '--', ...node, `console.log('done')`],

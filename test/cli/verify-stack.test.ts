@@ -4,7 +4,6 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, describe, expect, it } from 'vitest';
 import { DEVELOPER } from '../../local/api-gateway/iam-authorizer.ts';
 import { awsEnvironment, commandLine } from '../support/command-line.ts';
-import { callAs } from '../support/service.ts';
 import { runStack } from '../support/stack.ts';
 
 const stack = await runStack({ context: { platformPrincipals: DEVELOPER.arn } });
@@ -39,7 +38,7 @@ const serveWith = (fault: (call: string) => number | undefined) =>
     return response.writeHead(answer.status).end(await answer.text());
   });
 
-const remaining = async () => (await callAs(stack, 'admin', 'GET', '/deployments')).json.items;
+const remaining = async () => (await stack.callAs('admin', 'GET', '/deployments')).json.items;
 
 describe('The verify-stack command tests a deployed stack', { timeout: 120_000 }, () => {
   it('the verify-stack command prints rows for docs/verified.md, and leaves no Deployment or secret behind', async () => {

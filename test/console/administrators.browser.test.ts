@@ -1,7 +1,6 @@
 import { expect, it } from 'vitest';
 import { describeInBrowser, PHONE } from '../support/browser.ts';
-import { callAs } from '../support/service.ts';
-import { createKey, exchangeForToken, registerDeployment, runStack, use } from '../support/stack.ts';
+import { runStack } from '../support/stack.ts';
 
 const stack = await runStack();
 const path = '/console/deployments/etl-2';
@@ -37,7 +36,7 @@ describeInBrowser('an administrator after the first deployment of the stack', st
     await register.click();
     await page.getByText('Deployment “Nightly ETL” registered').waitFor();
     await page.getByRole('heading', { name: 'No API keys yet' }).waitFor();
-    expect((await callAs(stack, 'admin', 'GET', '/deployments/etl-1')).json).toMatchObject({
+    expect((await stack.callAs('admin', 'GET', '/deployments/etl-1')).json).toMatchObject({
       name: 'Nightly ETL',
       groups: ['data-eng', 'ml'],
     });
@@ -68,12 +67,12 @@ describeInBrowser('an administrator after the first deployment of the stack', st
     await expectCraft();
     await dialog.getByRole('button', { name: 'Save' }).click();
     await page.getByRole('heading', { name: 'ETL', exact: true }).waitFor();
-    expect((await callAs(stack, 'admin', 'GET', '/deployments/etl-1')).json).toMatchObject({
+    expect((await stack.callAs('admin', 'GET', '/deployments/etl-1')).json).toMatchObject({
       name: 'ETL',
       groups: ['data-eng'],
     });
 
-    const token = await exchangeForToken(stack, await createKey(stack, 'etl-1'));
+    const token = await stack.exchangeForToken(await stack.createKey('etl-1'));
     await page.getByRole('link', { name: 'Settings' }).click();
     await dialog.getByRole('link', { name: 'Delete Deployment' }).click();
     const remove = dialog.getByRole('button', { name: 'Delete Deployment' });
@@ -83,14 +82,14 @@ describeInBrowser('an administrator after the first deployment of the stack', st
     await expectCraftInEachSize();
     await remove.click();
     await page.getByRole('heading', { name: 'Register your first Deployment' }).waitFor();
-    expect((await callAs(stack, 'admin', 'GET', '/deployments/etl-1')).status).toBe(404);
-    expect(await use(stack, token)).toBe(401);
+    expect((await stack.callAs('admin', 'GET', '/deployments/etl-1')).status).toBe(404);
+    expect(await stack.use(token)).toBe(401);
     // The console checked whether the ID was in use, which logged a 404.
     expect(faults.filter((fault) => !fault.includes('404'))).toStrictEqual([]);
   });
 
   it('a member sees no settings for administrators and cannot open their dialogs by URL', async () => {
-    await registerDeployment(stack, 'etl-2');
+    await stack.register('etl-2');
     const { page, signIn } = await open();
     await signIn('member', path);
     await page.getByRole('heading', { name: 'No API keys yet' }).waitFor();
@@ -114,7 +113,7 @@ describeInBrowser('156 Deployments in the console', stack, (open) => {
     for (let from = 0; from < 156; from += 3) {
       await Promise.all(
         Array.from({ length: 3 }, (_, at) => from + at).map((index) =>
-          registerDeployment(stack, `many-${String(index).padStart(3, '0')}`, {
+          stack.register(`many-${String(index).padStart(3, '0')}`, {
             name: index === 150 ? 'خط الأنابيب' : `Team ${index}`,
             groups: ['data-eng'],
           }),
@@ -204,15 +203,14 @@ describeInBrowser('the end of a person’s access in the console', stack, (open)
   it("an administrator can end a person's access, follow the job, and restore the access", {
     timeout: 180_000,
   }, async () => {
-    await registerDeployment(stack, 'leaver');
+    await stack.register('leaver');
     const keys = '/deployments/leaver/api-keys';
     const body = { json: { name: 'theirs', scopes: ['code:deploy'] } };
-    const theirs = (await callAs(stack, 'member', 'POST', keys, body)).json;
-    await createKey(stack, 'leaver', { name: 'other' });
-    const token = (
-      await callAs(stack, 'member', 'POST', '/deployments/leaver/temporary-tokens', { json: {} })
-    ).json.access_token;
-    const readKeys = async () => (await callAs(stack, 'admin', 'GET', keys)).json.items;
+    const theirs = (await stack.callAs('member', 'POST', keys, body)).json;
+    await stack.createKey('leaver', { name: 'other' });
+    const token = (await stack.callAs('member', 'POST', '/deployments/leaver/temporary-tokens', { json: {} }))
+      .json.access_token;
+    const readKeys = async () => (await stack.callAs('admin', 'GET', keys)).json.items;
     const { page, dialog, faults, signIn, rowOf, expectCraft, expectCraftInEachSize, traces } = await open();
     const urls: string[] = [];
     page.on('request', (request) => urls.push(request.url()));
@@ -228,7 +226,7 @@ describeInBrowser('the end of a person’s access in the console', stack, (open)
     expect(await dialog.getByLabel('Find and list').isChecked()).toBe(true);
     await dialog.getByLabel('Find and disable').check();
     await expectCraft();
-    expect(await use(stack, token)).toBe(200);
+    expect(await stack.use(token)).toBe(200);
     // The job finishes too quickly for the page to show the job as running.
     await page.route(
       '**/people/find',
@@ -243,7 +241,7 @@ describeInBrowser('the end of a person’s access in the console', stack, (open)
     await end.click();
     await dialog.getByText(/^Searching all keys: \d keys? found so far$/).waitFor();
     await page.getByText('Access of member-2f41 ended', { exact: true }).waitFor();
-    expect(await use(stack, token)).toBe(401);
+    expect(await stack.use(token)).toBe(401);
     await dialog.getByText('1 key found, 1 disabled').waitFor();
     await dialog.getByText('Blocked').waitFor();
     await dialog.getByText('The person created it and received an active secret.').waitFor();
@@ -264,13 +262,13 @@ describeInBrowser('the end of a person’s access in the console', stack, (open)
     await page.getByText('Access of member-2f41 ended, and new sign-ins blocked').waitFor();
     await expectCraftInEachSize();
     stack.clock.advance(60);
-    expect((await callAs(stack, 'member', 'GET', keys)).status).toBe(401);
+    expect((await stack.callAs('member', 'GET', keys)).status).toBe(401);
     await page.getByLabel('ID of a person').fill('member-2f41');
     await page.getByRole('button', { name: 'Find person' }).click();
     await dialog.getByRole('button', { name: 'Restore access' }).click();
     await dialog.getByText('Allowed').waitFor();
-    expect((await callAs(stack, 'member', 'GET', keys)).status).toBe(200);
-    expect(await use(stack, token)).toBe(401);
+    expect((await stack.callAs('member', 'GET', keys)).status).toBe(200);
+    expect(await stack.use(token)).toBe(401);
     await page.keyboard.press('Escape');
     await rowOf('member-2f41').getByText('Allowed').waitFor();
 

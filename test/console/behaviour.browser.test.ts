@@ -3,8 +3,7 @@ import type { AddressInfo } from 'node:net';
 import type { Page } from 'playwright-core';
 import { beforeEach, expect, it } from 'vitest';
 import { describeInBrowser, PHONE } from '../support/browser.ts';
-import { callAs } from '../support/service.ts';
-import { createKey, registerDeployment, runStack } from '../support/stack.ts';
+import { runStack } from '../support/stack.ts';
 
 const stack = await runStack();
 const LONG_TIMEOUT = { timeout: 20_000 };
@@ -14,12 +13,12 @@ beforeEach(() => stack.clock.release());
 let count = 0;
 async function newDeployment(groups = ['data-eng']): Promise<string> {
   const id = `page_${++count}`;
-  await registerDeployment(stack, id, { name: `Deployment ${count}`, groups });
+  await stack.register(id, { name: `Deployment ${count}`, groups });
   return id;
 }
 
 const keysOf = async (id: string): Promise<Record<string, unknown>[]> =>
-  (await callAs(stack, 'admin', 'GET', `/deployments/${id}/api-keys`)).json.items;
+  (await stack.callAs('admin', 'GET', `/deployments/${id}/api-keys`)).json.items;
 
 /** Returns the text with which a screen reader announces the focused element. */
 const focused = (page: Page) =>
@@ -157,7 +156,7 @@ describeInBrowser('the address of the console page', stack, (open) => {
 
   it('a view survives a reload, and opens in another tab without a second sign-in', async () => {
     const id = await newDeployment();
-    await createKey(stack, id, { name: 'kept' });
+    await stack.createKey(id, { name: 'kept' });
     const { page, signIn, act } = await open();
     await signIn('member', `/console/deployments/${id}`);
     await act('kept', 'Edit');
@@ -187,7 +186,7 @@ describeInBrowser('the address of the console page', stack, (open) => {
 describeInBrowser('a member in the console', stack, (open) => {
   it("a member cannot see another group's Deployment or find out whether that Deployment exists", async () => {
     const id = await newDeployment(['finance']);
-    await createKey(stack, id, { name: 'not yours' });
+    await stack.createKey(id, { name: 'not yours' });
     const { page, signIn, expectCraft } = await open();
     await signIn('member');
     await page.getByRole('heading', { name: 'Deployments', level: 1 }).waitFor();
@@ -308,7 +307,7 @@ describeInBrowser('a sign-in to the console', stack, (open) => {
 
   it('the console shows no earlier content after a person signs out, not even with the back button', async () => {
     const id = await newDeployment();
-    await createKey(stack, id, { name: 'private' });
+    await stack.createKey(id, { name: 'private' });
     const { page, signIn } = await open();
     await signIn('member', `/console/deployments/${id}`);
     await page.getByRole('link', { name: 'private' }).waitFor();
@@ -431,8 +430,8 @@ describeInBrowser('the security of the console page', stack, (open) => {
 
   it('the console shows scripts in names and descriptions as plain text', async () => {
     const id = `page_${++count}`;
-    await registerDeployment(stack, id, { name: SCRIPT, groups: ['data-eng'] });
-    await createKey(stack, id, { name: SCRIPT, description: SCRIPT });
+    await stack.register(id, { name: SCRIPT, groups: ['data-eng'] });
+    await stack.createKey(id, { name: SCRIPT, description: SCRIPT });
     const { page, faults, signIn, act } = await open();
     await signIn('member', `/console/deployments/${id}`);
     await page.getByRole('heading', { name: SCRIPT, level: 1 }).waitFor();

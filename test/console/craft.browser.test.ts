@@ -1,15 +1,14 @@
 import type { Locator, Page } from 'playwright-core';
 import { beforeAll, expect, it } from 'vitest';
 import { DESKTOP, describeInBrowser, PHONE, TABLET } from '../support/browser.ts';
-import { callAs } from '../support/service.ts';
-import { createKey, registerDeployment, runStack } from '../support/stack.ts';
+import { runStack } from '../support/stack.ts';
 
 const stack = await runStack({ context: { nameClaim: 'name' } });
 
 beforeAll(async () => {
-  await registerDeployment(stack, 'etl', { name: 'Nightly ETL', groups: ['data-eng', 'ml'] });
+  await stack.register('etl', { name: 'Nightly ETL', groups: ['data-eng', 'ml'] });
   for (let index = 0; index < 40; index++) {
-    await createKey(stack, 'etl', { name: `pipeline ${index}`, scopes: ['code:deploy', 'airflow:read'] });
+    await stack.createKey('etl', { name: `pipeline ${index}`, scopes: ['code:deploy', 'airflow:read'] });
   }
 }, 60_000);
 
@@ -152,8 +151,8 @@ describeInBrowser('the craft of the console', stack, (open) => {
   });
 
   it('a dialog removes the toast of an earlier action, which it would half cover', async () => {
-    await registerDeployment(stack, 'toasted');
-    await createKey(stack, 'toasted', { name: 'renamed' });
+    await stack.register('toasted');
+    await stack.createKey('toasted', { name: 'renamed' });
     const { page, signIn, act } = await open();
     await signIn('member', '/console/deployments/toasted');
     await act('renamed', 'Edit');
@@ -193,10 +192,10 @@ describeInBrowser('the craft of the console', stack, (open) => {
   });
 
   it('the console shows the names of people, and "you" for the person who is signed in', async () => {
-    await registerDeployment(stack, 'named');
+    await stack.register('named');
     const json = { name: 'of the member', scopes: ['code:deploy'] };
-    await callAs(stack, 'member', 'POST', '/deployments/named/api-keys', { json });
-    await createKey(stack, 'named', { name: 'of the administrator' });
+    await stack.callAs('member', 'POST', '/deployments/named/api-keys', { json });
+    await stack.createKey('named', { name: 'of the administrator' });
     const { page, signIn, rowOf, expectCraftInEachSize } = await open();
     await signIn('member', '/console/deployments/named');
     await rowOf('of the administrator').getByText('by Ada Admin').waitFor();
@@ -211,8 +210,8 @@ describeInBrowser('the craft of the console', stack, (open) => {
   });
 
   it('the page of a deleted key says that the key was not found, and links to its events', async () => {
-    const { id } = await createKey(stack, 'etl', { name: 'short-lived' });
-    await callAs(stack, 'admin', 'DELETE', `/deployments/etl/api-keys/${id}`);
+    const { id } = await stack.createKey('etl', { name: 'short-lived' });
+    await stack.callAs('admin', 'DELETE', `/deployments/etl/api-keys/${id}`);
     const { page, signIn, expectCraftInEachSize } = await open();
     await signIn('member', `/console/deployments/etl/keys/${id}`);
     await page.getByRole('heading', { name: 'API key not found' }).waitFor();
@@ -223,20 +222,20 @@ describeInBrowser('the craft of the console', stack, (open) => {
   });
 
   it('a disabled key can be enabled from the notice on its page', async () => {
-    const { id } = await createKey(stack, 'etl', { name: 'paused' });
-    await callAs(stack, 'admin', 'PATCH', `/deployments/etl/api-keys/${id}`, { json: { enabled: false } });
+    const { id } = await stack.createKey('etl', { name: 'paused' });
+    await stack.callAs('admin', 'PATCH', `/deployments/etl/api-keys/${id}`, { json: { enabled: false } });
     const { page, signIn, expectCraftInEachSize } = await open();
     await signIn('member', `/console/deployments/etl/keys/${id}`);
     await page.getByText('This key is disabled.').waitFor();
     await expectCraftInEachSize();
     await page.getByRole('note').getByRole('button', { name: 'Enable' }).click();
     await page.getByText('“paused” enabled', { exact: true }).waitFor();
-    expect((await callAs(stack, 'admin', 'GET', `/deployments/etl/api-keys/${id}`)).json.enabled).toBe(true);
+    expect((await stack.callAs('admin', 'GET', `/deployments/etl/api-keys/${id}`)).json.enabled).toBe(true);
   });
 
   it('the dialogs that rotate, replace, disable and delete show which key they change', async () => {
-    const { id } = await createKey(stack, 'etl', { name: 'twin' });
-    await createKey(stack, 'etl', { name: 'twin' });
+    const { id } = await stack.createKey('etl', { name: 'twin' });
+    await stack.createKey('etl', { name: 'twin' });
     const { page, dialog, signIn, act, expectCraftInEachSize } = await open();
     await signIn('member', `/console/deployments/etl/keys/${id}`);
     await page.getByRole('heading', { name: 'Active tokens' }).waitFor();
@@ -253,10 +252,10 @@ describeInBrowser('the craft of the console', stack, (open) => {
   });
 
   it('a filter finds an event that is not among the latest 100', async () => {
-    await registerDeployment(stack, 'busy');
-    const { id } = await createKey(stack, 'busy', { name: 'changing' });
+    await stack.register('busy');
+    const { id } = await stack.createKey('busy', { name: 'changing' });
     for (let index = 0; index < 110; index++) {
-      await callAs(stack, 'admin', 'PATCH', `/deployments/busy/api-keys/${id}`, {
+      await stack.callAs('admin', 'PATCH', `/deployments/busy/api-keys/${id}`, {
         json: { description: `Change ${index}` },
       });
     }
@@ -271,7 +270,7 @@ describeInBrowser('the craft of the console', stack, (open) => {
   it('if access was ended, the console says so and lets the person sign out', async () => {
     const { page, dialog, signIn, expectCraftInEachSize } = await open();
     await signIn('member', '/console/deployments/etl');
-    await callAs(stack, 'admin', 'POST', '/people/end-access', {
+    await stack.callAs('admin', 'POST', '/people/end-access', {
       json: { sub: 'member-2f41', block: true },
     });
     await page.getByRole('link', { name: 'Events', exact: true }).click();
@@ -280,6 +279,6 @@ describeInBrowser('the craft of the console', stack, (open) => {
     await expectCraftInEachSize();
     await dialog.getByRole('button', { name: 'Sign out' }).click();
     await page.getByText('You are signed out.').waitFor();
-    await callAs(stack, 'admin', 'POST', '/people/restore-access', { json: { sub: 'member-2f41' } });
+    await stack.callAs('admin', 'POST', '/people/restore-access', { json: { sub: 'member-2f41' } });
   });
 });

@@ -1,11 +1,10 @@
 import { expect, it } from 'vitest';
 import { describeInBrowser } from '../support/browser.ts';
-import { callAs } from '../support/service.ts';
-import { call, createKey, registerDeployment, runStack } from '../support/stack.ts';
+import { runStack } from '../support/stack.ts';
 
 const stack = await runStack();
-await registerDeployment(stack, 'demo', { name: 'Demo', groups: ['data-eng'] });
-const key = await createKey(stack, 'demo');
+await stack.register('demo', { name: 'Demo', groups: ['data-eng'] });
+const key = await stack.createKey('demo');
 
 /** Strings that a link can contain in place of a Deployment's ID. */
 const HOSTILE = [
@@ -68,7 +67,7 @@ describeInBrowser('a link to the console', stack, (open) => {
     expect(calls.filter((one) => !isOfPage(one))).toStrictEqual([]);
     expect(calls.length).toBeGreaterThan(HOSTILE.length);
     // The key that the links name was not rotated.
-    const { json } = await callAs(stack, 'admin', 'GET', `/deployments/demo/api-keys/${key.id}`);
+    const { json } = await stack.callAs('admin', 'GET', `/deployments/demo/api-keys/${key.id}`);
     expect(json.credentials).toHaveLength(1);
   });
 
@@ -78,7 +77,7 @@ describeInBrowser('a link to the console', stack, (open) => {
       const token = await stack.signIn('member', 'access', ({ payload }) => {
         payload.sub = sub;
       });
-      const { status } = await call(stack, 'POST', '/deployments/demo/temporary-tokens', { token, json: {} });
+      const { status } = await stack.call('POST', '/deployments/demo/temporary-tokens', { token, json: {} });
       expect(status).toBe(201);
     }
     const { page, signIn } = await open();

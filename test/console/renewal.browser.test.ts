@@ -1,10 +1,10 @@
 import type { Page } from 'playwright-core';
 import { expect, it } from 'vitest';
 import { describeInBrowser } from '../support/browser.ts';
-import { registerDeployment, runStack } from '../support/stack.ts';
+import { runStack } from '../support/stack.ts';
 
 const stack = await runStack({ context: { consoleScopes: 'openid,profile,offline_access' } });
-await registerDeployment(stack, 'etl', { name: 'ETL', groups: ['data-eng'] });
+await stack.register('etl', { name: 'ETL', groups: ['data-eng'] });
 
 /**
  * Records the refresh tokens that the issuer returns to the page from now on: one for the sign-in, and one for each

@@ -17,8 +17,7 @@ import {
 } from '../../functions/console/snippets.ts';
 import { startCiIssuer } from '../support/ci-issuer.ts';
 import { firstOf } from '../support/generated.ts';
-import { callAs } from '../support/service.ts';
-import { type CreatedKey, createKey, registerDeployment, runStack } from '../support/stack.ts';
+import { type CreatedKey, runStack } from '../support/stack.ts';
 
 const issuer = await startCiIssuer();
 const stack = await runStack({ context: { trustedIssuers: [issuer.url] } });
@@ -33,8 +32,8 @@ let log: string;
 const PROGRAMS = ['curl', 'sed', 'od', 'sleep', 'stty'];
 
 beforeAll(async () => {
-  await registerDeployment(stack, 'etl');
-  key = await createKey(stack, 'etl');
+  await stack.register('etl');
+  key = await stack.createKey('etl');
   folder = mkdtempSync(join(tmpdir(), 'snippets-'));
   log = join(folder, 'arguments');
   for (const name of PROGRAMS) {
@@ -263,7 +262,7 @@ describe('The CI step for a key without a secret exchanges an OIDC token', async
   });
   beforeAll(async () => {
     keyId = (
-      await callAs(stack, 'member', 'POST', '/deployments/etl/api-keys', { json: { name: 'ci', trust } })
+      await stack.callAs('member', 'POST', '/deployments/etl/api-keys', { json: { name: 'ci', trust } })
     ).json.id;
     const expires = Math.floor(Date.now() / 1000) + 3600;
     subject = await issuer.sign({ claims: { sub: 'a' }, audience: stack.url, expires });
@@ -412,7 +411,7 @@ describe('The snippet for a terminal asks for credentials', () => {
   it.each(shells)(
     'the terminal snippet asks for a temporary token and does not show it: %s',
     async (shell) => {
-      const { json } = await callAs(stack, 'member', 'POST', '/deployments/etl/temporary-tokens', {
+      const { json } = await stack.callAs('member', 'POST', '/deployments/etl/temporary-tokens', {
         json: {},
       });
       const shown = await paste(

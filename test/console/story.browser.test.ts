@@ -4,12 +4,12 @@ import { expect, it } from 'vitest';
 import { SECRET_NAME } from '../../functions/console/snippets.ts';
 import { DESKTOP, describeInBrowser, LAPTOP, PHONE, TABLET } from '../support/browser.ts';
 import { firstOf } from '../support/generated.ts';
-import { call, registerDeployment, runStack, use } from '../support/stack.ts';
+import { runStack } from '../support/stack.ts';
 
 const logged: string[] = [];
 const stack = await runStack({ onLog: ({ text }) => logged.push(text) });
-await registerDeployment(stack, 'etl', { name: 'ETL', groups: ['data-eng'] });
-await registerDeployment(stack, 'billing', { name: 'Billing', groups: ['finance'] });
+await stack.register('etl', { name: 'ETL', groups: ['data-eng'] });
+await stack.register('billing', { name: 'Billing', groups: ['finance'] });
 
 /** Runs a shell script with a key's secret in its environment, as a CI system does. */
 const shell = (script: string, secret: string) =>
@@ -47,7 +47,7 @@ describeInBrowser('the console, from sign-in to deletion', stack, (open) => {
       await page.getByRole('heading', { name: 'No API keys yet' }).waitFor();
       await expectCraft();
       const reference = page.getByRole('link', { name: /^API reference/ });
-      expect((await call(stack, 'GET', (await reference.getAttribute('href')) ?? '')).json.openapi).toMatch(
+      expect((await stack.call('GET', (await reference.getAttribute('href')) ?? '')).json.openapi).toMatch(
         /^3\.1/,
       );
       await page.getByRole('link', { name: 'Create API key' }).first().click();
@@ -119,7 +119,7 @@ describeInBrowser('the console, from sign-in to deletion', stack, (open) => {
       await page.getByRole('button', { name: 'Copy Token' }).click();
       await page.getByText('Token copied').waitFor();
       const token = String(await page.evaluate(clipboard));
-      expect((await call(stack, 'GET', '/whoami', { token })).json).toMatchObject({
+      expect((await stack.call('GET', '/whoami', { token })).json).toMatchObject({
         principalType: 'person',
         deploymentId: 'etl',
         scope: 'deployment:etl code:deploy airflow:write',
@@ -132,7 +132,7 @@ describeInBrowser('the console, from sign-in to deletion', stack, (open) => {
       await dialog.getByRole('button', { name: 'Revoke token' }).click();
       await page.getByRole('heading', { name: 'No temporary tokens' }).waitFor();
       await expectCraft();
-      expect(await use(stack, token)).toBe(401);
+      expect(await stack.use(token)).toBe(401);
 
       await page.getByRole('link', { name: 'Deployments', exact: true }).click();
       await page.getByRole('link', { name: 'ETL' }).click();
@@ -277,7 +277,7 @@ describeInBrowser('a secret in the console', stack, (open) => {
     await add.click();
     await page.getByRole('heading', { name: 'The secret is not shown again' }).waitFor();
     const token = await stack.signIn('admin');
-    const { json } = await call(stack, 'GET', '/deployments/billing/api-keys', { token });
+    const { json } = await stack.call('GET', '/deployments/billing/api-keys', { token });
     const names = json.items.map(({ name }: { name: string }) => name);
     expect(names.filter((name: string) => name === 'lost answer')).toHaveLength(1);
   });

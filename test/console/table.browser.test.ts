@@ -3,15 +3,14 @@ import { beforeAll, expect, it } from 'vitest';
 import { newUlid } from '../../functions/domain/credentials.ts';
 import { toApiKey } from '../../functions/table/schema.ts';
 import { DESKTOP, describeInBrowser, PHONE } from '../support/browser.ts';
-import { callAs, partition, putItem } from '../support/service.ts';
-import { createKey, registerDeployment, runStack } from '../support/stack.ts';
+import { runStack } from '../support/stack.ts';
 
 const stack = await runStack();
 const DAY = 86_400_000;
 
 /** Writes keys directly to the table, as if someone had created one key each hour, the last one an hour ago. */
 async function fill(deploymentId: string, keys: number): Promise<void> {
-  const [deployment] = await partition(stack, `DEPLOYMENT#${deploymentId}`);
+  const [deployment] = await stack.partition(`DEPLOYMENT#${deploymentId}`);
   const now = Date.now();
   const item = (index: number) => {
     const createdAt = now - (keys - index) * 3_600_000;
@@ -33,14 +32,14 @@ async function fill(deploymentId: string, keys: number): Promise<void> {
   };
   for (let from = 0; from < keys; from += 50) {
     const indices = Array.from({ length: Math.min(50, keys - from) }, (_, at) => from + at);
-    await Promise.all(indices.map((index) => putItem(stack, item(index))));
+    await Promise.all(indices.map((index) => stack.putItem(item(index))));
   }
 }
 
 beforeAll(async () => {
-  await registerDeployment(stack, 'large');
+  await stack.register('large');
   await fill('large', 999);
-  await registerDeployment(stack, 'small');
+  await stack.register('small');
   await fill('small', 20);
 }, 120_000);
 
@@ -125,7 +124,7 @@ describeInBrowser('the table of API keys', stack, (open) => {
       (await rowOf('meanwhile')
         .getByTitle(/^dk_large_/)
         .getAttribute('title')) ?? '';
-    await callAs(stack, 'member', 'DELETE', `/deployments/large/api-keys/${id}`);
+    await stack.callAs('member', 'DELETE', `/deployments/large/api-keys/${id}`);
   });
 
   it('the search field keeps its text and the focus while keys load and if loading fails', async () => {
@@ -275,7 +274,7 @@ describeInBrowser('the table of API keys', stack, (open) => {
   });
 
   it('the table scrolls to a new or edited key and highlights it, regardless of the page or filter', async () => {
-    await registerDeployment(stack, 'pinned');
+    await stack.register('pinned');
     await fill('pinned', 150);
     const { page, dialog, signIn, rowOf, act } = await open();
     await signIn('member', '/console/deployments/pinned?sort=name&status=disabled');
@@ -305,11 +304,11 @@ describeInBrowser('the table of API keys', stack, (open) => {
   it('the table can disable, enable and delete many keys at once, and retry the calls that failed', {
     timeout: 180_000,
   }, async () => {
-    await registerDeployment(stack, 'bulk');
+    await stack.register('bulk');
     await fill('bulk', 60);
     const all = async () => {
       const items: { id: string; enabled: boolean }[] = (
-        await callAs(stack, 'member', 'GET', '/deployments/bulk/api-keys')
+        await stack.callAs('member', 'GET', '/deployments/bulk/api-keys')
       ).json.items;
       return items;
     };
@@ -361,10 +360,10 @@ describeInBrowser('the table of API keys', stack, (open) => {
   });
 
   it('before a deletion, the console shows how the key differs from other keys with the same name', async () => {
-    await registerDeployment(stack, 'twins');
+    await stack.register('twins');
     const [one, other] = [
-      await createKey(stack, 'twins', { name: 'twin' }),
-      await createKey(stack, 'twins', { name: 'twin' }),
+      await stack.createKey('twins', { name: 'twin' }),
+      await stack.createKey('twins', { name: 'twin' }),
     ];
     const { page, dialog, signIn, expectCraft } = await open({ viewport: PHONE });
     await signIn('member', '/console/deployments/twins');
@@ -380,7 +379,7 @@ describeInBrowser('the table of API keys', stack, (open) => {
     await dialog.getByLabel('Type the key’s name to delete it').fill('twin');
     await dialog.getByRole('button', { name: 'Delete API key' }).click();
     await dialog.waitFor({ state: 'detached' });
-    const { items } = (await callAs(stack, 'member', 'GET', '/deployments/twins/api-keys')).json;
+    const { items } = (await stack.callAs('member', 'GET', '/deployments/twins/api-keys')).json;
     expect(items.map(({ id }: { id: string }) => id)).toStrictEqual([other.id]);
   });
 

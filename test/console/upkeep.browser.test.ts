@@ -8,8 +8,7 @@ import { newEvent } from '../../functions/domain/events.ts';
 import { toEvent } from '../../functions/table/schema.ts';
 import { describeInBrowser, PHONE } from '../support/browser.ts';
 import { startCiIssuer } from '../support/ci-issuer.ts';
-import { callAs, exchange, partition, putItem } from '../support/service.ts';
-import { call, createKey, exchangeForToken, registerDeployment, runStack, use } from '../support/stack.ts';
+import { runStack } from '../support/stack.ts';
 
 const DAY = 24 * 60 * 60;
 const logged: string[] = [];
@@ -25,10 +24,10 @@ const clipboard = 'navigator.clipboard.readText()';
 
 describeInBrowser('an API key in the console', stack, (open) => {
   it('a key can be rotated while its old secret stays valid, and rotated again after a lost response', async () => {
-    await registerDeployment(stack, 'rotation');
-    const key = await createKey(stack, 'rotation', { name: 'ci' });
-    const token = await exchangeForToken(stack, key);
-    const statusOf = async (secret: string) => (await exchange(stack, { ...key, secret })).status;
+    await stack.register('rotation');
+    const key = await stack.createKey('rotation', { name: 'ci' });
+    const token = await stack.exchangeForToken(key);
+    const statusOf = async (secret: string) => (await stack.exchange({ ...key, secret })).status;
     const {
       page,
       dialog,
@@ -83,7 +82,7 @@ describeInBrowser('an API key in the console', stack, (open) => {
     const third = await takeSecret();
     expect([await statusOf(second), await statusOf(third)]).toEqual([401, 200]);
     // All rotations up to this point have kept the tokens valid.
-    expect(await use(stack, token)).toBe(200);
+    expect(await stack.use(token)).toBe(200);
 
     const unexpected = faults.filter((fault) => !fault.includes('ERR_FAILED'));
     expect(unexpected).toStrictEqual([]);
@@ -92,14 +91,14 @@ describeInBrowser('an API key in the console', stack, (open) => {
   });
 
   it("a key's page lists its active tokens and can revoke one or all of them", async () => {
-    await registerDeployment(stack, 'active');
-    const key = await createKey(stack, 'active', { name: 'ci' });
-    const narrowed = await exchangeForToken(stack, key, 'airflow:read');
-    const used = await exchangeForToken(stack, key);
+    await stack.register('active');
+    const key = await stack.createKey('active', { name: 'ci' });
+    const narrowed = await stack.exchangeForToken(key, 'airflow:read');
+    const used = await stack.exchangeForToken(key);
     stack.clock.advance(600);
     // The browsers of other tests use the machine's clock, so this test sets the stack's clock back.
     onTestFinished(() => void stack.clock.advance(-600));
-    expect(await use(stack, used)).toBe(200);
+    expect(await stack.use(used)).toBe(200);
     const { page, dialog, faults, signIn, expectCraft } = await open({ viewport: PHONE });
     const tokens = page.getByRole('region', { name: 'Active tokens' });
     const rows = tokens.getByRole('listitem').filter({ hasText: 'Issued' });
@@ -121,7 +120,7 @@ describeInBrowser('an API key in the console', stack, (open) => {
     await dialog.getByRole('button', { name: 'Revoke token' }).click();
     await page.getByText('Access token of API key “ci” revoked').waitFor();
     expect(await rows.count()).toBe(1);
-    expect([await use(stack, narrowed), await use(stack, used)]).toEqual([401, 200]);
+    expect([await stack.use(narrowed), await stack.use(used)]).toEqual([401, 200]);
 
     await tokens.getByRole('link', { name: 'Revoke all tokens' }).click();
     await dialog.getByText(key.id).waitFor();
@@ -129,8 +128,8 @@ describeInBrowser('an API key in the console', stack, (open) => {
     await dialog.getByRole('button', { name: 'Revoke all tokens' }).click();
     await tokens.getByText('No pipeline has an active access token from this key.').waitFor();
     await page.getByText('All access tokens of API key “ci” revoked').waitFor();
-    expect(await use(stack, used)).toBe(401);
-    expect(await use(stack, await exchangeForToken(stack, key))).toBe(200);
+    expect(await stack.use(used)).toBe(401);
+    expect(await stack.use(await stack.exchangeForToken(key))).toBe(200);
 
     // If a call fails, the rest of the page stays unchanged. Further pages are loaded on request.
     await page.route('**/tokens?limit=25', (route) => route.fulfill({ status: 503, body: '' }));
@@ -138,7 +137,7 @@ describeInBrowser('an API key in the console', stack, (open) => {
     await tokens.getByText('The service is busy.').waitFor();
     await page.getByText('API key “ci” created').waitFor();
     await page.unroute('**/tokens?limit=25');
-    await Promise.all(Array.from({ length: 26 }, () => exchangeForToken(stack, key)));
+    await Promise.all(Array.from({ length: 26 }, () => stack.exchangeForToken(key)));
     await tokens.getByRole('button', { name: 'Try again' }).click();
     await tokens.getByRole('heading', { name: 'Active tokens 25+' }).waitFor();
     await tokens.getByRole('button', { name: 'Show more tokens' }).click();
@@ -157,14 +156,14 @@ describeInBrowser('an API key in the console', stack, (open) => {
   });
 
   it('the console marks a malformed key, which can still be disabled and deleted', async () => {
-    await registerDeployment(stack, 'malformed');
-    const key = await createKey(stack, 'malformed', { name: 'ci' });
-    const token = await exchangeForToken(stack, key);
-    const item = (await partition(stack, 'DEPLOYMENT#malformed')).find(({ sk }) =>
+    await stack.register('malformed');
+    const key = await stack.createKey('malformed', { name: 'ci' });
+    const token = await stack.exchangeForToken(key);
+    const item = (await stack.partition('DEPLOYMENT#malformed')).find(({ sk }) =>
       String(sk).startsWith('KEY#'),
     );
     const { createdBy: _, ...damaged } = item ?? {};
-    await putItem(stack, damaged);
+    await stack.putItem(damaged);
     const { page, dialog, faults, signIn, rowOf, act, expectCraft } = await open({ viewport: PHONE });
     await signIn('member', '/console/deployments/malformed');
     await rowOf('ci').getByText('Malformed', { exact: true }).waitFor();
@@ -177,54 +176,54 @@ describeInBrowser('an API key in the console', stack, (open) => {
     await page.keyboard.press('Escape');
     await openKey(page, 'ci');
     await page.getByText('Its existing tokens may still be valid').waitFor();
-    expect(await use(stack, token)).toBe(200);
+    expect(await stack.use(token)).toBe(200);
     await expectCraft();
     await page.getByRole('link', { name: 'disable the key' }).click();
     await page.getByRole('dialog').getByRole('button', { name: 'Disable API key' }).click();
     await page.getByText('Malformed, disabled').waitFor();
-    expect(await use(stack, token)).toBe(401);
+    expect(await stack.use(token)).toBe(401);
     expect(await page.getByRole('link', { name: 'disable the key' }).count()).toBe(0);
 
     await act('ci', 'Delete');
     await dialog.getByLabel('Type the key’s name to delete it').fill('ci');
     await dialog.getByRole('button', { name: 'Delete API key' }).click();
     await page.getByRole('heading', { name: 'No API keys yet' }).waitFor();
-    const kinds = (await partition(stack, 'DEPLOYMENT#malformed')).map(({ sk }) => String(sk).split('#')[0]);
+    const kinds = (await stack.partition('DEPLOYMENT#malformed')).map(({ sk }) => String(sk).split('#')[0]);
     expect(kinds).not.toContain('KEY');
     expect(faults).toStrictEqual([]);
   });
 
   it('a leaked key gets a new secret, and the service rejects its old secret and tokens', async () => {
-    await registerDeployment(stack, 'leak');
-    const key = await createKey(stack, 'leak', { name: 'ci' });
+    await stack.register('leak');
+    const key = await stack.createKey('leak', { name: 'ci' });
     const { page, dialog, faults, signIn, act, takeSecret, expectCraft } = await open();
     const replace = dialog.getByRole('button', { name: 'Replace secret' });
     await signIn('member', '/console/deployments/leak');
     const replaced = async (secret: string) => {
       const next = await takeSecret();
       await page.locator('.titles').getByText('Active').waitFor();
-      expect((await exchange(stack, { ...key, secret })).status).toBe(401);
+      expect((await stack.exchange({ ...key, secret })).status).toBe(401);
       return next;
     };
 
-    const token = await exchangeForToken(stack, key);
+    const token = await stack.exchangeForToken(key);
     await openKey(page, 'ci');
     await act('ci', 'Report a leak');
     await dialog.getByText('All existing secrets and tokens of this key stop working.').waitFor();
-    expect(await use(stack, token)).toBe(200);
+    expect(await stack.use(token)).toBe(200);
     await expectCraft();
     await replace.click();
     const second = await replaced(key.secret);
-    expect(await use(stack, token)).toBe(401);
+    expect(await stack.use(token)).toBe(401);
 
-    const next = await exchangeForToken(stack, { ...key, secret: second });
-    await call(stack, 'POST', '/leaks', { json: { credential: second } });
+    const next = await stack.exchangeForToken({ ...key, secret: second });
+    await stack.call('POST', '/leaks', { json: { credential: second } });
     await page.reload();
     await page.getByText('Leaked', { exact: true }).waitFor();
     await page.getByText('Reported as leaked just now.').waitFor();
     expect(await page.getByRole('link', { name: 'Rotate secret' }).count()).toBe(0);
     await expectCraft();
-    expect(await use(stack, next)).toBe(401);
+    expect(await stack.use(next)).toBe(401);
     // The form cannot enable the key, because that would make the leaked secret valid again.
     await page.getByRole('link', { name: 'Edit', exact: true }).click();
     await dialog.getByRole('button', { name: 'Save' }).waitFor();
@@ -234,24 +233,24 @@ describeInBrowser('an API key in the console', stack, (open) => {
     await dialog.getByText(/was reported as leaked just now and disabled/).waitFor();
     await replace.click();
     const third = await replaced(second);
-    expect(await use(stack, next)).toBe(401);
-    expect(await use(stack, await exchangeForToken(stack, { ...key, secret: third }))).toBe(200);
+    expect(await stack.use(next)).toBe(401);
+    expect(await stack.use(await stack.exchangeForToken({ ...key, secret: third }))).toBe(200);
     expect(faults).toStrictEqual([]);
   });
 
   it('an expired or idle key stays in the list and can be activated again', async () => {
     stack.clock.advance(-45 * DAY);
     const day = (days: number) => new Date(stack.clock.now() + days * DAY * 1000).toISOString();
-    await registerDeployment(stack, 'time');
-    const idle = await createKey(stack, 'time', { name: 'wall' });
-    const off = await createKey(stack, 'time', { name: 'spare' });
+    await stack.register('time');
+    const idle = await stack.createKey('time', { name: 'wall' });
+    const off = await stack.createKey('time', { name: 'spare' });
     stack.clock.advance(20 * DAY);
-    const expired = await createKey(stack, 'time', { name: 'backfill', expiresAt: day(10) });
-    await createKey(stack, 'time', { name: 'audit', expiresAt: day(28) });
+    const expired = await stack.createKey('time', { name: 'backfill', expiresAt: day(10) });
+    await stack.createKey('time', { name: 'audit', expiresAt: day(28) });
     stack.clock.advance(25 * DAY);
-    const used = await createKey(stack, 'time', { name: 'deploy' });
-    await exchangeForToken(stack, used);
-    await callAs(stack, 'member', 'PATCH', `/deployments/time/api-keys/${off.id}`, {
+    const used = await stack.createKey('time', { name: 'deploy' });
+    await stack.exchangeForToken(used);
+    await stack.callAs('member', 'PATCH', `/deployments/time/api-keys/${off.id}`, {
       json: { enabled: false },
     });
 
@@ -281,25 +280,25 @@ describeInBrowser('an API key in the console', stack, (open) => {
     await page.getByText('from 127.0.0.1 by node').waitFor();
     await page.goBack();
 
-    expect((await exchange(stack, idle)).status).toBe(401);
+    expect((await stack.exchange(idle)).status).toBe(401);
     await act('wall', 'Reactivate');
     await rowOf('wall').getByText('Active').waitFor();
-    expect((await exchange(stack, idle)).status).toBe(200);
+    expect((await stack.exchange(idle)).status).toBe(200);
 
-    expect((await exchange(stack, expired)).status).toBe(401);
+    expect((await stack.exchange(expired)).status).toBe(401);
     await openKey(page, 'backfill');
     await page.getByRole('link', { name: 'Set a later expiry' }).click();
     await dialog.getByLabel('Expires', { exact: true }).selectOption('In 7 days');
     await dialog.getByRole('button', { name: 'Save' }).click();
     await page.getByText('Expires soon').waitFor();
-    expect((await exchange(stack, expired)).status).toBe(200);
+    expect((await stack.exchange(expired)).status).toBe(200);
     expect(faults).toStrictEqual([]);
   });
 });
 
 describeInBrowser('an API key without a secret, limited to IP ranges', stack, (open) => {
   it('the console can create, show and edit a key without a secret, and shows how to use the key in CI', async () => {
-    await registerDeployment(stack, 'trust');
+    await stack.register('trust');
     const subject = await issuer.sign({
       claims: { sub: 'etl', ref: 'refs/heads/main' },
       audience: stack.url,
@@ -367,8 +366,7 @@ describeInBrowser('an API key without a secret, limited to IP ranges', stack, (o
     await dialog.getByText(`client_id=${id}`).first().waitFor();
     await dialog.getByRole('button', { name: 'Done' }).click();
 
-    const keyOf = async () =>
-      (await callAs(stack, 'member', 'GET', `/deployments/trust/api-keys/${id}`)).json;
+    const keyOf = async () => (await stack.callAs('member', 'GET', `/deployments/trust/api-keys/${id}`)).json;
     const before = await keyOf();
     await page.getByRole('link', { name: 'Edit', exact: true }).click();
     await dialog.getByRole('button', { name: 'Add claim' }).click();
@@ -402,13 +400,13 @@ describeInBrowser('an API key without a secret, limited to IP ranges', stack, (o
 
 describeInBrowser('the explanation of a token of a CI', stack, (open) => {
   it('the dialog that explains a CI token shows which claim differs, and discards the token when it closes', async () => {
-    await registerDeployment(stack, 'explain');
+    await stack.register('explain');
     const claims = { sub: 'etl', ref: 'refs/heads/main' };
     const trust = [
       { issuer: issuer.url, claims },
       { issuer: issuer.url, claims: { sub: 'etl', ref: { prefix: 'refs/tags/' } } },
     ];
-    const key = await createKey(stack, 'explain', { name: 'release', trust });
+    const key = await stack.createKey('explain', { name: 'release', trust });
     const expires = Math.floor(stack.clock.now() / 1000) + 3600;
     const sign = (ref: string) => issuer.sign({ claims: { sub: 'etl', ref }, audience: stack.url, expires });
     const other = await sign('refs/heads/feature');
@@ -458,7 +456,7 @@ describeInBrowser('the explanation of a token of a CI', stack, (open) => {
     await explain.click();
     await rules.nth(0).getByText('Matches', { exact: true }).waitFor();
     expect(await dialog.getByRole('link', { name: 'Edit trust rules' }).count()).toBe(0);
-    await callAs(stack, 'member', 'PATCH', `/deployments/explain/api-keys/${key.id}`, {
+    await stack.callAs('member', 'PATCH', `/deployments/explain/api-keys/${key.id}`, {
       json: { enabled: false },
     });
     await explain.click();
@@ -474,16 +472,16 @@ describeInBrowser('the explanation of a token of a CI', stack, (open) => {
 
 describeInBrowser('the events of a Deployment in the console', stack, (open) => {
   it("members see a Deployment's events, and administrators see them even after the Deployment was deleted", async () => {
-    await registerDeployment(stack, 'history', { name: 'History', groups: ['data-eng'] });
-    await createKey(stack, 'history', { name: 'ci' });
+    await stack.register('history', { name: 'History', groups: ['data-eng'] });
+    await stack.createKey('history', { name: 'ci' });
     const path = '/deployments/history';
-    const [{ generation } = {}] = await partition(stack, 'DEPLOYMENT#history');
+    const [{ generation } = {}] = await stack.partition('DEPLOYMENT#history');
     // The daily check of all keys writes these events one hour later.
     const reject = (count: number) => {
       const deployment = { id: 'history', generation: String(generation) };
       const actor = { principal: 'member', type: 'person', address: '127.0.0.1', requestId: 'r' } as const;
       const data = { call: 'DELETE /deployments/{deploymentId}', status: 403, code: 'forbidden', count };
-      return putItem(stack, toEvent(newEvent('call.refused', deployment, actor, Date.now(), data)));
+      return stack.putItem(toEvent(newEvent('call.refused', deployment, actor, Date.now(), data)));
     };
     await reject(3);
 
@@ -506,7 +504,7 @@ describeInBrowser('the events of a Deployment in the console', stack, (open) => 
     expect(await rejection.count()).toBe(100);
     expect(await page.getByRole('button', { name: 'Show more' }).count()).toBe(0);
 
-    await callAs(stack, 'admin', 'DELETE', path);
+    await stack.callAs('admin', 'DELETE', path);
     await page.reload();
     await page.getByText('Not found, or you don’t have access.').first().waitFor();
     expect(await page.content()).not.toContain('registered');

@@ -11,7 +11,7 @@ import { parse, type ScalarTag } from 'yaml';
 import { parseRequiredScopes } from '../../functions/domain/scopes.ts';
 import { kept } from '../support/assembly.ts';
 import { snippet, snippetsOf } from '../support/snippets.ts';
-import { createKey, registerDeployment, runStack } from '../support/stack.ts';
+import { runStack } from '../support/stack.ts';
 
 const text = readFileSync(fileURLToPath(new URL('../../docs/authorizer.md', import.meta.url)), 'utf8');
 const FUNCTION_ARN = 'arn:aws:lambda:eu-west-1:111122223333:function:keys-Authorize';
@@ -338,8 +338,8 @@ describe('The function prove_guard in docs/authorizer.md detects whether an API 
   const stack = await runStack({
     synthesise: kept('consumers', async () => (await import('../support/consumers.ts')).synthesiseConsumers),
   });
-  await registerDeployment(stack, 'etl');
-  const key = await createKey(stack, 'etl');
+  await stack.register('etl');
+  const key = await stack.createKey('etl');
 
   /** Runs prove_guard on the API at the given URL. */
   function prove(url: string | undefined): Promise<{ code: number; output: string }> {

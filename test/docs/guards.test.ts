@@ -10,7 +10,7 @@ import { openGuard } from '../../integrations/guard/guard.ts';
 import { faultyEngine } from '../support/faulty-engine.ts';
 import { GUARDS, startGuard } from '../support/guards.ts';
 import { snippetsOf } from '../support/snippets.ts';
-import { call, createKey, exchangeForToken, registerDeployment, runStack } from '../support/stack.ts';
+import { call, runStack } from '../support/stack.ts';
 
 const PATH = '/deployments/etl/deploys';
 
@@ -27,12 +27,12 @@ const portOf = (server: Server) => (server.address() as AddressInfo).port;
 
 const engine = await faultyEngine();
 const stack = await runStack();
-await registerDeployment(stack, 'etl');
-await registerDeployment(stack, 'web');
-const key = await createKey(stack, 'etl');
-const token = await exchangeForToken(stack, key);
-const reader = await exchangeForToken(stack, key, 'airflow:read');
-const foreign = await exchangeForToken(stack, await createKey(stack, 'web'));
+await stack.register('etl');
+await stack.register('web');
+const key = await stack.createKey('etl');
+const token = await stack.exchangeForToken(key);
+const reader = await stack.exchangeForToken(key, 'airflow:read');
+const foreign = await stack.exchangeForToken(await stack.createKey('web'));
 
 /** The requests that the application behind a proxy received. */
 const seen: (Pick<IncomingMessage, 'method' | 'url' | 'headers'> & { body: string })[] = [];
@@ -261,10 +261,10 @@ describe.each(installed)(
     });
 
     it("the guard rejects a call as soon as the call's token is revoked, because the guard caches nothing", async () => {
-      const own = await createKey(stack, 'etl');
-      const short = await exchangeForToken(stack, own);
+      const own = await stack.createKey('etl');
+      const short = await stack.exchangeForToken(own);
       expect((await deploy(short)).status).toBe(200);
-      await call(stack, 'POST', '/oauth/revoke', { basic: [own.id, own.secret], form: { token: short } });
+      await stack.call('POST', '/oauth/revoke', { basic: [own.id, own.secret], form: { token: short } });
       expect((await deploy(short)).status).toBe(401);
     });
 

@@ -6,8 +6,7 @@ import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { startCiIssuer } from '../support/ci-issuer.ts';
-import { callAs } from '../support/service.ts';
-import { call, registerDeployment, runStack } from '../support/stack.ts';
+import { runStack } from '../support/stack.ts';
 
 const text = readFileSync(new URL('../../docs/keys.md', import.meta.url), 'utf8');
 const blocks = (language: string) =>
@@ -17,7 +16,7 @@ const blocks = (language: string) =>
 
 const issuer = await startCiIssuer();
 const stack = await runStack({ context: { trustedIssuers: [{ issuer: issuer.url, preset: 'github' }] } });
-await registerDeployment(stack, 'etl');
+await stack.register('etl');
 const ACTIONS = { repository_id: '74', ref: 'refs/heads/main' };
 const ciToken = await issuer.sign({
   claims: { sub: 'repo:acme/etl:ref:refs/heads/main', ...ACTIONS },
@@ -72,7 +71,7 @@ it("the steps for GitHub and GitLab in docs/keys.md do not pass the pipeline's t
 }, async () => {
   const rule = { issuer: issuer.url, claims: ACTIONS };
   const json = { name: 'ci', trust: [rule] };
-  const { id } = (await callAs(stack, 'member', 'POST', '/deployments/etl/api-keys', { json })).json;
+  const { id } = (await stack.callAs('member', 'POST', '/deployments/etl/api-keys', { json })).json;
   const [github, gitlab] = blocks('yaml').map((block) => parse(block));
   const settings = { KEYS_URL: stack.url, KEY_ID: id };
   expect(Object.keys(github[0].env)).toStrictEqual(Object.keys(settings));
@@ -106,9 +105,9 @@ it("the steps for GitHub and GitLab in docs/keys.md do not pass the pipeline's t
   const [, token = ''] = /^TOKEN=(dkt_etl_\w+)$/m.exec(readFileSync(file, 'utf8')) ?? [];
   rmSync(folder, { recursive: true });
   expect(masked).toBe(`::add-mask::${token}\n`);
-  expect((await call(stack, 'GET', '/whoami', { token })).json).toMatchObject({ principalId: id });
+  expect((await stack.call('GET', '/whoami', { token })).json).toMatchObject({ principalId: id });
 
   const script = ['set -e', ...gitlab.deploy.script, 'echo "$TOKEN"'].join('\n');
   const other = (await bash(script, { ...settings, SUBJECT: ciToken })).trim();
-  expect((await call(stack, 'GET', '/whoami', { token: other })).json).toMatchObject({ principalId: id });
+  expect((await stack.call('GET', '/whoami', { token: other })).json).toMatchObject({ principalId: id });
 });

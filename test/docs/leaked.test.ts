@@ -2,8 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { callAs, exchange } from '../support/service.ts';
-import { createKey, exchangeForToken, registerDeployment, runStack, use } from '../support/stack.ts';
+import { runStack } from '../support/stack.ts';
 
 const text = readFileSync(new URL('../../docs/leaked.md', import.meta.url), 'utf8');
 /** Returns the commands of the page without the indentation of the list that contains them. */
@@ -29,23 +28,23 @@ async function run(command: string, env: Record<string, string>, typed = ''): Pr
 }
 
 it('the commands in docs/leaked.md revoke the leaked credential and give the pipeline a new secret', async () => {
-  await registerDeployment(stack, 'etl');
-  const key = await createKey(stack, 'etl');
-  const token = await exchangeForToken(stack, key);
+  await stack.register('etl');
+  const key = await stack.createKey('etl');
+  const token = await stack.exchangeForToken(key);
   const [report = '', rotate = ''] = commands;
   expect(commands).toHaveLength(2);
 
   const line = `2027-01-15 "POST \\"x\\"" {'client_secret': '${key.secret}'} \\ \t é 100%`;
   expect(await run(report, {}, `${line}\n`)).toBe('202\n');
-  expect(await use(stack, token)).toBe(401);
-  expect((await exchange(stack, key)).status).toBe(401);
+  expect(await stack.use(token)).toBe(401);
+  expect((await stack.exchange(key)).status).toBe(401);
 
   const PERSON = await stack.signIn('member');
   const answer = JSON.parse(await run(rotate, { PERSON, DEPLOYMENT: 'etl', KEY_ID: key.id }));
   expect(answer).toMatchObject({ id: key.id, enabled: true });
-  expect(await use(stack, await exchangeForToken(stack, { ...key, secret: answer.secret }))).toBe(200);
-  expect((await exchange(stack, key)).status).toBe(401);
-  expect(await use(stack, token)).toBe(401);
+  expect(await stack.use(await stack.exchangeForToken({ ...key, secret: answer.secret }))).toBe(200);
+  expect((await stack.exchange(key)).status).toBe(401);
+  expect(await stack.use(token)).toBe(401);
 });
 
 it('#51: the command in docs/leaked.md that reports a leak fails if the text contains no secret', async () => {
@@ -56,12 +55,12 @@ it('#51: the command in docs/leaked.md that reports a leak fails if the text con
 });
 
 it('the events and the key in docs/leaked.md have the documented fields', async () => {
-  await registerDeployment(stack, 'other');
-  const key = await createKey(stack, 'other');
-  await exchangeForToken(stack, key);
+  await stack.register('other');
+  const key = await stack.createKey('other');
+  await stack.exchangeForToken(key);
   await run(commands[0] ?? '', {}, `${key.secret}\n`);
-  const { items } = (await callAs(stack, 'member', 'GET', '/deployments/other/events')).json;
+  const { items } = (await stack.callAs('member', 'GET', '/deployments/other/events')).json;
   expect(items.map(({ type }: { type: string }) => type)).toContain('api_key.leaked');
-  const shown = (await callAs(stack, 'member', 'GET', `/deployments/other/api-keys/${key.id}`)).json;
+  const shown = (await stack.callAs('member', 'GET', `/deployments/other/api-keys/${key.id}`)).json;
   expect(shown).toMatchObject({ status: 'leaked', lastUsedFrom: { address: '127.0.0.1' } });
 });

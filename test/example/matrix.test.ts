@@ -2,8 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { kept } from '../support/assembly.ts';
 import { faultyEngine } from '../support/faulty-engine.ts';
 import { mistyped } from '../support/mistyped.ts';
-import { newKey } from '../support/service.ts';
-import { call, exchangeForToken, type Reply, runStack } from '../support/stack.ts';
+import { call, type Reply, runStack } from '../support/stack.ts';
 
 const DAY = 24 * 60 * 60;
 const engine = await faultyEngine();
@@ -27,12 +26,12 @@ type Kind = keyof typeof APIS;
 const admin = (method: string, path: string, json?: unknown) =>
   stack
     .signIn('admin')
-    .then((token) => call(stack, method, path, { token, ...(json !== undefined && { json }) }));
+    .then((token) => stack.call(method, path, { token, ...(json !== undefined && { json }) }));
 
 /** Creates a separate Deployment, key and token for a row. */
 async function setUp(id: string, scope?: string) {
-  const key = await newKey(stack, id);
-  return { id, key, token: await exchangeForToken(stack, key, scope), path: key.path };
+  const key = await stack.newKey(id);
+  return { id, key, token: await stack.exchangeForToken(key, scope), path: key.path };
 }
 
 const expired = await setUp('expired');
@@ -40,7 +39,7 @@ stack.clock.advance(DAY + 301);
 const good = await setUp('good');
 const narrow = await setUp('narrow', 'airflow:read');
 const revoked = await setUp('revoked');
-await call(stack, 'POST', '/oauth/revoke', {
+await stack.call('POST', '/oauth/revoke', {
   basic: [revoked.key.id, revoked.key.secret],
   form: { token: revoked.token },
 });
@@ -247,7 +246,7 @@ describe("The API behind the authorizer receives the caller's identity", () => {
 
 it('1,000 checks of one token within one slide interval cause at most one write per worker', async () => {
   const { token, key } = await setUp('busy');
-  const other = await exchangeForToken(stack, key);
+  const other = await stack.exchangeForToken(key);
   stack.clock.advance(1);
   // Uses the key's other token first, so that the key's use is recorded and the following checks only extend tokens.
   await deploy('HTTP, simple', 'busy', other);

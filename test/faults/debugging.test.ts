@@ -13,7 +13,7 @@ import { kept } from '../support/assembly.ts';
 import { createCanaries, sendEverywhere, tracesOf } from '../support/canaries.ts';
 import { KEY_SECRET_ROLE_NAME, synthesiseKeySecret } from '../support/consumers.ts';
 import { faultyEngine } from '../support/faulty-engine.ts';
-import { registerDeployment, runStack } from '../support/stack.ts';
+import { runStack } from '../support/stack.ts';
 
 /** Every environment variable that makes Node.js or a bundled library write additional logs. */
 const SWITCHES: Record<string, string> = {
@@ -126,7 +126,7 @@ it('#52: no function logs a secret in any form, even with every debugging switch
       }),
     );
 
-  await registerDeployment(stack, 'etl');
+  await stack.register('etl');
   await askForSecret('Create');
   const { client_id: keyId, client_secret: stored } = JSON.parse(stack.secrets[0]?.versions.at(-1) ?? '{}');
   await askForSecret('Update', keyId, { Rotation: stored, [stored]: stored });

@@ -2,11 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { hashOf, ulidPrefix } from '../../functions/domain/credentials.ts';
 import { sample } from '../support/generated.ts';
-import { callAs, partition, putItem } from '../support/service.ts';
-import { call, registerDeployment, runStack } from '../support/stack.ts';
+import { runStack } from '../support/stack.ts';
 
 const stack = await runStack();
-await registerDeployment(stack, 'inputs');
+await stack.register('inputs');
 const TOKENS = '/deployments/inputs/temporary-tokens';
 
 /** Signs in with this `sub`, in a token that looks like one from the issuer. */
@@ -53,7 +52,7 @@ describe('#57: The service validates the sub claim of a sign-in', () => {
           ['GET', '/deployments'],
           ['POST', TOKENS],
         ] as const) {
-          const { status, json, headers } = await call(stack, method, path, { token });
+          const { status, json, headers } = await stack.call(method, path, { token });
           expect([status, json]).toStrictEqual([
             401,
             {
@@ -74,9 +73,9 @@ describe('#57: The service validates the sub claim of a sign-in', () => {
   it('#57: issues a temporary token for every printable sub claim, and /whoami returns that sub', async () => {
     await fc.assert(
       fc.asyncProperty(printable, async (sub) => {
-        const issued = await call(stack, 'POST', TOKENS, { token: await signInAs(sub), json: {} });
+        const issued = await stack.call('POST', TOKENS, { token: await signInAs(sub), json: {} });
         expect(issued.status).toBe(201);
-        const { status, json, headers } = await call(stack, 'GET', '/whoami', {
+        const { status, json, headers } = await stack.call('GET', '/whoami', {
           token: issued.json.access_token,
         });
         expect([status, json.principalId]).toStrictEqual([200, sub]);
@@ -89,14 +88,14 @@ describe('#57: The service validates the sub claim of a sign-in', () => {
   });
 
   it('#57: /whoami accepts a temporary token even if its stored sub violates the current rule', async () => {
-    const issued = await callAs(stack, 'member', 'POST', TOKENS, { json: {} });
+    const issued = await stack.callAs('member', 'POST', TOKENS, { json: {} });
     const token: string = issued.json.access_token;
-    const items = await partition(stack, 'DEPLOYMENT#inputs');
+    const items = await stack.partition('DEPLOYMENT#inputs');
     const grant = items.find(({ sk }) => String(sk).endsWith(hashOf(token)));
     await fc.assert(
       fc.asyncProperty(fc.oneof(malformedSub, longSub), async (sub) => {
-        await putItem(stack, { ...grant, sub });
-        const { status, json, headers } = await call(stack, 'GET', '/whoami', { token });
+        await stack.putItem({ ...grant, sub });
+        const { status, json, headers } = await stack.call('GET', '/whoami', { token });
         expect([status, json.principalId, json.principalType]).toStrictEqual([200, sub, 'person']);
         const isPrintable = /^[\x21-\x7e]+$/.test(sub);
         expect(headers['x-principal-id']).toBe(isPrintable ? sub : undefined);
@@ -111,11 +110,11 @@ describe('#57: A person whose sub is the name of a job is not mistaken for the j
   it.each(['purge', 'restore', 'source', 'sweep', 'anonymous', 'system'])(
     '#57: events from the API and the event bus show a person whose sub is the name of a job as a person: %s',
     async (sub) => {
-      const issued = await call(stack, 'POST', TOKENS, { token: await signInAs(sub), json: {} });
+      const issued = await stack.call('POST', TOKENS, { token: await signInAs(sub), json: {} });
       expect(issued.status).toBe(201);
-      const refused = await call(stack, 'DELETE', '/deployments/inputs', { token: await signInAs(sub) });
+      const refused = await stack.call('DELETE', '/deployments/inputs', { token: await signInAs(sub) });
       expect(refused.status).toBe(403);
-      const { json } = await callAs(stack, 'admin', 'GET', '/deployments/inputs/events?limit=100');
+      const { json } = await stack.callAs('admin', 'GET', '/deployments/inputs/events?limit=100');
       const isTheirs = ({ data }: { data: { actor: { principal: string } } }) => data.actor.principal === sub;
       const theirs = json.items.filter(isTheirs);
       expect(theirs.length).toBeGreaterThan(0);
@@ -131,7 +130,7 @@ describe('#57: A person whose sub is the name of a job is not mistaken for the j
   it('#57: events from an earlier version, which had no actor types, still show a person as a person', async () => {
     const id = (n: number) => `${ulidPrefix(Date.now())}${String(n).padStart(16, '0')}`;
     const untyped = (n: number, actor: object) =>
-      putItem(stack, {
+      stack.putItem({
         pk: 'EVENTS#untyped',
         sk: id(n),
         type: 'deployment.deleted',
@@ -143,7 +142,7 @@ describe('#57: A person whose sub is the name of a job is not mistaken for the j
       });
     await untyped(1, { principal: 'purge', address: '' });
     await untyped(2, { principal: 'purge', address: '192.0.2.1' });
-    const { json } = await callAs(stack, 'admin', 'GET', '/deployments/untyped/events');
+    const { json } = await stack.callAs('admin', 'GET', '/deployments/untyped/events');
     expect(json.items.map(({ data }: { data: { actor: object } }) => data.actor)).toStrictEqual([
       { requestId: '', principal: 'purge', address: '192.0.2.1', type: 'person' },
       { requestId: '', principal: 'purge', address: '', type: 'system' },

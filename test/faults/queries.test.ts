@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { CfnTemplate } from '../../local/template.ts';
-import { newToken } from '../support/service.ts';
-import { call, runStack } from '../support/stack.ts';
+import { runStack } from '../support/stack.ts';
 
 const routes: string[] = [];
 const stack = await runStack({
@@ -28,7 +27,7 @@ describe('#50: Logs contain no credentials from query strings or referrers', () 
   it('#50: no log contains tokens or sign-in codes from the query string or referrer, for any route and response', {
     timeout: 120_000,
   }, async () => {
-    const token = await newToken(stack, 'queries');
+    const token = await stack.newToken('queries');
     const core = token.slice(-49, -6);
     const query = `code=${code}&state=${code}&access_token=${token}&client_secret=${token}&scope=${code}&cursor=${code}`;
     const referer = `${stack.url}/console/signed-in?${query}`;
@@ -41,7 +40,7 @@ describe('#50: Logs contain no credentials from query strings or referrers', () 
         const headers = { referer, ...(signedIn && { authorization: `Bearer ${signedIn}` }) };
         const body =
           method === 'GET' || method === 'DELETE' ? {} : { form: { token: code, grant_type: code } };
-        statuses.add((await call(stack, method, target, { headers, ...body })).status);
+        statuses.add((await stack.call(method, target, { headers, ...body })).status);
       }
     }
     await expect(

@@ -4,11 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it, vi } from 'vitest';
 import { functionNames } from '../../infra/bundle.ts';
-import { type LocalStack, startLocalStack } from '../../local/local-stack.ts';
-import { assemblyOf } from '../support/assembly.ts';
 import { createCanaries, sendEverywhere, tracesOf } from '../support/canaries.ts';
-import { partition } from '../support/service.ts';
-import { registerDeployment } from '../support/stack.ts';
+import { runStack } from '../support/stack.ts';
 
 /**
  * The test sends a known secret of each kind with every call, in every right or wrong place where a caller might put
@@ -17,17 +14,14 @@ import { registerDeployment } from '../support/stack.ts';
 const directory = mkdtempSync(join(tmpdir(), 'canary-'));
 // The test reads the embedded engine's files, regardless of the engine that other tests use.
 vi.stubEnv('DYNAMODB_ENDPOINT', '');
-const stack: LocalStack = await startLocalStack({ synthesise: assemblyOf, dataDirectory: directory });
-afterAll(async () => {
-  await stack.stop();
-  rmSync(directory, { recursive: true, force: true });
-});
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+const stack = await runStack({ dataDirectory: directory });
 
 it('#31 a known secret that is sent through every path and error never appears in logs, metrics, the table, URLs or errors', {
   timeout: 300_000,
 }, async () => {
   const id = 'canary';
-  await registerDeployment(stack, id);
+  await stack.register(id);
   const made = await createCanaries(stack, id);
   const { token, temporary, person } = made.canaries;
   // These calls fail with an internal error.
@@ -43,8 +37,8 @@ it('#31 a known secret that is sent through every path and error never appears i
 
   const logs = stack.logs.text();
   const items = JSON.stringify([
-    ...(await partition(stack, `DEPLOYMENT#${id}`)),
-    ...(await partition(stack, `EVENTS#${id}`)),
+    ...(await stack.partition(`DEPLOYMENT#${id}`)),
+    ...(await stack.partition(`EVENTS#${id}`)),
   ]);
   await stack.stop();
   const files = readdirSync(directory).map((name) => readFileSync(join(directory, name)).toString('latin1'));

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { CfnTemplate } from '../../local/template.ts';
 import { kept } from '../support/assembly.ts';
-import { newToken } from '../support/service.ts';
 import { call, runStack } from '../support/stack.ts';
 
 /** Stages that were created by hand or in another app, by someone who does not know about the stage variables. */
@@ -15,8 +14,8 @@ const stack = await runStack({
   },
 });
 
-const token = await newToken(stack, 'good');
-await newToken(stack, 'other');
+const token = await stack.newToken('good');
+await stack.newToken('other');
 
 /** Calls a consumer's API with a token that is valid for the Deployment `good`. */
 const deploy = (api: string, deploymentId: string) =>

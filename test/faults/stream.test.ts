@@ -1,7 +1,6 @@
 import { beforeEach, expect, it } from 'vitest';
 import { fill } from '../support/many-items.ts';
-import { callAs, markers, partition, putItem, removeItem } from '../support/service.ts';
-import { createKey, exchangeForToken, registerDeployment, runStack, use } from '../support/stack.ts';
+import { runStack } from '../support/stack.ts';
 import { tableOn } from '../support/store.ts';
 
 /** Tests of behaviour that only the stream of a running stack shows. */
@@ -16,29 +15,29 @@ beforeEach(() => {
 it('#10 a Deployment with 2,000 tokens and 10 keys is purged through the stream, and another Deployment loses nothing', {
   timeout: 120_000,
 }, async () => {
-  await registerDeployment(stack, `${id}_neighbour`);
-  const token = await exchangeForToken(stack, await createKey(stack, `${id}_neighbour`));
-  await registerDeployment(stack, id);
-  const generation = String((await partition(stack, `DEPLOYMENT#${id}`))[0]?.generation);
+  await stack.register(`${id}_neighbour`);
+  const token = await stack.exchangeForToken(await stack.createKey(`${id}_neighbour`));
+  await stack.register(id);
+  const generation = String((await stack.partition(`DEPLOYMENT#${id}`))[0]?.generation);
   await fill(table, { deploymentId: id, generation, keys: 10, tokens: 2000 });
-  await callAs(stack, 'admin', 'DELETE', `/deployments/${id}`);
-  await expect.poll(() => markers(stack, id), { timeout: 90_000, interval: 200 }).toEqual([]);
-  expect(await partition(stack, `DEPLOYMENT#${id}`)).toEqual([]);
-  expect(await use(stack, token)).toBe(200);
+  await stack.callAs('admin', 'DELETE', `/deployments/${id}`);
+  await expect.poll(() => stack.markers(id), { timeout: 90_000, interval: 200 }).toEqual([]);
+  expect(await stack.partition(`DEPLOYMENT#${id}`)).toEqual([]);
+  expect(await stack.use(token)).toBe(200);
 });
 
 it('#8 a stream record that always fails goes to the dead-letter queue, and the adjacent records are processed', {
   timeout: 120_000,
 }, async () => {
   const neighbours = [`${id}_a`, `${id}_b`];
-  for (const neighbour of neighbours) await registerDeployment(stack, neighbour);
+  for (const neighbour of neighbours) await stack.register(neighbour);
   const poison = { pk: `DEPLOYMENT#${id}`, sk: 'DEPLOYMENT' };
-  await putItem(stack, { ...poison, generation: 'no ULID' });
-  await callAs(stack, 'admin', 'DELETE', `/deployments/${neighbours[0]}`);
-  await removeItem(stack, poison.pk, poison.sk);
-  await callAs(stack, 'admin', 'DELETE', `/deployments/${neighbours[1]}`);
+  await stack.putItem({ ...poison, generation: 'no ULID' });
+  await stack.callAs('admin', 'DELETE', `/deployments/${neighbours[0]}`);
+  await stack.removeItem(poison.pk, poison.sk);
+  await stack.callAs('admin', 'DELETE', `/deployments/${neighbours[1]}`);
   for (const neighbour of neighbours) {
-    await expect.poll(() => markers(stack, neighbour), { timeout: 30_000, interval: 200 }).toEqual([]);
+    await expect.poll(() => stack.markers(neighbour), { timeout: 30_000, interval: 200 }).toEqual([]);
   }
   const failures = stack.queue('PurgeSourcesStreamFailures');
   await expect.poll(() => failures.messages.length, { timeout: 30_000, interval: 200 }).toBe(1);

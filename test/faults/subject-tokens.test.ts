@@ -6,8 +6,7 @@ import { hashOf, newUlid } from '../../functions/domain/credentials.ts';
 import { openTokenVerifier } from '../../functions/runtime/subject-tokens.ts';
 import { startCiIssuer } from '../support/ci-issuer.ts';
 import { inProcess, startTable } from '../support/in-process.ts';
-import { callAs, partition } from '../support/service.ts';
-import { call, createKey, exchangeForToken, registerDeployment, runStack, use } from '../support/stack.ts';
+import { runStack } from '../support/stack.ts';
 
 /**
  * Rows of docs/faults.md about OIDC tokens from CI instead of a secret. The number in a title is the number of the row.
@@ -465,35 +464,35 @@ describe('A deployed stack remembers used subject tokens', async () => {
   beforeEach(() => stack.clock.freeze(NOON));
   const trust = [{ issuer: rsa.url, claims: { sub: 'pipeline' }, singleUse: true }];
   const statusOf = async (id: string, subject: string) =>
-    (await call(stack, 'POST', '/oauth/token', formOf(id, subject))).status;
+    (await stack.call('POST', '/oauth/token', formOf(id, subject))).status;
   const inStack = (expires?: number) => subjectToken(rsa, expires, stack.url);
 
   it('#43: rejects a used subject token after its Deployment was deleted, purged and registered again', async () => {
-    await registerDeployment(stack, 'etl');
-    const first = await createKey(stack, 'etl', { name: 'ci', trust });
+    await stack.register('etl');
+    const first = await stack.createKey('etl', { name: 'ci', trust });
     const jwt = await inStack();
     expect(await statusOf(first.id, jwt)).toBe(200);
-    await callAs(stack, 'admin', 'DELETE', '/deployments/etl');
-    await vi.waitFor(async () => expect(await partition(stack, 'DEPLOYMENT#etl')).toEqual([]), {
+    await stack.callAs('admin', 'DELETE', '/deployments/etl');
+    await vi.waitFor(async () => expect(await stack.partition('DEPLOYMENT#etl')).toEqual([]), {
       timeout: 20_000,
       interval: 50,
     });
     // Runs all other jobs that delete items.
     const tick = { source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} };
     for (const name of ['purge', 'reconcile']) await stack.invoke(name, tick);
-    await registerDeployment(stack, 'etl');
-    const { id } = await createKey(stack, 'etl', { name: 'ci', trust });
+    await stack.register('etl');
+    const { id } = await stack.createKey('etl', { name: 'ci', trust });
     expect(await statusOf(id, jwt)).toBe(400);
     expect(await statusOf(id, await inStack())).toBe(200);
   });
 
   it('#43: remembers a used subject token for longer than the token can be accepted', async () => {
-    await registerDeployment(stack, 'dags');
-    const { id } = await createKey(stack, 'dags', { name: 'ci', trust });
+    await stack.register('dags');
+    const { id } = await stack.createKey('dags', { name: 'ci', trust });
     const [jwt, last] = [await inStack(NOW + 100), await inStack(NOW + 100)];
     expect(await statusOf(id, jwt)).toBe(200);
     const pk = `SUBJECT#${hashOf(`${rsa.url}\0${jwt.slice(0, jwt.lastIndexOf('.'))}`)}`;
-    expect(await partition(stack, pk)).toEqual([{ pk, sk: 'SUBJECT', expiresAt: NOW + 160 }]);
+    expect(await stack.partition(pk)).toEqual([{ pk, sk: 'SUBJECT', expiresAt: NOW + 160 }]);
 
     // Clocks can differ by 5 s. TTL has already deleted all items that it may delete, but must not have deleted this
     // record.
@@ -504,25 +503,25 @@ describe('A deployed stack remembers used subject tokens', async () => {
     ]);
     stack.clock.freeze((NOW + 161) * 1000);
     await stack.table.sweepExpired();
-    expect(await partition(stack, pk)).toEqual([]);
+    expect(await stack.partition(pk)).toEqual([]);
     expect([await statusOf(id, jwt), await statusOf(id, last)]).toEqual([400, 400]);
   });
 
   it('#58: every TTL that an exchange writes is a whole number of seconds', async () => {
-    await registerDeployment(stack, 'ml');
-    const { id } = await createKey(stack, 'ml', { name: 'ci', trust });
+    await stack.register('ml');
+    const { id } = await stack.createKey('ml', { name: 'ci', trust });
     const headers = { 'idempotency-key': 'once' };
     const path = '/deployments/ml';
-    const created = await callAs(stack, 'member', 'POST', `${path}/api-keys`, {
+    const created = await stack.callAs('member', 'POST', `${path}/api-keys`, {
       json: { name: 'x' },
       headers,
     });
-    const token = await exchangeForToken(stack, created.json);
+    const token = await stack.exchangeForToken(created.json);
     expect(await statusOf(id, await inStack())).toBe(200);
-    await callAs(stack, 'member', 'POST', `${path}/temporary-tokens`, { json: {}, headers });
-    await callAs(stack, 'member', 'DELETE', path);
+    await stack.callAs('member', 'POST', `${path}/temporary-tokens`, { json: {}, headers });
+    await stack.callAs('member', 'DELETE', path);
     stack.clock.advance(1.001);
-    expect(await use(stack, token)).toBe(200);
+    expect(await stack.use(token)).toBe(200);
 
     const timed = (await everything()).filter(({ expiresAt }) => expiresAt !== undefined);
     const kinds = timed.map(({ pk, sk }) => `${String(pk).split('#')[0]} ${String(sk).split('#')[0]}`);

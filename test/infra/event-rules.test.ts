@@ -3,8 +3,7 @@ import { Template } from 'aws-cdk-lib/assertions';
 import { afterEach, describe, expect, it } from 'vitest';
 import { EventRules } from '../../infra/example/event-rules.ts';
 import { inputsOf } from '../support/event-rule.ts';
-import { exchange } from '../support/service.ts';
-import { call, createKey, registerDeployment, runStack } from '../support/stack.ts';
+import { runStack } from '../support/stack.ts';
 import type { Json } from '../support/template.ts';
 
 function templateWith(props: object): Template {
@@ -58,7 +57,7 @@ describe('The example event rules forward events to mail, chat and an archive', 
 
 describe('The example event rules write readable messages', async () => {
   const stack = await runStack();
-  await registerDeployment(stack, 'etl');
+  await stack.register('etl');
   afterEach(() => stack.clock.release());
 
   /** Returns the inputs that the rules' targets get for events of one type on the service's bus. */
@@ -73,7 +72,7 @@ describe('The example event rules write readable messages', async () => {
   it('a message about a key that expires soon names the key, its Deployment and the time, as text for mail and as JSON for chat', async () => {
     const expiresAt = new Date(stack.clock.now() + 3 * 86_400_000).toISOString();
     const token = await stack.signIn('admin');
-    const { json: key } = await call(stack, 'POST', '/deployments/etl/api-keys', {
+    const { json: key } = await stack.call('POST', '/deployments/etl/api-keys', {
       token,
       json: { name: 'a "quoted" <name>', expiresAt },
     });
@@ -86,13 +85,13 @@ describe('The example event rules write readable messages', async () => {
   });
 
   it('a message about an old secret that is still in use names the key, its Deployment and the time when it stops working', async () => {
-    const key = await createKey(stack, 'etl');
+    const key = await stack.createKey('etl');
     const token = await stack.signIn('admin');
     const path = `/deployments/etl/api-keys/${key.id}`;
-    await call(stack, 'POST', `${path}/rotate`, { token, json: { retireOld: 3600 } });
-    const { json } = await call(stack, 'GET', path, { token });
+    await stack.call('POST', `${path}/rotate`, { token, json: { retireOld: 3600 } });
+    const { json } = await stack.call('GET', path, { token });
     stack.clock.advance(1);
-    await exchange(stack, key);
+    await stack.exchange(key);
     await expect.poll(() => messages('api_key.secret_retiring').length).toBe(2);
     const text =
       `The old secret of the API key ${key.id} of the Deployment etl is still in use and stops working at ${json.credentials[0].retiresAt}. ` +
@@ -101,8 +100,8 @@ describe('The example event rules write readable messages', async () => {
   });
 
   it('a message about a leaked secret names the Deployment and the key, but not the secret', async () => {
-    const key = await createKey(stack, 'etl');
-    await call(stack, 'POST', '/leaks', { json: { credential: key.secret } });
+    const key = await stack.createKey('etl');
+    await stack.call('POST', '/leaks', { json: { credential: key.secret } });
     await expect.poll(() => messages('api_key.leaked').length).toBe(2);
     for (const { input } of messages('api_key.leaked')) {
       expect(input).toContain(

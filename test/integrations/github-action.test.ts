@@ -12,14 +12,13 @@ import { mintCredential, parseCredential } from '../../functions/domain/credenti
 import { startCiIssuer } from '../support/ci-issuer.ts';
 import { runAction, type StepOptions, type StepResult } from '../support/github-runner.ts';
 import { busy, type Reaction, startReverseProxy } from '../support/reverse-proxy.ts';
-import { callAs } from '../support/service.ts';
-import { call, createKey, exchangeForToken, registerDeployment, runStack, use } from '../support/stack.ts';
+import { runStack } from '../support/stack.ts';
 
 const issuer = await startCiIssuer();
 const stack = await runStack({ context: { trustedIssuers: [issuer.url] } });
 const proxy = await startReverseProxy(stack.url);
-await registerDeployment(stack, 'etl');
-const key = await createKey(stack, 'etl');
+await stack.register('etl');
+const key = await stack.createKey('etl');
 const rule = {
   issuer: issuer.url,
   audience: 'etl-pipelines',
@@ -27,7 +26,7 @@ const rule = {
   singleUse: true,
 };
 const json = { name: 'trust', trust: [rule, { issuer: issuer.url, claims: { sub: 'repo:acme/etl' } }] };
-const trusting = (await callAs(stack, 'member', 'POST', '/deployments/etl/api-keys', { json })).json;
+const trusting = (await stack.callAs('member', 'POST', '/deployments/etl/api-keys', { json })).json;
 const folder = mkdtempSync(join(tmpdir(), 'github-action-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 beforeEach(() => {
@@ -111,17 +110,17 @@ describe('The GitHub Action exchanges a secret for a token', () => {
     expect(state).toEqual({ isPost: 'true', token });
     expect(Date.parse(expiresAt) - before).toBeGreaterThanOrEqual(86_400_000);
     expect(Date.parse(expiresAt) - Date.now()).toBeLessThanOrEqual(86_400_000);
-    expect((await call(stack, 'GET', '/whoami', { token })).json).toMatchObject({ principalId: key.id });
+    expect((await stack.call('GET', '/whoami', { token })).json).toMatchObject({ principalId: key.id });
 
     const end = await run('post', { with: WITH, state });
     expect(end).toMatchObject({ code: 0, outputs: {}, state: {} });
     expect(end.output).toBe(`::add-mask::${key.secret}\nThe access token is revoked.\n`);
-    expect(await use(stack, token)).toBe(401);
+    expect(await stack.use(token)).toBe(401);
   });
 
   it('the GitHub Action requests the given scopes, whether they are on one line or several', async () => {
     const { outputs } = await run('main', { with: { ...WITH, scope: 'code:deploy\nairflow:read\n' } });
-    const { json } = await call(stack, 'GET', '/whoami', { token: outputs.token ?? '' });
+    const { json } = await stack.call('GET', '/whoami', { token: outputs.token ?? '' });
     expect(json.scope).toBe('deployment:etl code:deploy airflow:read');
     expect(await failure({ with: { ...WITH, scope: 'code:erase' } })).toMatch(
       new RegExp(`^${stack.url} answered invalid_scope: [ -~]+$`),
@@ -133,7 +132,7 @@ describe('The GitHub Action exchanges a secret for a token', () => {
     expect(state).toEqual({ isPost: 'true' });
     const end = await run('post', { with: { ...WITH, revoke: 'false' }, state });
     expect(end).toMatchObject({ code: 0, output: 'There is no access token to revoke.\n' });
-    expect(await use(stack, outputs.token ?? '')).toBe(200);
+    expect(await stack.use(outputs.token ?? '')).toBe(200);
   });
 
   it('the GitHub Action revokes nothing after a failed exchange', async () => {
@@ -144,7 +143,7 @@ describe('The GitHub Action exchanges a secret for a token', () => {
   });
 
   it('if the token cannot be revoked, the GitHub Action warns and does not fail the job', async () => {
-    const token = await exchangeForToken(stack, key);
+    const token = await stack.exchangeForToken(key);
     const rotated = mintCredential('secret', 'etl', key.id.slice(-26));
     const end = await run('post', {
       with: { ...WITH, 'key-secret': rotated },
@@ -154,7 +153,7 @@ describe('The GitHub Action exchanges a secret for a token', () => {
     expect(end.output).toContain(
       `::warning::The access token is not revoked. It expires 24 hours after its last use. ${stack.url} ${CLIENT_ERROR}`,
     );
-    expect(await use(stack, token)).toBe(200);
+    expect(await stack.use(token)).toBe(200);
   });
 
   it('the GitHub Action reports an empty secret, and explains why the run may have no secret', async () => {
@@ -224,10 +223,10 @@ describe('The GitHub Action exchanges an OIDC token if it has no secret', () => 
     expect(code, output).toBe(0);
     expect(audiences).toEqual([stack.url]);
     expect(output).toContain(`::add-mask::${subjects[0]}\n::add-mask::${outputs.token}\n`);
-    expect(await use(stack, outputs.token ?? '')).toBe(200);
+    expect(await stack.use(outputs.token ?? '')).toBe(200);
     const end = await run('post', { with: TRUSTING, env: JOB, state });
     expect(end).toMatchObject({ code: 0, output: 'The access token is revoked.\n' });
-    expect(await use(stack, outputs.token ?? '')).toBe(401);
+    expect(await stack.use(outputs.token ?? '')).toBe(401);
   });
 
   it('the GitHub Action gets a new OIDC token for each attempt, in case the rule has singleUse', async () => {
@@ -240,7 +239,7 @@ describe('The GitHub Action exchanges an OIDC token if it has no secret', () => 
     expect(sent).toEqual(subjects);
     expect(new Set(sent).size).toBe(3);
     expect(pauses).toHaveLength(2);
-    expect(await use(stack, outputs.token ?? '')).toBe(200);
+    expect(await stack.use(outputs.token ?? '')).toBe(200);
   });
 
   it("the GitHub Action shows the job's claims if no trust rule matches", async () => {
@@ -302,18 +301,18 @@ describe('The GitHub Action retries while the service is busy', () => {
   });
 
   it('the GitHub Action retries the revocation, and warns if every attempt fails', async () => {
-    const token = await exchangeForToken(stack, key);
+    const token = await stack.exchangeForToken(key);
     const state = { isPost: 'true', token };
     proxy.next = Array.from({ length: 5 }, () => busy(503));
     const end = await run('post', { with: { ...WITH, url: proxy.url }, state });
     expect(end.code).toBe(0);
     expect(end.output).toContain('::warning::The access token is not revoked.');
-    expect(await use(stack, token)).toBe(200);
+    expect(await stack.use(token)).toBe(200);
 
     proxy.next = [busy(503), 'lost'];
     const again = await run('post', { with: { ...WITH, url: proxy.url }, state });
     expect(again.output).toContain('The access token is revoked.\n');
-    expect(await use(stack, token)).toBe(401);
+    expect(await stack.use(token)).toBe(401);
   });
 });
 

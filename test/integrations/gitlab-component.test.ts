@@ -22,16 +22,15 @@ import {
   runJob,
 } from '../support/gitlab-runner.ts';
 import { busy, type Reaction, startReverseProxy } from '../support/reverse-proxy.ts';
-import { callAs } from '../support/service.ts';
-import { createKey, registerDeployment, runStack, use } from '../support/stack.ts';
+import { runStack } from '../support/stack.ts';
 
 const issuer = await startCiIssuer();
 const stack = await runStack({ context: { trustedIssuers: [issuer.url] } });
 const proxy = await startReverseProxy(stack.url);
-await registerDeployment(stack, 'etl_1');
-const key = await createKey(stack, 'etl_1');
+await stack.register('etl_1');
+const key = await stack.createKey('etl_1');
 const json = { name: 'trust', trust: [{ issuer: issuer.url, claims: { sub: 'project_path:acme/etl' } }] };
-const trusting = (await callAs(stack, 'member', 'POST', '/deployments/etl_1/api-keys', { json })).json;
+const trusting = (await stack.callAs('member', 'POST', '/deployments/etl_1/api-keys', { json })).json;
 const subject = await issuer.sign({
   claims: { sub: 'project_path:acme/etl' },
   audience: stack.url,
@@ -133,14 +132,14 @@ describe.each(SHELLS)('The GitLab component works in %s', { timeout: 60_000 }, (
     expect(output).toContain(`The access token of ${key.id} expires at ${time} unless it is used.\n`);
     expect(afterwards).toContain('The access token is revoked.\n');
     expect(token()).toMatch(/^dkt_etl_1_/);
-    expect(await use(stack, token())).toBe(401);
+    expect(await stack.use(token())).toBe(401);
   });
 
   it("the GitLab component exchanges the job's OIDC token, and revokes the access token", async () => {
     const { code, output, afterwards } = await run(TRUSTING, OIDC, { script: `${USED}\n${SCRIPT}` });
     expect(code, output).toBe(0);
     expect(afterwards).toContain('The access token is revoked.\n');
-    expect(await use(stack, token())).toBe(401);
+    expect(await stack.use(token())).toBe(401);
   });
 
   it.each([
@@ -170,13 +169,13 @@ describe.each(SHELLS)('The GitLab component works in %s', { timeout: 60_000 }, (
     const { code, afterwards } = await run(INPUTS, SECRET, { script: `${SCRIPT}\nfalse\necho no` });
     expect(code).toBe(1);
     expect(afterwards).toContain('The access token is revoked.\n');
-    expect(await use(stack, token())).toBe(401);
+    expect(await stack.use(token())).toBe(401);
   });
 
   it('the GitLab component keeps the token if revoke is false', async () => {
     const { afterwards } = await run({ ...INPUTS, revoke: false }, SECRET);
     expect(afterwards).toContain('There is no access token to revoke.\n');
-    expect(await use(stack, token())).toBe(200);
+    expect(await stack.use(token())).toBe(200);
   });
 
   it('the GitLab component does not print the token if CI_DEBUG_TRACE is set', async () => {

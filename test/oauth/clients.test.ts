@@ -6,7 +6,7 @@ import * as openid from 'openid-client';
 import { ClientCredentials } from 'simple-oauth2';
 import { describe, expect, it } from 'vitest';
 import { snippet } from '../support/snippets.ts';
-import { call, createKey, registerDeployment, runStack, use } from '../support/stack.ts';
+import { runStack } from '../support/stack.ts';
 
 const AsyncFunction = Object.getPrototypeOf(async () => {}).constructor;
 
@@ -14,8 +14,8 @@ const AsyncFunction = Object.getPrototypeOf(async () => {}).constructor;
 const stack = await runStack();
 // The ID contains an underscore, a hyphen and a digit, because an encoding could corrupt these characters.
 const DEPLOYMENT = 'a_b-C_9';
-await registerDeployment(stack, DEPLOYMENT);
-const key = await createKey(stack, DEPLOYMENT);
+await stack.register(DEPLOYMENT);
+const key = await stack.createKey(DEPLOYMENT);
 const ALL = `deployment:${DEPLOYMENT} code:deploy airflow:read airflow:write`;
 
 describe('oauth4webapi', () => {
@@ -72,7 +72,7 @@ describe('oauth4webapi', () => {
       const answer = await oauth.revocationRequest(server, client, authentication, token, insecure);
       await oauth.processRevocationResponse(answer);
       expect(await introspect()).toStrictEqual({ active: false });
-      expect(await use(stack, token)).toBe(401);
+      expect(await stack.use(token)).toBe(401);
     },
   );
 
@@ -150,7 +150,7 @@ describe('openid-client', () => {
       const token = new Headers(init?.headers).get('authorization')?.slice('Bearer '.length) ?? '';
       tokens.push(token);
       if (tokens.length === 1) {
-        await call(stack, 'POST', '/oauth/revoke', { form: { token }, basic: [key.id, key.secret] });
+        await stack.call('POST', '/oauth/revoke', { form: { token }, basic: [key.id, key.secret] });
       }
       const response = await fetch(url, init);
       return response.status === 401 ? new Response(null, { status }) : response;
@@ -184,11 +184,11 @@ describe('simple-oauth2', () => {
     expect(granted.expired()).toBe(false);
     expect(granted.token.scope).toBe(`deployment:${DEPLOYMENT} code:deploy airflow:read`);
     const token = granted.token.access_token as string;
-    expect(await use(stack, token)).toBe(200);
+    expect(await stack.use(token)).toBe(200);
     // Only the token endpoint accepts JSON.
     if (options.bodyFormat === 'json') return;
     await granted.revoke('access_token');
-    expect(await use(stack, token)).toBe(401);
+    expect(await stack.use(token)).toBe(401);
   });
 });
 
@@ -246,7 +246,7 @@ describe('curl', () => {
     expect(
       await curl('--user', `${id}:${secret}`, '--data', `token=${token}`, `${stack.url}/oauth/revoke`),
     ).toBe('');
-    expect(await use(stack, token)).toBe(401);
+    expect(await stack.use(token)).toBe(401);
   });
 });
 

@@ -3,15 +3,7 @@ import fc from 'fast-check';
 import { afterAll, expect, it } from 'vitest';
 import { mintCredential, parseCredential } from '../../functions/domain/credentials.ts';
 import { sample } from '../support/generated.ts';
-import {
-  call,
-  createKey,
-  exchangeForToken,
-  registerDeployment,
-  repeatWhileBusy,
-  runStack,
-  use,
-} from '../support/stack.ts';
+import { repeatWhileBusy, runStack } from '../support/stack.ts';
 
 /**
  * Sends random requests to the token, introspection and revocation endpoints. Each request consists of parts, and each
@@ -25,30 +17,26 @@ const AT_ONCE = 20;
 const BUSY = 0.02;
 
 const stack = await runStack();
-await Promise.all([
-  registerDeployment(stack, 'etl'),
-  registerDeployment(stack, 'other_team'),
-  registerDeployment(stack, 'gone'),
-]);
+await Promise.all([stack.register('etl'), stack.register('other_team'), stack.register('gone')]);
 const [broad, narrow, foreign, disabled, deleted, orphan] = await Promise.all([
-  createKey(stack, 'etl'),
-  createKey(stack, 'etl', { name: 'narrow', scopes: ['code:deploy'] }),
-  createKey(stack, 'other_team'),
-  createKey(stack, 'etl', { name: 'disabled' }),
-  createKey(stack, 'etl', { name: 'deleted' }),
-  createKey(stack, 'gone'),
+  stack.createKey('etl'),
+  stack.createKey('etl', { name: 'narrow', scopes: ['code:deploy'] }),
+  stack.createKey('other_team'),
+  stack.createKey('etl', { name: 'disabled' }),
+  stack.createKey('etl', { name: 'deleted' }),
+  stack.createKey('gone'),
 ]);
 const admin = await stack.signIn('admin');
-await call(stack, 'PATCH', `/deployments/etl/api-keys/${disabled.id}`, {
+await stack.call('PATCH', `/deployments/etl/api-keys/${disabled.id}`, {
   token: admin,
   json: { enabled: false },
 });
-await call(stack, 'DELETE', `/deployments/etl/api-keys/${deleted.id}`, { token: admin });
-await call(stack, 'DELETE', '/deployments/gone', { token: admin });
+await stack.call('DELETE', `/deployments/etl/api-keys/${deleted.id}`, { token: admin });
+await stack.call('DELETE', '/deployments/gone', { token: admin });
 const live = [broad, narrow, foreign];
 /** The number of tokens is large enough that some stay active while others are revoked. */
 const tokens = await Promise.all(
-  live.flatMap((key) => Array.from({ length: 60 }, () => exchangeForToken(stack, key))),
+  live.flatMap((key) => Array.from({ length: 60 }, () => stack.exchangeForToken(key))),
 );
 /** Tokens that were revoked, or may have been revoked, by the client to which they belong. */
 const givenUp = new Set<string>();
@@ -434,7 +422,7 @@ it('random requests to the OAuth endpoints cause no 5xx response and grant no un
   expect(seen.revoked).toBeGreaterThan(sample(100));
   const kept = tokens.filter((one) => !givenUp.has(one));
   expect(kept.length).toBeGreaterThan(100);
-  const statuses = await Promise.all(kept.map((token) => use(stack, token)));
+  const statuses = await Promise.all(kept.map((token) => stack.use(token)));
   expect(new Set(statuses)).toStrictEqual(new Set([200]));
 
   const log = stack.logs.text();

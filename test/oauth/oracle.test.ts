@@ -3,16 +3,16 @@ import { createServer } from 'node:http';
 import Provider from 'oidc-provider';
 import { afterAll, expect, it } from 'vitest';
 import { mintCredential, newUlid } from '../../functions/domain/credentials.ts';
-import { type Call, call, createKey, type Reply, registerDeployment, runStack } from '../support/stack.ts';
+import { type Call, call, type Reply, runStack } from '../support/stack.ts';
 
 /**
  * Sends the same requests to this service and to the certified oidc-provider. Where their responses differ, the row
  * gives both responses and the reason.
  */
 const stack = await runStack();
-await registerDeployment(stack, 'etl');
-const key = await createKey(stack, 'etl');
-const otherKey = await createKey(stack, 'etl', { name: 'other' });
+await stack.register('etl');
+const key = await stack.createKey('etl');
+const otherKey = await stack.createKey('etl', { name: 'other' });
 
 /** A server, with the clients and credentials that the tests need. */
 interface Server {

@@ -7,17 +7,7 @@ import {
 } from '../../functions/domain/credentials.ts';
 import { metadata } from '../../functions/routes/metadata.ts';
 import { faultyEngine } from '../support/faulty-engine.ts';
-import {
-  type Call,
-  type CreatedKey,
-  call,
-  createKey,
-  exchangeForToken,
-  type Reply,
-  registerDeployment,
-  runStack,
-  use,
-} from '../support/stack.ts';
+import { type Call, type CreatedKey, call, type Reply, runStack } from '../support/stack.ts';
 
 /** The numbered rows of the OAuth rules, tested over HTTP with the emulated stack. */
 const engine = await faultyEngine();
@@ -26,11 +16,11 @@ const NOW = Date.parse('2027-01-15T08:00:00.250Z');
 const SECONDS = Math.floor(NOW / 1000);
 
 stack.clock.freeze(NOW);
-await registerDeployment(stack, 'etl');
-await registerDeployment(stack, 'other_team');
-const key = await createKey(stack, 'etl');
-const narrow = await createKey(stack, 'etl', { name: 'narrow', scopes: ['code:deploy'] });
-const foreign = await createKey(stack, 'other_team');
+await stack.register('etl');
+await stack.register('other_team');
+const key = await stack.createKey('etl');
+const narrow = await stack.createKey('etl', { name: 'narrow', scopes: ['code:deploy'] });
+const foreign = await stack.createKey('other_team');
 const of = ({ id, secret }: CreatedKey) => [id, secret] as const;
 const basic = of(key);
 const unknownId = `dk_etl_${newUlid(NOW)}`;
@@ -45,7 +35,7 @@ afterEach(() => {
   engine.fault = undefined;
 });
 
-const post = (path: string, request: Call) => call(stack, 'POST', path, request);
+const post = (path: string, request: Call) => stack.call('POST', path, request);
 const token = (request: Call) => post('/oauth/token', request);
 const introspect = (presented: string, by = key) =>
   post('/oauth/introspect', { basic: of(by), form: { token: presented } });
@@ -109,7 +99,7 @@ describe('POST /oauth/token', () => {
     const reply = await token({ basic, form: grant });
     expect(whole(reply)).toStrictEqual(issued(ALL));
     expect(Number.isInteger(reply.json.expires_in)).toBe(true);
-    expect(await use(stack, reply.json.access_token)).toBe(200);
+    expect(await stack.use(reply.json.access_token)).toBe(200);
   });
 
   it('2: a wrong secret and an unknown client ID get the same 401 with a Basic challenge (RFC 6749, section 5.2)', async () => {
@@ -242,7 +232,7 @@ describe('POST /oauth/token', () => {
     for (const [scope = '', granted = ''] of echoes) {
       const reply = await token({ basic, form: { ...grant, scope } });
       expect(whole(reply), scope).toStrictEqual(issued(granted));
-      const used = await call(stack, 'GET', '/whoami', { token: reply.json.access_token });
+      const used = await stack.call('GET', '/whoami', { token: reply.json.access_token });
       expect(used.json.scope).toBe(granted);
     }
   });
@@ -293,14 +283,14 @@ describe('POST /oauth/token', () => {
     };
     for (const path of ['/oauth/token', '/oauth/introspect', '/oauth/revoke']) {
       for (const method of ['GET', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']) {
-        expect(whole(await call(stack, method, path)), `${method} ${path}`).toStrictEqual(notFound);
+        expect(whole(await stack.call(method, path)), `${method} ${path}`).toStrictEqual(notFound);
       }
     }
   });
 
   it('14: credentials and tokens in the query are rejected and never logged (RFC 6749, section 2.3.1)', async () => {
     const inQuery = invalidRequest('Parameters belong in the body, not in the query.');
-    const live = await exchangeForToken(stack, key);
+    const live = await stack.exchangeForToken(key);
     const credentials = `client_id=${key.id}&client_secret=${key.secret}`;
     const replies = [
       await post(`/oauth/token?${credentials}`, { form: grant }),
@@ -316,7 +306,7 @@ describe('POST /oauth/token', () => {
       await post(`/oauth/revoke?access_token=${live}`, { basic, form: { token: live } }),
     ];
     for (const reply of replies) expect(whole(reply)).toStrictEqual(inQuery);
-    expect(await use(stack, live)).toBe(200);
+    expect(await stack.use(live)).toBe(200);
     await token({ basic: [key.id, `${key.secret}x`], form: grant });
     for (const secret of [key.secret, live, Buffer.from(basic.join(':')).toString('base64')]) {
       expect(stack.logs.text()).not.toContain(secret);
@@ -409,7 +399,7 @@ describe('POST /oauth/token', () => {
     expect(whole(await token({ form: huge }))).toStrictEqual(tooLarge);
     expect(whole(await token({ json: huge }))).toStrictEqual(tooLarge);
     // A token, a temporary token and a different key's secret are not valid as this key's secret.
-    const live = await exchangeForToken(stack, key);
+    const live = await stack.exchangeForToken(key);
     const temporary = formatCredential(
       { kind: 'temporary', deploymentId: 'etl', ulid: key.id.slice(-26) },
       'x'.repeat(43),
@@ -476,7 +466,7 @@ describe('POST /oauth/token', () => {
 
 describe('POST /oauth/introspect', () => {
   it('20: introspection describes an active token and does not extend it (RFC 7662, section 2.2)', async () => {
-    const live = await exchangeForToken(stack, key, 'code:deploy');
+    const live = await stack.exchangeForToken(key, 'code:deploy');
     stack.clock.advance(3600);
     const described = ok({
       active: true,
@@ -502,12 +492,12 @@ describe('POST /oauth/introspect', () => {
   });
 
   it('20: introspection describes a temporary token of the Deployment together with its person', async () => {
-    const made = await call(stack, 'POST', '/deployments/etl/temporary-tokens', {
+    const made = await stack.call('POST', '/deployments/etl/temporary-tokens', {
       token: await stack.signIn('member'),
       json: { scopes: ['airflow:read'] },
     });
     const { json } = await introspect(made.json.access_token);
-    const used = await call(stack, 'GET', '/whoami', { token: made.json.access_token });
+    const used = await stack.call('GET', '/whoami', { token: made.json.access_token });
     expect(json).toStrictEqual({
       active: true,
       scope: 'deployment:etl airflow:read',
@@ -522,14 +512,14 @@ describe('POST /oauth/introspect', () => {
   });
 
   it('21: introspection returns exactly {"active":false} for every token that is not active (RFC 7662, section 2.2)', async () => {
-    const gone = await createKey(stack, 'etl', { name: 'gone' });
-    const disabled = await createKey(stack, 'etl', { name: 'disabled' });
+    const gone = await stack.createKey('etl', { name: 'gone' });
+    const disabled = await stack.createKey('etl', { name: 'disabled' });
     const [ofGone, ofDisabled, given, live] = await Promise.all(
-      [gone, disabled, key, key].map((one) => exchangeForToken(stack, one)),
+      [gone, disabled, key, key].map((one) => stack.exchangeForToken(one)),
     );
     const signedIn = await stack.signIn('admin');
-    await call(stack, 'DELETE', `/deployments/etl/api-keys/${gone.id}`, { token: signedIn });
-    await call(stack, 'PATCH', `/deployments/etl/api-keys/${disabled.id}`, {
+    await stack.call('DELETE', `/deployments/etl/api-keys/${gone.id}`, { token: signedIn });
+    await stack.call('PATCH', `/deployments/etl/api-keys/${disabled.id}`, {
       token: signedIn,
       json: { enabled: false },
     });
@@ -559,7 +549,7 @@ describe('POST /oauth/introspect', () => {
   });
 
   it('22: introspection without client authentication returns 401 (RFC 7662, sections 2.1 and 2.3)', async () => {
-    const live = await exchangeForToken(stack, key);
+    const live = await stack.exchangeForToken(key);
     expect(whole(await post('/oauth/introspect', { form: { token: live } }))).toStrictEqual(invalidClient);
     expect(whole(await post('/oauth/introspect', { token: live, form: { token: live } }))).toStrictEqual(
       invalidClient,
@@ -568,8 +558,8 @@ describe('POST /oauth/introspect', () => {
   });
 
   it('23: introspection returns {"active":false} for another Deployment\'s token (RFC 7662, section 4)', async () => {
-    expect(whole(await introspect(await exchangeForToken(stack, key), foreign))).toStrictEqual(inactive);
-    expect(whole(await introspect(await exchangeForToken(stack, foreign), key))).toStrictEqual(inactive);
+    expect(whole(await introspect(await stack.exchangeForToken(key), foreign))).toStrictEqual(inactive);
+    expect(whole(await introspect(await stack.exchangeForToken(foreign), key))).toStrictEqual(inactive);
   });
 });
 
@@ -588,7 +578,7 @@ describe('POST /oauth/introspect and POST /oauth/revoke accept the same paramete
 
   it('25: a wrong token_type_hint has no effect (RFC 7662, section 2.1; RFC 7009, section 2.1)', async () => {
     for (const token_type_hint of ['refresh_token', 'access_token', 'nonsense']) {
-      const live = await exchangeForToken(stack, key);
+      const live = await stack.exchangeForToken(key);
       const form = { token: live, token_type_hint };
       expect((await post('/oauth/introspect', { basic, form })).json.active).toBe(true);
       expect(whole(await post('/oauth/revoke', { basic, form }))).toStrictEqual(revoked);
@@ -599,12 +589,12 @@ describe('POST /oauth/introspect and POST /oauth/revoke accept the same paramete
 
 describe('POST /oauth/revoke', () => {
   it('26: a client can revoke its own token, and can do so repeatedly (RFC 7009, section 2)', async () => {
-    const [live, sibling] = [await exchangeForToken(stack, key), await exchangeForToken(stack, key)];
+    const [live, sibling] = [await stack.exchangeForToken(key), await stack.exchangeForToken(key)];
     expect(whole(await revoke(live))).toStrictEqual(revoked);
-    expect(await use(stack, live)).toBe(401);
+    expect(await stack.use(live)).toBe(401);
     expect(whole(await revoke(live))).toStrictEqual(revoked);
     expect(whole(await introspect(live))).toStrictEqual(inactive);
-    expect(await use(stack, sibling)).toBe(200);
+    expect(await stack.use(sibling)).toBe(200);
   });
 
   it('27: revoking an unknown token or arbitrary text returns 200 (RFC 7009, section 2.2)', async () => {
@@ -620,22 +610,22 @@ describe('POST /oauth/revoke', () => {
   });
 
   it("28: revoking another client's token returns 200 but does not revoke the token (RFC 7009, section 2.1)", async () => {
-    const temporary = await call(stack, 'POST', '/deployments/etl/temporary-tokens', {
+    const temporary = await stack.call('POST', '/deployments/etl/temporary-tokens', {
       token: await stack.signIn('member'),
       json: {},
     });
     for (const live of [
-      await exchangeForToken(stack, narrow),
-      await exchangeForToken(stack, foreign),
+      await stack.exchangeForToken(narrow),
+      await stack.exchangeForToken(foreign),
       temporary.json.access_token,
     ]) {
       expect(whole(await revoke(live))).toStrictEqual(revoked);
-      expect(await use(stack, live)).toBe(200);
+      expect(await stack.use(live)).toBe(200);
     }
   });
 
   it('29: revocation returns 503, never 200, while DynamoDB is down (RFC 7009, section 2.2.1)', async () => {
-    const live = await exchangeForToken(stack, key);
+    const live = await stack.exchangeForToken(key);
     const busy = refusal('temporarily_unavailable', 'The service is busy. Try again in a second.', 503, {
       'retry-after': '1',
     });
@@ -651,13 +641,13 @@ describe('POST /oauth/revoke', () => {
       expect(whole(await revoke(live, { ...key, secret: 'x' }))).toStrictEqual(invalidClient);
     }
     engine.fault = undefined;
-    expect(await use(stack, live)).toBe(200);
+    expect(await stack.use(live)).toBe(200);
   });
 });
 
 describe('The service publishes OAuth metadata and accepts bearer tokens', () => {
   it('30: the issuer in the metadata is the URL of the request (RFC 8414, sections 2 and 3)', async () => {
-    const reply = await call(stack, 'GET', '/.well-known/oauth-authorization-server');
+    const reply = await stack.call('GET', '/.well-known/oauth-authorization-server');
     const methods = ['client_secret_basic', 'client_secret_post'];
     expect(whole(reply)).toStrictEqual(
       ok({
@@ -689,24 +679,24 @@ describe('The service publishes OAuth metadata and accepts bearer tokens', () =>
   });
 
   it('31: /whoami returns 401, with error="invalid_token" only if a token was sent (RFC 6750, section 3)', async () => {
-    expect(whole(await call(stack, 'GET', '/whoami'))).toStrictEqual(unauthorised('Bearer'));
+    expect(whole(await stack.call('GET', '/whoami'))).toStrictEqual(unauthorised('Bearer'));
     const invalid = unauthorised('Bearer error="invalid_token"');
     const presented = [
       'garbage',
       key.secret,
       mintCredential('token', 'etl', key.id.slice(-26)),
-      `${await exchangeForToken(stack, key)}x`,
+      `${await stack.exchangeForToken(key)}x`,
     ];
     for (const one of presented) {
-      expect(whole(await call(stack, 'GET', '/whoami', { token: one }))).toStrictEqual(invalid);
+      expect(whole(await stack.call('GET', '/whoami', { token: one }))).toStrictEqual(invalid);
     }
-    const basicThere = await call(stack, 'GET', '/whoami', { basic });
+    const basicThere = await stack.call('GET', '/whoami', { basic });
     expect(whole(basicThere)).toStrictEqual(invalid);
   });
 
   it('32: /whoami ignores an access token in a query parameter and returns 401 (RFC 6750, section 5.3; RFC 9700)', async () => {
-    const live = await exchangeForToken(stack, key);
-    const reply = await call(stack, 'GET', `/whoami?access_token=${live}`);
+    const live = await stack.exchangeForToken(key);
+    const reply = await stack.call('GET', `/whoami?access_token=${live}`);
     expect(whole(reply)).toStrictEqual(unauthorised('Bearer'));
     expect(stack.logs.text()).not.toContain(live);
   });

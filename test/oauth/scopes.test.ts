@@ -2,32 +2,30 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, it, vi } from 'vitest';
-import { type LocalStack, startLocalStack } from '../../local/local-stack.ts';
-import { assemblyOf } from '../support/assembly.ts';
-import { call, createKey, exchangeForToken, registerDeployment } from '../support/stack.ts';
+import { startStack, type TestStack } from '../support/stack.ts';
 
 /** The data of a stack that the last test deploys again with fewer scopes. */
 const dataDirectory = mkdtempSync(join(tmpdir(), 'scopes-'));
 const deploy = (scopes: string) => {
   // Persistent data requires the embedded engine, regardless of the engine that other tests use.
   vi.stubEnv('DYNAMODB_ENDPOINT', '');
-  return startLocalStack({ synthesise: assemblyOf, dataDirectory, context: { scopes } });
+  return startStack({ dataDirectory, context: { scopes } });
 };
-let stack: LocalStack = await deploy('code:deploy,airflow:read,airflow:write');
+let stack: TestStack = await deploy('code:deploy,airflow:read,airflow:write');
 afterAll(async () => {
   await stack.stop();
   rmSync(dataDirectory, { recursive: true, force: true });
 });
 
-await registerDeployment(stack, 'etl');
-const key = await createKey(stack, 'etl');
-const token = await exchangeForToken(stack, key);
-const narrowed = await exchangeForToken(stack, key, 'airflow:read airflow:write');
+await stack.register('etl');
+const key = await stack.createKey('etl');
+const token = await stack.exchangeForToken(key);
+const narrowed = await stack.exchangeForToken(key, 'airflow:read airflow:write');
 
 /** Returns the token's scope. Asserts that a use of the token and introspection report the same scope. */
 async function scopeOf(one: string): Promise<string> {
-  const used = await call(stack, 'GET', '/whoami', { token: one });
-  const seen = await call(stack, 'POST', '/oauth/introspect', {
+  const used = await stack.call('GET', '/whoami', { token: one });
+  const seen = await stack.call('POST', '/oauth/introspect', {
     basic: [key.id, key.secret],
     form: { token: one },
   });
@@ -36,7 +34,7 @@ async function scopeOf(one: string): Promise<string> {
 }
 async function editScopes(scopes: string[]): Promise<void> {
   const path = `/deployments/etl/api-keys/${key.id}`;
-  const edited = await call(stack, 'PATCH', path, { token: await stack.signIn('admin'), json: { scopes } });
+  const edited = await stack.call('PATCH', path, { token: await stack.signIn('admin'), json: { scopes } });
   expect(edited.status).toBe(200);
 }
 
@@ -68,7 +66,7 @@ it('a token omits scopes that the stack no longer knows', {
   expect(await scopeOf(token)).toBe('deployment:etl airflow:read');
   expect(await scopeOf(narrowed)).toBe('deployment:etl airflow:read');
   const exchange = (scope: string) =>
-    call(stack, 'POST', '/oauth/token', {
+    stack.call('POST', '/oauth/token', {
       basic: [key.id, key.secret],
       form: { grant_type: 'client_credentials', scope },
     });

@@ -6,7 +6,7 @@ import { EMPTY_QUERY, type TableQuery, tableQueryOf } from '../../functions/cons
 import { ago } from '../../functions/console/words.ts';
 import { buildConsolePage } from '../../infra/console-page.ts';
 import { CLIENT_ID } from '../../local/sign-in/issuer.ts';
-import { call, registerDeployment, runStack } from '../support/stack.ts';
+import { runStack } from '../support/stack.ts';
 
 const GITHUB = 'https://token.actions.githubusercontent.com';
 const GITLAB = { issuer: 'https://git.acme.test', preset: 'gitlab', bind: ['ref'], audience: 'acme-keys' };
@@ -15,7 +15,7 @@ const stack = await runStack({
   context: { trustedIssuers: [GITHUB, { ...GITLAB, jwks: { keys: [{ kty, n, e }] } }] },
 });
 const page = buildConsolePage();
-const get = (path: string, headers: Record<string, string> = {}) => call(stack, 'GET', path, { headers });
+const get = (path: string, headers: Record<string, string> = {}) => stack.call('GET', path, { headers });
 
 const securityHeaders = {
   'content-security-policy':
@@ -70,10 +70,10 @@ describe('The service serves the console page', () => {
   });
 
   it('the API still serves its own paths next to the console, responds with JSON and requires a sign-in', async () => {
-    await registerDeployment(stack, 'demo');
+    await stack.register('demo');
     expect((await get('/deployments')).json).toStrictEqual({ message: 'Unauthorized' });
     const token = await stack.signIn('member');
-    const listing = await call(stack, 'GET', '/deployments', { token, headers: { accept: 'text/html' } });
+    const listing = await stack.call('GET', '/deployments', { token, headers: { accept: 'text/html' } });
     expect(listing.headers['content-type']).toBe('application/json');
     expect(listing.json.items).toHaveLength(1);
   });

@@ -1,15 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { EVENT_LIFETIME } from '../../functions/domain/events.ts';
-import { callAs, callsOf, partition } from '../support/service.ts';
-import {
-  type Call,
-  call,
-  createKey,
-  exchangeForToken,
-  registerDeployment,
-  runStack,
-  use,
-} from '../support/stack.ts';
+import { type Call, runStack } from '../support/stack.ts';
 
 const DAY = 24 * 60 * 60;
 /** A time that is not a whole number of seconds. */
@@ -26,14 +17,14 @@ beforeEach(() => stack.clock.freeze(NOON));
 let count = 0;
 async function newDeployment(): Promise<string> {
   const id = `temp_${++count}`;
-  await registerDeployment(stack, id);
+  await stack.register(id);
   return id;
 }
 
 const pathOf = (id: string) => `/deployments/${id}/temporary-tokens`;
 
 async function issue(id: string, person: 'admin' | 'member' = 'member', options: Call = { json: {} }) {
-  const reply = await callAs(stack, person, 'POST', pathOf(id), options);
+  const reply = await stack.callAs(person, 'POST', pathOf(id), options);
   expect(reply.status).toBe(201);
   return reply.json as { id: string; access_token: string; scope: string; expiresAt: string };
 }
@@ -44,16 +35,16 @@ const otherMember = () =>
     payload.sub = 'member-other';
   });
 
-const whoami = (token: string) => call(stack, 'GET', '/whoami', { token });
+const whoami = (token: string) => stack.call('GET', '/whoami', { token });
 
 /** Returns the temporary token items of a Deployment. */
 const grants = async (id: string) =>
-  (await partition(stack, `DEPLOYMENT#${id}`)).filter(({ sk }) => String(sk).startsWith('GRANT#'));
+  (await stack.partition(`DEPLOYMENT#${id}`)).filter(({ sk }) => String(sk).startsWith('GRANT#'));
 
 describe('A person can create a temporary token for a Deployment', () => {
   it('only the call that creates a temporary token returns it', async () => {
     const id = await newDeployment();
-    const reply = await callAs(stack, 'member', 'POST', pathOf(id), { json: {} });
+    const reply = await stack.callAs('member', 'POST', pathOf(id), { json: {} });
     expect(reply.status).toBe(201);
     expect(reply.json).toStrictEqual({
       id: expect.stringMatching(/^[0-9A-HJKMNP-TV-Z]{26}$/),
@@ -67,7 +58,7 @@ describe('A person can create a temporary token for a Deployment', () => {
       'cache-control': 'no-store',
       location: `${pathOf(id)}/${reply.json.id}`,
     });
-    const listing = await callAs(stack, 'member', 'GET', pathOf(id));
+    const listing = await stack.callAs('member', 'GET', pathOf(id));
     expect(listing.json).toStrictEqual({
       items: [
         {
@@ -79,7 +70,7 @@ describe('A person can create a temporary token for a Deployment', () => {
         },
       ],
     });
-    expect(JSON.stringify(await partition(stack, `DEPLOYMENT#${id}`))).not.toContain(reply.json.access_token);
+    expect(JSON.stringify(await stack.partition(`DEPLOYMENT#${id}`))).not.toContain(reply.json.access_token);
   });
 
   it('the authorizer passes the holder of a temporary token to the API in the context', async () => {
@@ -99,25 +90,25 @@ describe('A person can create a temporary token for a Deployment', () => {
     const id = await newDeployment();
     const { access_token } = await issue(id);
     for (let hour = 0; hour < 24; hour++) {
-      expect(await use(stack, access_token)).toBe(200);
+      expect(await stack.use(access_token)).toBe(200);
       stack.clock.advance(3600);
     }
     stack.clock.freeze(NOON + DAY * 1000);
-    expect(await use(stack, access_token)).toBe(200);
+    expect(await stack.use(access_token)).toBe(200);
     stack.clock.freeze(Date.parse('2030-01-02T12:00:01Z'));
-    expect(await use(stack, access_token)).toBe(401);
+    expect(await stack.use(access_token)).toBe(401);
   });
 
   it('a temporary token is never rewritten, so each use costs only the reads of the token and its holder', async () => {
     const id = await newDeployment();
     const { access_token } = await issue(id);
     const before = await grants(id);
-    const reads = callsOf(stack, 'whoami', 'BatchGetItem');
-    const writes = callsOf(stack, 'whoami', 'UpdateItem');
+    const reads = stack.countCalls('whoami', 'BatchGetItem');
+    const writes = stack.countCalls('whoami', 'UpdateItem');
     stack.clock.advance(DAY / 2);
-    expect(await use(stack, access_token)).toBe(200);
-    expect(callsOf(stack, 'whoami', 'BatchGetItem')).toBe(reads + 2);
-    expect(callsOf(stack, 'whoami', 'UpdateItem')).toBe(writes);
+    expect(await stack.use(access_token)).toBe(200);
+    expect(stack.countCalls('whoami', 'BatchGetItem')).toBe(reads + 2);
+    expect(stack.countCalls('whoami', 'UpdateItem')).toBe(writes);
     expect(await grants(id)).toStrictEqual(before);
   });
 
@@ -143,7 +134,7 @@ describe('A person can create a temporary token for a Deployment', () => {
     [{ lifetime: 99 }, 'lifetime', 'is not a field of this request'],
   ])('the API rejects a request for a temporary token with %j', async (json, field, rule) => {
     const id = await newDeployment();
-    const reply = await callAs(stack, 'member', 'POST', pathOf(id), { json });
+    const reply = await stack.callAs('member', 'POST', pathOf(id), { json });
     expect(reply.status).toBe(400);
     expect(reply.json.errors).toStrictEqual([{ field, rule }]);
     expect(await grants(id)).toStrictEqual([]);
@@ -152,29 +143,29 @@ describe('A person can create a temporary token for a Deployment', () => {
   it('deleting a Deployment permanently revokes its temporary tokens, even if the ID is registered again', async () => {
     const id = await newDeployment();
     const { access_token } = await issue(id);
-    expect((await callAs(stack, 'admin', 'DELETE', `/deployments/${id}`)).status).toBe(204);
-    expect(await use(stack, access_token)).toBe(401);
-    await registerDeployment(stack, id);
-    expect(await use(stack, access_token)).toBe(401);
-    expect((await callAs(stack, 'admin', 'GET', pathOf(id))).json).toStrictEqual({ items: [] });
+    expect((await stack.callAs('admin', 'DELETE', `/deployments/${id}`)).status).toBe(204);
+    expect(await stack.use(access_token)).toBe(401);
+    await stack.register(id);
+    expect(await stack.use(access_token)).toBe(401);
+    expect((await stack.callAs('admin', 'GET', pathOf(id))).json).toStrictEqual({ items: [] });
   });
 
   it('a temporary token stays valid when its holder leaves the group, but can be revoked', async () => {
     const id = await newDeployment();
     const token = await issue(id);
-    const moved = await callAs(stack, 'admin', 'PUT', `/deployments/${id}`, { json: { groups: ['others'] } });
+    const moved = await stack.callAs('admin', 'PUT', `/deployments/${id}`, { json: { groups: ['others'] } });
     expect(moved.status).toBe(200);
-    expect(await use(stack, token.access_token)).toBe(200);
-    expect((await callAs(stack, 'member', 'GET', pathOf(id))).status).toBe(404);
-    expect((await callAs(stack, 'admin', 'DELETE', `${pathOf(id)}/${token.id}`)).status).toBe(204);
-    expect(await use(stack, token.access_token)).toBe(401);
+    expect(await stack.use(token.access_token)).toBe(200);
+    expect((await stack.callAs('member', 'GET', pathOf(id))).status).toBe(404);
+    expect((await stack.callAs('admin', 'DELETE', `${pathOf(id)}/${token.id}`)).status).toBe(204);
+    expect(await stack.use(token.access_token)).toBe(401);
   });
 
   it("a temporary token cannot be exchanged like a key's secret", async () => {
     const id = await newDeployment();
     const { access_token } = await issue(id);
-    const key = await createKey(stack, id);
-    const reply = await call(stack, 'POST', '/oauth/token', {
+    const key = await stack.createKey(id);
+    const reply = await stack.call('POST', '/oauth/token', {
       basic: [key.id, access_token],
       form: { grant_type: 'client_credentials' },
     });
@@ -186,11 +177,11 @@ describe('A person can revoke a temporary token', () => {
   it('a revoked temporary token is rejected immediately, and other tokens stay valid', async () => {
     const id = await newDeployment();
     const [one, other] = [await issue(id), await issue(id)];
-    expect((await callAs(stack, 'member', 'DELETE', `${pathOf(id)}/${one.id}`)).status).toBe(204);
-    expect(await use(stack, one.access_token)).toBe(401);
-    expect(await use(stack, other.access_token)).toBe(200);
-    expect((await callAs(stack, 'member', 'DELETE', `${pathOf(id)}/${one.id}`)).status).toBe(404);
-    expect((await callAs(stack, 'member', 'GET', pathOf(id))).json.items).toHaveLength(1);
+    expect((await stack.callAs('member', 'DELETE', `${pathOf(id)}/${one.id}`)).status).toBe(204);
+    expect(await stack.use(one.access_token)).toBe(401);
+    expect(await stack.use(other.access_token)).toBe(200);
+    expect((await stack.callAs('member', 'DELETE', `${pathOf(id)}/${one.id}`)).status).toBe(404);
+    expect((await stack.callAs('member', 'GET', pathOf(id))).json.items).toHaveLength(1);
   });
 
   it('the events about a temporary token contain neither the token nor its hash', async () => {
@@ -199,8 +190,8 @@ describe('A person can revoke a temporary token', () => {
     const [grant] = await grants(id);
     const hash = String(grant?.sk).split('#')[2];
     stack.clock.advance(0.5);
-    await callAs(stack, 'admin', 'DELETE', `${pathOf(id)}/${tokenId}`);
-    const events = (await partition(stack, `EVENTS#${id}`)).filter(({ type }) =>
+    await stack.callAs('admin', 'DELETE', `${pathOf(id)}/${tokenId}`);
+    const events = (await stack.partition(`EVENTS#${id}`)).filter(({ type }) =>
       String(type).startsWith('temporary_token.'),
     );
     const data = { temporaryTokenId: tokenId, sub: 'member-2f41', scopes: ['code:deploy'] };
@@ -219,9 +210,9 @@ describe('Temporary tokens can be listed', () => {
     const id = await newDeployment();
     const mine = await issue(id);
     const token = await otherMember();
-    const others = await call(stack, 'POST', pathOf(id), { token, json: {} });
+    const others = await stack.call('POST', pathOf(id), { token, json: {} });
     const listed = async (as: Call) =>
-      (await call(stack, 'GET', pathOf(id), as)).json.items.map((one: { id: string }) => one.id).toSorted();
+      (await stack.call('GET', pathOf(id), as)).json.items.map((one: { id: string }) => one.id).toSorted();
     expect(await listed({ token: await stack.signIn('member') })).toStrictEqual([mine.id]);
     expect(await listed({ token })).toStrictEqual([others.json.id]);
     expect(await listed({ token: await stack.signIn('admin') })).toStrictEqual(
@@ -234,8 +225,8 @@ describe('Temporary tokens can be listed', () => {
     const { id: tokenId } = await issue(id);
     stack.clock.freeze(Date.parse('2030-01-02T12:00:01Z'));
     expect(await grants(id)).toHaveLength(1);
-    expect((await callAs(stack, 'admin', 'GET', pathOf(id))).json).toStrictEqual({ items: [] });
-    expect((await callAs(stack, 'admin', 'DELETE', `${pathOf(id)}/${tokenId}`)).status).toBe(404);
+    expect((await stack.callAs('admin', 'GET', pathOf(id))).json).toStrictEqual({ items: [] });
+    expect((await stack.callAs('admin', 'DELETE', `${pathOf(id)}/${tokenId}`)).status).toBe(404);
   });
 
   it('the list of temporary tokens is paginated, and a cursor is valid only for its caller', async () => {
@@ -249,11 +240,11 @@ describe('Temporary tokens can be listed', () => {
     const seen = [];
     let cursor = '';
     do {
-      const page = await callAs(stack, 'member', 'GET', `${pathOf(id)}?limit=2${cursor}`);
+      const page = await stack.callAs('member', 'GET', `${pathOf(id)}?limit=2${cursor}`);
       seen.push(...page.json.items.map((one: { id: string }) => one.id));
       cursor = page.json.nextCursor ? `&cursor=${page.json.nextCursor}` : '';
       if (cursor)
-        expect((await callAs(stack, 'admin', 'GET', `${pathOf(id)}?limit=2${cursor}`)).status).toBe(400);
+        expect((await stack.callAs('admin', 'GET', `${pathOf(id)}?limit=2${cursor}`)).status).toBe(400);
     } while (cursor);
     expect(seen).toStrictEqual(made);
   });
@@ -270,16 +261,14 @@ describe('Temporary tokens are hidden from other people', () => {
     '%s%s for the temporary tokens of a hidden Deployment returns 404, as if the Deployment did not exist',
     async (method, rest) => {
       const id = `hidden_${++count}`;
-      await registerDeployment(stack, id, { groups: ['others'] });
-      const hidden = await callAs(
-        stack,
+      await stack.register(id, { groups: ['others'] });
+      const hidden = await stack.callAs(
         'member',
         method,
         `${pathOf(id)}${rest}`,
         method === 'POST' ? { json: {} } : {},
       );
-      const absent = await callAs(
-        stack,
+      const absent = await stack.callAs(
         'member',
         method,
         `${pathOf('absent')}${rest}`,
@@ -294,14 +283,14 @@ describe('Temporary tokens are hidden from other people', () => {
     '%s%s for temporary tokens returns 401 if the caller is not signed in',
     async (method, rest) => {
       const id = await newDeployment();
-      expect((await call(stack, method, `${pathOf(id)}${rest}`)).status).toBe(401);
+      expect((await stack.call(method, `${pathOf(id)}${rest}`)).status).toBe(401);
       const own = await issue(id);
       // Neither a temporary token nor a key's token can be used to create another token.
-      expect((await call(stack, method, `${pathOf(id)}${rest}`, { token: own.access_token })).status).toBe(
+      expect((await stack.call(method, `${pathOf(id)}${rest}`, { token: own.access_token })).status).toBe(
         401,
       );
-      const ofKey = await exchangeForToken(stack, await createKey(stack, id));
-      expect((await call(stack, method, `${pathOf(id)}${rest}`, { token: ofKey })).status).toBe(401);
+      const ofKey = await stack.exchangeForToken(await stack.createKey(id));
+      expect((await stack.call(method, `${pathOf(id)}${rest}`, { token: ofKey })).status).toBe(401);
     },
   );
 
@@ -309,18 +298,18 @@ describe('Temporary tokens are hidden from other people', () => {
     const id = await newDeployment();
     const { id: tokenId, access_token } = await issue(id);
     const token = await otherMember();
-    const others = await call(stack, 'DELETE', `${pathOf(id)}/${tokenId}`, { token });
-    const absent = await call(stack, 'DELETE', `${pathOf(id)}/01ARZ3NDEKTSV4RRFFQ69G5FAV`, { token });
+    const others = await stack.call('DELETE', `${pathOf(id)}/${tokenId}`, { token });
+    const absent = await stack.call('DELETE', `${pathOf(id)}/01ARZ3NDEKTSV4RRFFQ69G5FAV`, { token });
     expect(others.status).toBe(404);
     expect(others.json).toStrictEqual(absent.json);
-    expect(await use(stack, access_token)).toBe(200);
+    expect(await stack.use(access_token)).toBe(200);
   });
 
   it.each(['nonsense', '%23', '01arz3ndektsv4rrffq69g5fav', 'x'.repeat(2000)])(
     'a call for a temporary token with an invalid ID returns 404: %s',
     async (tokenId) => {
       const id = await newDeployment();
-      expect((await callAs(stack, 'admin', 'DELETE', `${pathOf(id)}/${tokenId}`)).status).toBe(404);
+      expect((await stack.callAs('admin', 'DELETE', `${pathOf(id)}/${tokenId}`)).status).toBe(404);
     },
   );
 });

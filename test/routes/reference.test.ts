@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { ERROR_CODES } from '../../functions/domain/error-codes.ts';
 import { openApiDocument } from '../../functions/openapi/document.ts';
-import { call, runStack } from '../support/stack.ts';
+import { runStack } from '../support/stack.ts';
 
 const stack = await runStack();
 
 describe('GET /errors documents every error code', () => {
   it('GET /errors explains every error code in a section whose ID is the code', async () => {
-    const { status, headers, text } = await call(stack, 'GET', '/errors');
+    const { status, headers, text } = await stack.call('GET', '/errors');
     expect([status, headers['content-type']]).toEqual([200, 'text/html; charset=utf-8']);
     const sections = [...text.matchAll(/<section id="(\w+)">([\s\S]*?)<\/section>/g)];
     expect(sections.map(([, code]) => code)).toEqual(Object.keys(ERROR_CODES).toSorted());
@@ -18,7 +18,7 @@ describe('GET /errors documents every error code', () => {
   });
 
   it('the /errors page can be cached, runs no script, loads no other files and cannot be framed', async () => {
-    const { headers, text } = await call(stack, 'GET', '/errors');
+    const { headers, text } = await stack.call('GET', '/errors');
     expect(headers).toMatchObject({
       'cache-control': 'public, max-age=3600',
       'x-frame-options': 'DENY',
@@ -32,7 +32,7 @@ describe('GET /errors documents every error code', () => {
   });
 
   it('the type of an error response links to the /errors page', async () => {
-    const reply = await call(stack, 'GET', '/deployments/absent', { token: await stack.signIn('admin') });
+    const reply = await stack.call('GET', '/deployments/absent', { token: await stack.signIn('admin') });
     expect(reply.json).toStrictEqual({
       type: '/errors#not_found',
       title: 'Not Found',
@@ -41,13 +41,13 @@ describe('GET /errors documents every error code', () => {
       detail: 'No such Deployment.',
     });
     const [path, code] = reply.json.type.split('#');
-    expect((await call(stack, 'GET', path)).text).toContain(`<section id="${code}">`);
+    expect((await stack.call('GET', path)).text).toContain(`<section id="${code}">`);
   });
 });
 
 describe('GET /openapi.json returns the OpenAPI document', () => {
   it('GET /openapi.json returns docs/openapi.json with the stack as the server', async () => {
-    const { status, headers, json } = await call(stack, 'GET', '/openapi.json');
+    const { status, headers, json } = await stack.call('GET', '/openapi.json');
     expect([status, headers['content-type'], headers['cache-control']]).toEqual([
       200,
       'application/json',
@@ -57,7 +57,7 @@ describe('GET /openapi.json returns the OpenAPI document', () => {
   });
 
   it('a page from another origin can read /openapi.json, because it is public', async () => {
-    const { headers } = await call(stack, 'GET', '/openapi.json');
+    const { headers } = await stack.call('GET', '/openapi.json');
     expect(headers['access-control-allow-origin']).toBe('*');
   });
 });
@@ -66,7 +66,7 @@ describe('The API reference is compressed', () => {
   it.each(['/errors', '/openapi.json'])(
     'the service compresses %s for clients that accept gzip',
     async (path) => {
-      const plain = await call(stack, 'GET', path, { headers: { 'accept-encoding': 'identity' } });
+      const plain = await stack.call('GET', path, { headers: { 'accept-encoding': 'identity' } });
       expect(plain.headers).not.toHaveProperty('content-encoding');
       const response = await fetch(`${stack.url}${path}`, { headers: { 'accept-encoding': 'gzip' } });
       expect(response.headers.get('content-encoding')).toBe('gzip');

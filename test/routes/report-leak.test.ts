@@ -3,28 +3,19 @@ import { formatCredential } from '../../functions/domain/credentials.ts';
 import { CONTEXTS } from '../support/contexts.ts';
 import { inProcess, startTable } from '../support/in-process.ts';
 import { mistyped } from '../support/mistyped.ts';
-import { callAs, exchange } from '../support/service.ts';
-import {
-  type CreatedKey,
-  call,
-  createKey,
-  exchangeForToken,
-  registerDeployment,
-  runStack,
-  use,
-} from '../support/stack.ts';
+import { type CreatedKey, runStack } from '../support/stack.ts';
 
 const service = await runStack();
 const ULID = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
 /** Deployments whose IDs look like a credential or like part of a credential. */
 const DEPLOYMENTS = ['etl', 'dks_etl', `dkt_a_${ULID}_${'z'.repeat(31)}`];
-for (const id of DEPLOYMENTS) await registerDeployment(service, id);
+for (const id of DEPLOYMENTS) await service.register(id);
 
-const report = (credential: unknown) => call(service, 'POST', '/leaks', { json: { credential } });
+const report = (credential: unknown) => service.call('POST', '/leaks', { json: { credential } });
 const createKeys = (count: number) =>
-  Promise.all(Array.from({ length: count }, () => createKey(service, 'etl')));
+  Promise.all(Array.from({ length: count }, () => service.createKey('etl')));
 const statusesOf = (keys: CreatedKey[]) =>
-  Promise.all(keys.map(async (key) => (await exchange(service, key)).status));
+  Promise.all(keys.map(async (key) => (await service.exchange(key)).status));
 
 const NONE = {
   type: expect.any(String),
@@ -43,27 +34,27 @@ const NONE = {
 describe('POST /leaks finds credentials in a text and revokes them', () => {
   it.each(CONTEXTS)('#51: a leak report disables the key whose secret it contains %s', async (name, put) => {
     const ofContext = DEPLOYMENTS[name.length % DEPLOYMENTS.length] ?? '';
-    const key = await createKey(service, ofContext);
-    expect((await exchange(service, key)).status).toBe(200);
+    const key = await service.createKey(ofContext);
+    expect((await service.exchange(key)).status).toBe(200);
     const reply = await report(put(key.secret));
     expect([reply.status, reply.text]).toEqual([202, '']);
-    expect((await exchange(service, key)).status).toBe(401);
+    expect((await service.exchange(key)).status).toBe(401);
   });
 
   it('#51: a leak report revokes exactly the tokens that its text contains', async () => {
-    const key = await createKey(service, 'etl');
+    const key = await service.createKey('etl');
     const [token = '', other = ''] = [
-      await exchangeForToken(service, key),
-      await exchangeForToken(service, key),
+      await service.exchangeForToken(key),
+      await service.exchangeForToken(key),
     ];
     const temporary: string = (
-      await callAs(service, 'member', 'POST', '/deployments/etl/temporary-tokens', { json: {} })
+      await service.callAs('member', 'POST', '/deployments/etl/temporary-tokens', { json: {} })
     ).json.access_token;
     expect((await report(`{"a":"Bearer ${token}","b":"\\n${temporary}"}`)).status).toBe(202);
-    expect([await use(service, token), await use(service, temporary), await use(service, other)]).toEqual([
+    expect([await service.use(token), await service.use(temporary), await service.use(other)]).toEqual([
       401, 401, 200,
     ]);
-    expect((await exchange(service, key)).status).toBe(200);
+    expect((await service.exchange(key)).status).toBe(200);
   });
 
   it('#51: a leak report revokes up to 20 different credentials, even if its text repeats them', async () => {
@@ -99,7 +90,7 @@ describe('POST /leaks finds credentials in a text and revokes them', () => {
   });
 
   it('#51: POST /leaks returns 400 for a leak report without a credential', async () => {
-    const key = await createKey(service, 'etl');
+    const key = await service.createKey('etl');
     const texts = [
       'hunter2',
       ' ',
@@ -117,11 +108,11 @@ describe('POST /leaks finds credentials in a text and revokes them', () => {
       const reply = await report(text);
       expect([reply.status, reply.json], text).toEqual([400, NONE]);
     }
-    expect((await exchange(service, key)).status).toBe(200);
+    expect((await service.exchange(key)).status).toBe(200);
   });
 
   it('#51: POST /leaks returns 202 for credentials that are unknown, revoked or already reported', async () => {
-    const key = await createKey(service, 'etl');
+    const key = await service.createKey('etl');
     const unknown = (['secret', 'token', 'temporary'] as const).map((kind) =>
       formatCredential({ kind, deploymentId: 'etl', ulid: ULID }, '0'.repeat(43)),
     );

@@ -7,8 +7,7 @@ import type { LocalStack } from '../../local/local-stack.ts';
 import type { CfnTemplate } from '../../local/template.ts';
 import { startCiIssuer } from '../support/ci-issuer.ts';
 import { faultyEngine } from '../support/faulty-engine.ts';
-import { callAs, exchange, newToken, removeItem, setAttribute } from '../support/service.ts';
-import { type CreatedKey, call, createKey, registerDeployment, runStack } from '../support/stack.ts';
+import { type CreatedKey, runStack } from '../support/stack.ts';
 
 // Provokes the cause of each alarm in the running stack, and evaluates the alarm as the template defines it, over the
 // metrics that the functions have written and that AWS would have recorded.
@@ -114,10 +113,10 @@ let count = 0;
 const newId = () => `alarm-${++count}`;
 async function newKey(): Promise<CreatedKey> {
   const id = newId();
-  await registerDeployment(own, id);
-  return createKey(own, id);
+  await own.register(id);
+  return own.createKey(id);
 }
-const listKeys = () => callAs(own, 'admin', 'GET', '/deployments/etl/api-keys');
+const listKeys = () => own.callAs('admin', 'GET', '/deployments/etl/api-keys');
 
 /**
  * Fails the deliveries of a stream reader until they have been late in three periods of five minutes.
@@ -144,9 +143,9 @@ async function failLate(
 /** Deletes a Deployment whose purge fails until the purge's record is in the dead-letter queue. */
 async function failPurge(): Promise<void> {
   const id = newId();
-  await registerDeployment(own, id);
+  await own.register(id);
   await own.waitForDelivery();
-  await callAs(own, 'admin', 'DELETE', `/deployments/${id}`);
+  await own.callAs('admin', 'DELETE', `/deployments/${id}`);
   await failing(DENIED, async () => {
     await expect.poll(() => own.queue('PurgeSourcesStreamFailures').messages.length, eventually).toBe(1);
   });
@@ -189,7 +188,7 @@ const OWN: readonly (readonly [name: string, cause: string, Rehearsal])[] = [
         const key = await newKey();
         const { deploymentId = '', id } = { deploymentId: `alarm-${count}`, id: key.id.slice(-26) };
         const secret = mintCredential('secret', deploymentId, id);
-        await repeat(100, () => exchange(own, { ...key, secret }));
+        await repeat(100, () => own.exchange({ ...key, secret }));
       },
     },
   ],
@@ -198,8 +197,8 @@ const OWN: readonly (readonly [name: string, cause: string, Rehearsal])[] = [
     'the table throttles checks',
     {
       cause: async () => {
-        const token = await newToken(own, newId());
-        await failing(THROTTLED, () => repeat(5, () => call(own, 'GET', '/whoami', { token })));
+        const token = await own.newToken(newId());
+        await failing(THROTTLED, () => repeat(5, () => own.call('GET', '/whoami', { token })));
       },
     },
   ],
@@ -208,7 +207,7 @@ const OWN: readonly (readonly [name: string, cause: string, Rehearsal])[] = [
     'the table does not respond',
     {
       cause: async () => {
-        const authorization = `Bearer ${await newToken(own, newId())}`;
+        const authorization = `Bearer ${await own.newToken(newId())}`;
         const event = {
           type: 'TOKEN',
           authorizationToken: authorization,
@@ -233,11 +232,11 @@ const OWN: readonly (readonly [name: string, cause: string, Rehearsal])[] = [
         const leaked = mintCredential('secret', 'etl', key.id.slice(-26));
         await failing(THROTTLED, async () => {
           const replies = [
-            await exchange(own, key),
-            await call(own, 'POST', '/leaks', { json: { credential: leaked } }),
+            await own.exchange(key),
+            await own.call('POST', '/leaks', { json: { credential: leaked } }),
             await listKeys(),
-            await callAs(own, 'admin', 'PUT', '/deployments/etl', { json: {} }),
-            await callAs(own, 'admin', 'GET', '/deployments'),
+            await own.callAs('admin', 'PUT', '/deployments/etl', { json: {} }),
+            await own.callAs('admin', 'GET', '/deployments'),
           ];
           expect(replies.map(({ status }) => status)).toEqual([503, 503, 503, 503, 503]);
         });
@@ -250,7 +249,7 @@ const OWN: readonly (readonly [name: string, cause: string, Rehearsal])[] = [
     {
       cause: async () => {
         await failing(THROTTLED, async () => {
-          const replies = [1, 2, 3, 4, 5].map(() => callAs(own, 'admin', 'GET', '/people'));
+          const replies = [1, 2, 3, 4, 5].map(() => own.callAs('admin', 'GET', '/people'));
           expect((await Promise.all(replies)).map(({ status }) => status)).toEqual([503, 503, 503, 503, 503]);
         });
       },
@@ -262,9 +261,9 @@ const OWN: readonly (readonly [name: string, cause: string, Rehearsal])[] = [
     {
       cause: async () => {
         const id = newId();
-        await registerDeployment(own, id);
+        await own.register(id);
         const trust = [{ issuer: ci.url, claims: { namespace_id: '1', project_id: '2', ref: 'main' } }];
-        const key = await createKey(own, id, { name: 'ci', trust });
+        const key = await own.createKey(id, { name: 'ci', trust });
         const claims = { namespace_id: '1', project_id: '2', ref: 'main', sub: 'p' };
         const subject = await ci.sign({ claims, audience: own.url, expires: own.clock.now() / 1000 + 60 });
         ci.answer = (_, response) => response.writeHead(500).end();
@@ -275,7 +274,7 @@ const OWN: readonly (readonly [name: string, cause: string, Rehearsal])[] = [
             subject_token: subject,
             subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
           };
-          expect((await call(own, 'POST', '/oauth/token', { form })).status).toBe(503);
+          expect((await own.call('POST', '/oauth/token', { form })).status).toBe(503);
         });
         ci.answer = undefined;
       },
@@ -289,7 +288,7 @@ const OWN: readonly (readonly [name: string, cause: string, Rehearsal])[] = [
   [
     'CrashedFunctions',
     'a function behind a public route was deployed without its handler',
-    { cause: () => call(own, 'GET', '/.well-known/oauth-authorization-server') },
+    { cause: () => own.call('GET', '/.well-known/oauth-authorization-server') },
   ],
   [
     'CrashedFunctions',
@@ -299,7 +298,7 @@ const OWN: readonly (readonly [name: string, cause: string, Rehearsal])[] = [
   [
     'CrashedManagement',
     'a function behind a route for people was deployed without its handler',
-    { cause: () => callAs(own, 'admin', 'GET', '/deployments/etl/events') },
+    { cause: () => own.callAs('admin', 'GET', '/deployments/etl/events') },
   ],
   [
     'ThrottledFunctions',
@@ -307,7 +306,7 @@ const OWN: readonly (readonly [name: string, cause: string, Rehearsal])[] = [
     {
       cause: async () => {
         own.reserveConcurrency('issue-token', 0);
-        const reply = await exchange(own, {
+        const reply = await own.exchange({
           id: 'dk_etl_01JP0000000000000000000000',
           secret: 'x',
           scopes: [],
@@ -329,7 +328,7 @@ const OWN: readonly (readonly [name: string, cause: string, Rehearsal])[] = [
     {
       cause: async () => {
         const key = await newKey();
-        await failing('hang', () => threePeriods(() => exchange(own, key)));
+        await failing('hang', () => threePeriods(() => own.exchange(key)));
       },
     },
   ],
@@ -345,8 +344,8 @@ const OWN: readonly (readonly [name: string, cause: string, Rehearsal])[] = [
       cause: async () => {
         const key = await newKey();
         const sk = `KEY#${key.id.slice(-26)}`;
-        await setAttribute(own, [`DEPLOYMENT#alarm-${count}`, sk], 'scopes', 7);
-        expect((await exchange(own, key)).status).toBe(401);
+        await own.setAttribute([`DEPLOYMENT#alarm-${count}`, sk], 'scopes', 7);
+        expect((await own.exchange(key)).status).toBe(401);
       },
     },
   ],
@@ -382,8 +381,8 @@ const OWN: readonly (readonly [name: string, cause: string, Rehearsal])[] = [
         await own.waitForDelivery();
         // The reader is down, so it does not see the removal.
         own.reserveConcurrency('purge', 0);
-        await removeItem(own, `DEPLOYMENT#alarm-${count}`, 'DEPLOYMENT');
-        await removeItem(own, 'RECONCILIATION', 'TABLE');
+        await own.removeItem(`DEPLOYMENT#alarm-${count}`, 'DEPLOYMENT');
+        await own.removeItem('RECONCILIATION', 'TABLE');
         await run(own, 'Reconciliation/Schedule');
         own.reserveConcurrency('purge', undefined);
         await own.waitForDelivery();
@@ -396,9 +395,9 @@ const OWN: readonly (readonly [name: string, cause: string, Rehearsal])[] = [
     {
       cause: async () => {
         const id = newId();
-        await registerDeployment(own, id);
+        await own.register(id);
         await own.waitForDelivery();
-        await callAs(own, 'admin', 'DELETE', `/deployments/${id}`);
+        await own.callAs('admin', 'DELETE', `/deployments/${id}`);
         await failing(DENIED, () => failLate(own, 'purge', 'purge failed', 61 * MINUTE));
         await own.waitForDelivery();
       },
@@ -435,9 +434,9 @@ const OWN: readonly (readonly [name: string, cause: string, Rehearsal])[] = [
     {
       cause: async () => {
         const id = newId();
-        await registerDeployment(own, id);
-        await setAttribute(own, [`DEPLOYMENT#${id}`, 'DEPLOYMENT'], 'generation', 7);
-        await callAs(own, 'admin', 'DELETE', `/deployments/${id}`);
+        await own.register(id);
+        await own.setAttribute([`DEPLOYMENT#${id}`, 'DEPLOYMENT'], 'generation', 7);
+        await own.callAs('admin', 'DELETE', `/deployments/${id}`);
         await own.table.client.send(
           new PutCommand({
             TableName: own.table.name,
@@ -450,7 +449,7 @@ const OWN: readonly (readonly [name: string, cause: string, Rehearsal])[] = [
         });
       },
       recovery: async () => {
-        await removeItem(own, `DEPLOYMENT#alarm-${count}`, 'DEPLOYMENT');
+        await own.removeItem(`DEPLOYMENT#alarm-${count}`, 'DEPLOYMENT');
         await run(own, 'PurgeSources/Schedule');
         await own.waitForDelivery(60_000);
         empty(own, 'PurgeSourcesStreamFailures');
@@ -463,7 +462,7 @@ const OWN: readonly (readonly [name: string, cause: string, Rehearsal])[] = [
     {
       cause: async () => {
         for (const bus of own.buses) bus.failures = 1000;
-        await registerDeployment(own, newId());
+        await own.register(newId());
         await failLate(own, 'publish-events', 'events not sent', 61 * MINUTE);
         for (const bus of own.buses) bus.failures = 0;
         await own.waitForDelivery();
@@ -476,7 +475,7 @@ const OWN: readonly (readonly [name: string, cause: string, Rehearsal])[] = [
     {
       cause: async () => {
         for (const bus of own.buses) bus.failures = 1000;
-        await registerDeployment(own, newId());
+        await own.register(newId());
         await expect.poll(() => own.queue('EventBusStreamFailures').messages.length, eventually).toBe(1);
         for (const bus of own.buses) bus.failures = 0;
       },
@@ -566,7 +565,7 @@ const FOLLOWING: typeof OWN = [
           ['DEPLOYMENTS', 'missed'],
           ['SOURCES', 'missed'],
         ] as const) {
-          await removeItem(following, pk, sk);
+          await following.removeItem(pk, sk);
         }
         await run(following, 'Reconciliation/Schedule');
       },

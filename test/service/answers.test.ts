@@ -1,8 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { mintCredential } from '../../functions/domain/credentials.ts';
 import { mistyped } from '../support/mistyped.ts';
-import { callAs, exchange, type KeyOfDeployment, logLines, newKey } from '../support/service.ts';
-import { call, exchangeForToken, type Reply, runStack } from '../support/stack.ts';
+import { type KeyOfDeployment, type Reply, runStack } from '../support/stack.ts';
 
 // The logs must show an engineer on call which key was used, and why a call was rejected.
 
@@ -11,20 +10,20 @@ const service = await runStack({ context: { maxIdleDays: 90 } });
 beforeEach(() => service.clock.freeze(NOON));
 
 let count = 0;
-const keyOf = (body: object = {}) => newKey(service, `call-${++count}`, body);
+const keyOf = (body: object = {}) => service.newKey(`call-${++count}`, body);
 const asAdmin = (method: string, path: string, json?: object) =>
-  callAs(service, 'admin', method, path, json && { json });
+  service.callAs('admin', method, path, json && { json });
 
 /** Returns the functions' log lines about the request that received this response. */
 const linesOf = ({ headers }: Reply) =>
-  logLines(service).filter(({ request_id: a, requestId: b }) => [a, b].includes(headers['apigw-requestid']));
+  service.logLines().filter(({ request_id: a, requestId: b }) => [a, b].includes(headers['apigw-requestid']));
 
 const INVALID_CLIENT = { error: 'invalid_client', error_description: 'Client authentication failed.' };
 
 describe('The service writes a log line for each issued token', () => {
   it('the log line for an issued token names the key, the request ID of the access log, the address and the client', async () => {
     const key = await keyOf();
-    const reply = await exchange(service, key);
+    const reply = await service.exchange(key);
     expect(linesOf(reply)).toMatchObject([
       { message: 'token issued', client_id: key.id, address: '127.0.0.1', client: 'node' },
     ]);
@@ -47,7 +46,7 @@ const CAUSES: readonly {
   {
     cause: 'a leaked key',
     reason: 'leaked',
-    bring: ({ secret }) => call(service, 'POST', '/leaks', { json: { credential: secret } }),
+    bring: ({ secret }) => service.call('POST', '/leaks', { json: { credential: secret } }),
   },
   {
     cause: 'an expired key',
@@ -84,7 +83,7 @@ describe('The service logs the reason for each rejected exchange', () => {
     async ({ reason, bring, body }) => {
       const key = await keyOf(body);
       await bring(key);
-      const reply = await exchange(service, key);
+      const reply = await service.exchange(key);
       expect([reply.status, reply.json]).toStrictEqual([401, INVALID_CLIENT]);
       expect(linesOf(reply)).toMatchObject([{ message: 'rejected', client_id: key.id, reason }]);
       expect(JSON.stringify(linesOf(reply))).not.toContain(key.secret.slice(-49));
@@ -99,18 +98,18 @@ describe('The service logs the reason for each rejected exchange', () => {
       [mistyped(key.secret), 'malformed_secret'],
       [other.secret, 'other_key'],
     ] as const) {
-      const reply = await exchange(service, { ...key, secret });
+      const reply = await service.exchange({ ...key, secret });
       expect([reply.status, reply.json]).toStrictEqual([401, INVALID_CLIENT]);
       expect(linesOf(reply)).toMatchObject([{ message: 'rejected', client_id: key.id, reason }]);
     }
     const form = { grant_type: 'client_credentials', client_id: key.id };
-    const reply = await call(service, 'POST', '/oauth/token', { form });
+    const reply = await service.call('POST', '/oauth/token', { form });
     expect(linesOf(reply)).toMatchObject([{ client_id: key.id, reason: 'no_credentials' }]);
   });
 
   it('the log gives the reason for a client ID that is not a key ID, but does not contain that ID', async () => {
     const key = await keyOf();
-    const reply = await exchange(service, { ...key, id: 'my-pipeline' });
+    const reply = await service.exchange({ ...key, id: 'my-pipeline' });
     const [line] = linesOf(reply);
     expect(line).toMatchObject({ message: 'rejected', reason: 'malformed_id' });
     expect(line).not.toHaveProperty('client_id');
@@ -119,7 +118,7 @@ describe('The service logs the reason for each rejected exchange', () => {
 });
 
 describe('The service logs the reason for each denied call', () => {
-  const check = (token?: string) => call(service, 'GET', '/whoami', token === undefined ? {} : { token });
+  const check = (token?: string) => service.call('GET', '/whoami', token === undefined ? {} : { token });
 
   it.each<[string, string, (key: KeyOfDeployment) => Promise<unknown>]>([
     ['disabled', 'a disabled key', ({ path }) => asAdmin('PATCH', path, { enabled: false })],
@@ -133,7 +132,7 @@ describe('The service logs the reason for each denied call', () => {
     ['expired', 'an expired token', async () => service.clock.advance(86_400 + 300)],
   ])('the log line of a denied call has the reason %s and the key for %s', async (reason, _, bring) => {
     const key = await keyOf();
-    const token = await exchangeForToken(service, key);
+    const token = await service.exchangeForToken(key);
     await bring(key);
     const reply = await check(token);
     expect([reply.status, reply.json]).toStrictEqual([401, { message: 'Unauthorized' }]);
@@ -160,8 +159,8 @@ describe('The service logs the reason for each denied call', () => {
   it('the log identifies a temporary token by its Deployment and its ID', async () => {
     const { deploymentId } = await keyOf();
     const path = `/deployments/${deploymentId}/temporary-tokens`;
-    const { id, access_token: token } = (await callAs(service, 'member', 'POST', path, { json: {} })).json;
-    await callAs(service, 'member', 'DELETE', `${path}/${id}`);
+    const { id, access_token: token } = (await service.callAs('member', 'POST', path, { json: {} })).json;
+    await service.callAs('member', 'DELETE', `${path}/${id}`);
     expect(linesOf(await check(token))).toMatchObject([
       { reason: 'unknown', client_id: `dkx_${deploymentId}_${id}` },
     ]);

@@ -1,16 +1,7 @@
 import { constants, createHmac, generateKeyPairSync, type KeyObject, sign as signWith } from 'node:crypto';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { startCiIssuer } from '../support/ci-issuer.ts';
-import { callAs, partition } from '../support/service.ts';
-import {
-  type Call,
-  type CreatedKey,
-  call,
-  createKey,
-  exchangeForToken,
-  registerDeployment,
-  runStack,
-} from '../support/stack.ts';
+import { type Call, type CreatedKey, runStack } from '../support/stack.ts';
 
 /**
  * Attempts to use a key with another tenant's token, to add a trust rule that admits another tenant, and to call GET
@@ -102,11 +93,11 @@ const KEYS = '/deployments/target/api-keys';
 let key = '';
 let secretKey: CreatedKey;
 beforeAll(async () => {
-  await registerDeployment(stack, 'target');
-  await registerDeployment(stack, 'closed', { groups: ['others'] });
-  const created = await callAs(stack, 'member', 'POST', KEYS, { json: { name: 'ci', trust: RULES } });
+  await stack.register('target');
+  await stack.register('closed', { groups: ['others'] });
+  const created = await stack.callAs('member', 'POST', KEYS, { json: { name: 'ci', trust: RULES } });
   key = String(created.json.id);
-  secretKey = await createKey(stack, 'target', { name: 'secret' });
+  secretKey = await stack.createKey('target', { name: 'secret' });
 });
 const formOf = (subject: string, more: Record<string, string> = {}) => ({
   grant_type: TOKEN_EXCHANGE,
@@ -115,10 +106,10 @@ const formOf = (subject: string, more: Record<string, string> = {}) => ({
   subject_token_type: JWT,
   ...more,
 });
-const send = (form: Record<string, string> | string) => call(stack, 'POST', '/oauth/token', { form });
+const send = (form: Record<string, string> | string) => stack.call('POST', '/oauth/token', { form });
 /** Returns the access tokens and used subject tokens in the table. */
 const opened = async () =>
-  (await partition(stack, 'DEPLOYMENT#target')).filter(({ sk }) => /^(TOKEN|SUBJECT)#/.test(String(sk)));
+  (await stack.partition('DEPLOYMENT#target')).filter(({ sk }) => /^(TOKEN|SUBJECT)#/.test(String(sk)));
 
 describe('The service accepts no token of another tenant', () => {
   const other = { project_id: '21', namespace_id: '73' };
@@ -340,7 +331,7 @@ describe('The service accepts no token of another tenant', () => {
 
   it('the token exchange rejects a valid CI token in the query of the URL', async () => {
     const query = new URLSearchParams(formOf(token()));
-    const reply = await call(stack, 'POST', `/oauth/token?${query}`, { form: {} });
+    const reply = await stack.call('POST', `/oauth/token?${query}`, { form: {} });
     expect([reply.status, reply.json.error]).toEqual([400, 'invalid_request']);
   });
 
@@ -392,28 +383,28 @@ describe('The API rejects trust rules that would admit other tenants', () => {
     ['no claims', rule({})],
     ['no rule', []],
   ])('the API rejects a trust rule that has %s', async (_, trust) => {
-    const created = await callAs(stack, 'member', 'POST', KEYS, { json: { name: 'open', trust } });
+    const created = await stack.callAs('member', 'POST', KEYS, { json: { name: 'open', trust } });
     expect([created.status, created.json.code]).toEqual([400, 'invalid_request']);
-    const edited = await callAs(stack, 'member', 'PATCH', `${KEYS}/${key}`, { json: { trust } });
+    const edited = await stack.callAs('member', 'PATCH', `${KEYS}/${key}`, { json: { trust } });
     expect([edited.status, edited.json.code]).toEqual([400, 'invalid_request']);
-    expect((await callAs(stack, 'member', 'GET', `${KEYS}/${key}`)).json.trust).toEqual(RULES);
+    expect((await stack.callAs('member', 'GET', `${KEYS}/${key}`)).json.trust).toEqual(RULES);
   });
 });
 
 it("the API accepts a trust rule with the claims of both the issuer's preset and its bind setting", async () => {
   const trust = [{ issuer: BOUND, claims: { project_id: '20', environment: 'live' } }];
-  const created = await callAs(stack, 'member', 'POST', KEYS, { json: { name: 'both', trust } });
+  const created = await stack.callAs('member', 'POST', KEYS, { json: { name: 'both', trust } });
   expect([created.status, created.json.trust]).toEqual([201, trust]);
 });
 
 describe('POST …/explain reveals nothing to people who may not see the key', () => {
   const explain = async (path: string, options: Call = {}) =>
-    call(stack, 'POST', path, { json: { subject_token: token() }, ...options });
+    stack.call('POST', path, { json: { subject_token: token() }, ...options });
 
   it.each<[attempt: string, options: () => Promise<Call>]>([
     ['nobody', async () => ({})],
     ["the key's own token of its CI", async () => ({ token: token() })],
-    ['an access token of the Deployment', async () => ({ token: await exchangeForToken(stack, secretKey) })],
+    ['an access token of the Deployment', async () => ({ token: await stack.exchangeForToken(secretKey) })],
     ['a secret as a bearer token', async () => ({ token: secretKey.secret })],
     ['a secret in a Basic header', async () => ({ basic: [secretKey.id, secretKey.secret] })],
     ['an ID token', async () => ({ token: await stack.signIn('member', 'id') })],
@@ -423,7 +414,7 @@ describe('POST …/explain reveals nothing to people who may not see the key', (
 
   it('the explain call returns 404 for a key of a Deployment that the person may not see', async () => {
     const trust = [{ issuer: GIT, claims: { project_id: '20' } }];
-    const hidden = await createKey(stack, 'closed', { name: 'ci', trust });
+    const hidden = await stack.createKey('closed', { name: 'ci', trust });
     const asMember = { token: await stack.signIn('member') };
     for (const path of [
       `/deployments/closed/api-keys/${hidden.id}/explain`,
@@ -505,19 +496,19 @@ describe('GET /whoami accepts only valid access tokens', () => {
     ['a misspelt scope', ({ own }) => ['/whoami?scopes=code:deploy', { token: own }], 400],
     ['an empty scope', ({ reader }) => ['/whoami?scope=', { token: reader }], 400],
   ])('GET /whoami rejects %s', async (_, request, status) => {
-    const closed = await createKey(stack, 'closed');
-    const revoked = await exchangeForToken(stack, secretKey);
+    const closed = await stack.createKey('closed');
+    const revoked = await stack.exchangeForToken(secretKey);
     const form = { token: revoked };
-    await call(stack, 'POST', '/oauth/revoke', { basic: [secretKey.id, secretKey.secret], form });
+    await stack.call('POST', '/oauth/revoke', { basic: [secretKey.id, secretKey.secret], form });
     const [own, reader, foreign] = [
-      await exchangeForToken(stack, secretKey),
-      await exchangeForToken(stack, secretKey, 'airflow:read'),
-      await exchangeForToken(stack, closed),
+      await stack.exchangeForToken(secretKey),
+      await stack.exchangeForToken(secretKey, 'airflow:read'),
+      await stack.exchangeForToken(closed),
     ];
     const [path, options = {}] = request({ own, reader, foreign, revoked });
-    const reply = await call(stack, 'GET', path, options);
+    const reply = await stack.call('GET', path, options);
     expect(reply.status).toBe(status);
     expect(reply.headers['x-principal-id']).toBeUndefined();
-    expect((await call(stack, 'GET', PATH, { token: own })).status).toBe(200);
+    expect((await stack.call('GET', PATH, { token: own })).status).toBe(200);
   });
 });

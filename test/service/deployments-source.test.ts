@@ -3,8 +3,7 @@ import { DeleteCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
 import { describe, expect, it } from 'vitest';
 import { startLocalStack } from '../../local/local-stack.ts';
 import { assemblyOf } from '../support/assembly.ts';
-import { callAs, exchange, logLines, markers, partition, removeItem } from '../support/service.ts';
-import { createKey, exchangeForToken, runStack, use } from '../support/stack.ts';
+import { runStack } from '../support/stack.ts';
 
 // The name of the table is random, because a shared DynamoDB engine may return stream records of an earlier table with
 // the same name.
@@ -30,7 +29,7 @@ const put = (deploymentId: string, more: object = {}) =>
   );
 const remove = (deploymentId: string) =>
   platform.client.send(new DeleteCommand({ TableName: platform.name, Key: { deploymentId } }));
-const seen = async (id: string) => (await callAs(stack, 'admin', 'GET', `/deployments/${id}`)).json;
+const seen = async (id: string) => (await stack.callAs('admin', 'GET', `/deployments/${id}`)).json;
 const eventually = { timeout: 20_000, interval: 100 };
 const scheduled = { source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} };
 
@@ -40,20 +39,20 @@ describe('The service follows a table that contains Deployments', () => {
     await expect
       .poll(() => seen('etl'), eventually)
       .toMatchObject({ name: 'Nightly loads', groups: ['data-eng'] });
-    const key = await createKey(stack, 'etl');
-    const token = await exchangeForToken(stack, key);
-    expect(await use(stack, token)).toBe(200);
-    expect((await callAs(stack, 'admin', 'DELETE', '/deployments/etl')).status).toBe(409);
+    const key = await stack.createKey('etl');
+    const token = await stack.exchangeForToken(key);
+    expect(await stack.use(token)).toBe(200);
+    expect((await stack.callAs('admin', 'DELETE', '/deployments/etl')).status).toBe(409);
 
     await put('etl', { label: 'Daily loads' });
     await expect.poll(() => seen('etl'), eventually).toMatchObject({ name: 'Daily loads', groups: [] });
-    expect(await use(stack, token)).toBe(200);
+    expect(await stack.use(token)).toBe(200);
 
     await put('etl', { label: 'Daily loads', status: 'deleted' });
-    await expect.poll(() => use(stack, token), eventually).toBe(401);
-    expect((await exchange(stack, key)).status).toBe(401);
-    await expect.poll(() => partition(stack, 'DEPLOYMENT#etl'), eventually).toEqual([]);
-    await expect.poll(() => markers(stack, 'etl'), eventually).toEqual([]);
+    await expect.poll(() => stack.use(token), eventually).toBe(401);
+    expect((await stack.exchange(key)).status).toBe(401);
+    await expect.poll(() => stack.partition('DEPLOYMENT#etl'), eventually).toEqual([]);
+    await expect.poll(() => stack.markers('etl'), eventually).toEqual([]);
     await remove('etl');
   });
 
@@ -72,7 +71,7 @@ describe('The service follows a table that contains Deployments', () => {
         sequenceNumber: expect.any(String),
       },
     ]);
-    expect((await callAs(stack, 'admin', 'GET', '/deployments/other')).status).toBe(404);
+    expect((await stack.callAs('admin', 'GET', '/deployments/other')).status).toBe(404);
   });
 
   it('the weekly comparison with the followed table corrects a Deployment if the stream missed a change', async () => {
@@ -89,11 +88,11 @@ describe('The service follows a table that contains Deployments', () => {
       ['RECONCILIATION', 'ROWS'],
       ['RECONCILIATION', 'REGISTRATIONS'],
     ] as const) {
-      await removeItem(stack, pk, sk);
+      await stack.removeItem(pk, sk);
     }
     await stack.invoke('reconcile', scheduled);
     expect(await seen('missed')).toMatchObject({ name: 'missed' });
-    expect((await partition(stack, 'RECONCILIATION')).map(({ sk, after }) => [sk, after])).toEqual([
+    expect((await stack.partition('RECONCILIATION')).map(({ sk, after }) => [sk, after])).toEqual([
       ['REGISTRATIONS', undefined],
       ['ROWS', undefined],
       ['TABLE', undefined],
@@ -105,7 +104,7 @@ describe('The service follows a table that contains Deployments', () => {
 it('#66: if a followed table loses all rows, the service keeps most Deployments and raises an alarm', async () => {
   /** Returns the log lines of a function that contain a message. */
   const linesOf = (functionName: string, message: string) =>
-    logLines(stack, functionName).filter((line) => line.message === message);
+    stack.logLines(functionName).filter((line) => line.message === message);
   const ids = Array.from({ length: 20 }, (_, n) => `lost-${n}`);
   for (const id of ids) await put(id);
   await expect.poll(() => seen('lost-19'), eventually).toMatchObject({ name: 'lost-19' });
@@ -113,7 +112,7 @@ it('#66: if a followed table loses all rows, the service keeps most Deployments 
   await put('later');
   await expect.poll(() => seen('later'), eventually).toMatchObject({ name: 'later' });
 
-  const { json } = await callAs(stack, 'admin', 'GET', '/deployments?limit=100');
+  const { json } = await stack.callAs('admin', 'GET', '/deployments?limit=100');
   const items = json.items.filter(({ id }: { id: string }) => id.startsWith('lost-'));
   expect(items.length).toBeGreaterThan(10);
   const stopped = linesOf('sync-deployments', 'deletion stopped');

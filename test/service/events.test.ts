@@ -1,7 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { mintCredential } from '../../functions/domain/credentials.ts';
-import { callAs, exchange, partition, setAttribute } from '../support/service.ts';
-import { call, createKey, exchangeForToken, registerDeployment, runStack, use } from '../support/stack.ts';
+import { runStack } from '../support/stack.ts';
 
 const DAY = 24 * 60 * 60;
 const NOON = Date.parse('2030-01-01T12:00:00.500Z');
@@ -23,14 +22,14 @@ async function recordRejectedCalls() {
 let count = 0;
 async function newKey() {
   const deploymentId = `event-${++count}`;
-  await registerDeployment(service, deploymentId);
-  const key = await createKey(service, deploymentId);
+  await service.register(deploymentId);
+  const key = await service.createKey(deploymentId);
   const path = `/deployments/${deploymentId}`;
   return { ...key, deploymentId, path, keyPath: `${path}/api-keys/${key.id}` };
 }
 type Json = Record<string, never> & { id: string; type: string; data: Record<string, unknown> };
 const events = async (path: string, person: 'admin' | 'member' = 'admin'): Promise<Json[]> =>
-  (await callAs(service, person, 'GET', `${path}/events`)).json.items;
+  (await service.callAs(person, 'GET', `${path}/events`)).json.items;
 const typesOf = (items: { type: string }[]) => items.map(({ type }) => type);
 /** Returns the events about a Deployment on the event bus, in order of arrival. */
 async function published(deploymentId: string): Promise<Json[]> {
@@ -45,9 +44,9 @@ describe('The service records what happens to a Deployment as events', () => {
   it("a Deployment's events are listed newest first as CloudEvents and sent to the event bus with the same IDs", async () => {
     const key = await newKey();
     service.clock.advance(1);
-    await callAs(service, 'member', 'PATCH', key.keyPath, { json: { enabled: false } });
+    await service.callAs('member', 'PATCH', key.keyPath, { json: { enabled: false } });
     service.clock.advance(1);
-    await callAs(service, 'member', 'POST', `${key.keyPath}/rotate`, { json: { retireOld: 'now' } });
+    await service.callAs('member', 'POST', `${key.keyPath}/rotate`, { json: { retireOld: 'now' } });
     const listed = await events(key.path, 'member');
     expect(typesOf(listed).slice(0, 2)).toEqual(['api_key.rotated', 'api_key.disabled']);
     expect(typesOf(listed).sort()).toEqual([
@@ -89,15 +88,15 @@ describe('The service records what happens to a Deployment as events', () => {
 
   it("a Deployment's events are listed in pages and kept for 90 days", async () => {
     const key = await newKey();
-    const first = await callAs(service, 'member', 'GET', `${key.path}/events?limit=1`);
+    const first = await service.callAs('member', 'GET', `${key.path}/events?limit=1`);
     const { nextCursor } = first.json;
-    const second = await callAs(service, 'member', 'GET', `${key.path}/events?limit=1&cursor=${nextCursor}`);
+    const second = await service.callAs('member', 'GET', `${key.path}/events?limit=1&cursor=${nextCursor}`);
     expect(typesOf([...first.json.items, ...second.json.items]).sort()).toEqual([
       'api_key.created',
       'deployment.registered',
     ]);
     expect(second.json.nextCursor).toBeUndefined();
-    const foreign = await callAs(service, 'admin', 'GET', `${key.path}/events?cursor=${nextCursor}`);
+    const foreign = await service.callAs('admin', 'GET', `${key.path}/events?cursor=${nextCursor}`);
     expect(foreign.status).toBe(400);
     service.clock.freeze(NOON + 90 * DAY * 1000);
     expect(await events(key.path, 'member')).toHaveLength(2);
@@ -107,24 +106,24 @@ describe('The service records what happens to a Deployment as events', () => {
 
   it("members see the events of a Deployment's current generation, and administrators see those of every generation", async () => {
     const key = await newKey();
-    await callAs(service, 'admin', 'DELETE', key.path);
-    const gone = await callAs(service, 'member', 'GET', `${key.path}/events`);
+    await service.callAs('admin', 'DELETE', key.path);
+    const gone = await service.callAs('member', 'GET', `${key.path}/events`);
     expect([gone.status, gone.json.detail]).toEqual([404, 'No such Deployment.']);
     expect(typesOf(await events(key.path))).toEqual(
       expect.arrayContaining(['deployment.deleted', 'api_key.created', 'deployment.registered']),
     );
-    await registerDeployment(service, key.deploymentId);
+    await service.register(key.deploymentId);
     expect(typesOf(await events(key.path, 'member'))).toEqual(['deployment.registered']);
     expect((await events(key.path)).length).toBeGreaterThan(3);
   });
 
   it("people outside a Deployment's groups cannot see its events", async () => {
     const key = await newKey();
-    await callAs(service, 'admin', 'PUT', key.path, { json: { groups: [] } });
-    const foreign = await callAs(service, 'member', 'GET', `${key.path}/events`);
+    await service.callAs('admin', 'PUT', key.path, { json: { groups: [] } });
+    const foreign = await service.callAs('member', 'GET', `${key.path}/events`);
     expect([foreign.status, foreign.json.detail]).toEqual([404, 'No such Deployment.']);
-    expect((await call(service, 'GET', `${key.path}/events`)).status).toBe(401);
-    expect((await callAs(service, 'admin', 'GET', '/deployments/never-there/events')).status).toBe(404);
+    expect((await service.call('GET', `${key.path}/events`)).status).toBe(401);
+    expect((await service.callAs('admin', 'GET', '/deployments/never-there/events')).status).toBe(404);
   });
 
   it('at the end of each hour, rejected calls become events with the caller and the number of calls', async () => {
@@ -132,7 +131,7 @@ describe('The service records what happens to a Deployment as events', () => {
     const [, claims = ''] = (await service.signIn('member')).split('.');
     const { sub } = JSON.parse(Buffer.from(claims, 'base64url').toString());
     for (let n = 0; n < 3; n++) {
-      expect((await callAs(service, 'member', 'DELETE', key.path)).status).toBe(403);
+      expect((await service.callAs('member', 'DELETE', key.path)).status).toBe(403);
     }
     await recordRejectedCalls();
     const [event] = (await events(key.path, 'member')).filter(({ type }) => type === 'call.refused');
@@ -149,14 +148,14 @@ describe('The service records what happens to a Deployment as events', () => {
     expect((await published(key.deploymentId)).filter(({ type }) => type === 'call.refused')).toEqual([
       event,
     ]);
-    expect(await partition(service, 'REJECTED_CALLS')).toEqual([]);
+    expect(await service.partition('REJECTED_CALLS')).toEqual([]);
   });
 
   it('#56: 1,000 rejected calls by one person in an hour become a single event, so the list stays readable', async () => {
     const key = await newKey();
-    await callAs(service, 'admin', 'PUT', key.path, { json: { groups: ['platform-admins'] } });
+    await service.callAs('admin', 'PUT', key.path, { json: { groups: ['platform-admins'] } });
     for (let n = 0; n < 50; n++) {
-      const calls = Array.from({ length: 20 }, () => callAs(service, 'member', 'GET', `${key.path}/events`));
+      const calls = Array.from({ length: 20 }, () => service.callAs('member', 'GET', `${key.path}/events`));
       for (const { status } of await Promise.all(calls)) expect(status).toBe(404);
     }
     await recordRejectedCalls();
@@ -179,30 +178,30 @@ describe('The service records what happens to a Deployment as events', () => {
       ['POST', `${invented}/api-keys`],
       ['POST', `${invented}/temporary-tokens`],
     ] as const) {
-      const { status } = await callAs(service, 'member', method, path, method === 'GET' ? {} : { json: {} });
+      const { status } = await service.callAs('member', method, path, method === 'GET' ? {} : { json: {} });
       expect(status, `${method} ${path}`).toBe(404);
     }
     await recordRejectedCalls();
-    expect(await partition(service, 'EVENTS#made-up')).toEqual([]);
-    expect(await partition(service, 'REJECTED_CALLS')).toEqual([]);
+    expect(await service.partition('EVENTS#made-up')).toEqual([]);
+    expect(await service.partition('REJECTED_CALLS')).toEqual([]);
   });
 
   it('events about rejected calls to a deleted Deployment are kept as long as its other events', async () => {
     const key = await newKey();
-    await callAs(service, 'admin', 'DELETE', key.path);
+    await service.callAs('admin', 'DELETE', key.path);
     await service.waitForDelivery(30_000);
     for (const days of [1, 80]) {
       service.clock.freeze(NOON + days * DAY * 1000);
-      expect((await callAs(service, 'member', 'GET', key.path)).status).toBe(404);
+      expect((await service.callAs('member', 'GET', key.path)).status).toBe(404);
       await recordRejectedCalls();
     }
     expect(typesOf(await events(key.path)).slice(0, 2)).toEqual(['call.refused', 'call.refused']);
     service.clock.freeze(NOON + 90 * DAY * 1000 + 1000);
-    expect((await callAs(service, 'admin', 'GET', `${key.path}/events`)).status).toBe(404);
-    const before = await partition(service, `EVENTS#${key.deploymentId}`);
-    expect((await callAs(service, 'member', 'GET', key.path)).status).toBe(404);
+    expect((await service.callAs('admin', 'GET', `${key.path}/events`)).status).toBe(404);
+    const before = await service.partition(`EVENTS#${key.deploymentId}`);
+    expect((await service.callAs('member', 'GET', key.path)).status).toBe(404);
     await recordRejectedCalls();
-    expect(await partition(service, `EVENTS#${key.deploymentId}`)).toHaveLength(before.length);
+    expect(await service.partition(`EVENTS#${key.deploymentId}`)).toHaveLength(before.length);
   });
 
   it('the service keeps sending an event to the event bus until the bus accepts the event', async () => {
@@ -214,49 +213,49 @@ describe('The service records what happens to a Deployment as events', () => {
 });
 
 describe('POST /leaks revokes leaked credentials', () => {
-  const report = (credential: unknown) => call(service, 'POST', '/leaks', { json: { credential } });
-  const statusOf = async (keyPath: string) => (await callAs(service, 'member', 'GET', keyPath)).json.status;
+  const report = (credential: unknown) => service.call('POST', '/leaks', { json: { credential } });
+  const statusOf = async (keyPath: string) => (await service.callAs('member', 'GET', keyPath)).json.status;
 
   it('reporting an active secret as leaked disables the key and immediately revokes its tokens', async () => {
     const key = await newKey();
-    const token = await exchangeForToken(service, key);
-    expect(await use(service, token)).toBe(200);
+    const token = await service.exchangeForToken(key);
+    expect(await service.use(token)).toBe(200);
     expect((await report(key.secret)).status).toBe(202);
-    expect(await use(service, token)).toBe(401);
-    expect((await exchange(service, key)).status).toBe(401);
-    const leaked = (await callAs(service, 'member', 'GET', key.keyPath)).json;
+    expect(await service.use(token)).toBe(401);
+    expect((await service.exchange(key)).status).toBe(401);
+    const leaked = (await service.callAs('member', 'GET', key.keyPath)).json;
     expect(leaked).toMatchObject({ status: 'leaked', leakedAt: '2030-01-01T12:00:00.500Z' });
-    const enabled = await callAs(service, 'member', 'PATCH', key.keyPath, { json: { enabled: true } });
-    const rotated = await callAs(service, 'member', 'POST', `${key.keyPath}/rotate`);
+    const enabled = await service.callAs('member', 'PATCH', key.keyPath, { json: { enabled: true } });
+    const rotated = await service.callAs('member', 'POST', `${key.keyPath}/rotate`);
     expect([enabled.status, rotated.status]).toEqual([409, 409]);
-    expect((await exchange(service, key)).status).toBe(401);
+    expect((await service.exchange(key)).status).toBe(401);
     const { secret, status, leakedAt } = (
-      await callAs(service, 'member', 'POST', `${key.keyPath}/rotate`, { json: { retireOld: 'now' } })
+      await service.callAs('member', 'POST', `${key.keyPath}/rotate`, { json: { retireOld: 'now' } })
     ).json;
     expect([status, leakedAt]).toEqual(['active', undefined]);
-    expect((await exchange(service, key)).status).toBe(401);
-    expect(await use(service, await exchangeForToken(service, { ...key, secret }))).toBe(200);
-    expect(await use(service, token)).toBe(401);
+    expect((await service.exchange(key)).status).toBe(401);
+    expect(await service.use(await service.exchangeForToken({ ...key, secret }))).toBe(200);
+    expect(await service.use(token)).toBe(401);
   });
 
   it('tokens that were revoked by a leak report stay revoked even if the key is enabled by hand', async () => {
     const key = await newKey();
-    const token = await exchangeForToken(service, key);
+    const token = await service.exchangeForToken(key);
     await report(key.secret);
     const item: [string, string] = [`DEPLOYMENT#${key.deploymentId}`, `KEY#${key.id.slice(-26)}`];
-    await setAttribute(service, item, 'enabled', true);
-    expect(await use(service, token)).toBe(401);
+    await service.setAttribute(item, 'enabled', true);
+    expect(await service.use(token)).toBe(401);
   });
 
   it('reporting a token as leaked revokes only that token', async () => {
     const key = await newKey();
-    const [token, other] = [await exchangeForToken(service, key), await exchangeForToken(service, key)];
+    const [token, other] = [await service.exchangeForToken(key), await service.exchangeForToken(key)];
     expect((await report(token)).status).toBe(202);
-    expect([await use(service, token), await use(service, other)]).toEqual([401, 200]);
+    expect([await service.use(token), await service.use(other)]).toEqual([401, 200]);
     expect(await statusOf(key.keyPath)).toBe('active');
-    const made = await callAs(service, 'member', 'POST', `${key.path}/temporary-tokens`, { json: {} });
+    const made = await service.callAs('member', 'POST', `${key.path}/temporary-tokens`, { json: {} });
     expect((await report(made.json.access_token)).status).toBe(202);
-    expect(await use(service, made.json.access_token)).toBe(401);
+    expect(await service.use(made.json.access_token)).toBe(401);
     expect(typesOf(await events(key.path))).toEqual(
       expect.arrayContaining(['token.leaked', 'temporary_token.leaked']),
     );
@@ -271,7 +270,7 @@ describe('POST /leaks revokes leaked credentials', () => {
       keyId: key.id,
       actor: { principal: 'anonymous', type: 'anonymous' },
     });
-    const stored = await partition(service, `EVENTS#${key.deploymentId}`);
+    const stored = await service.partition(`EVENTS#${key.deploymentId}`);
     for (const text of [JSON.stringify(stored), service.logs.text()]) {
       expect(text).not.toContain(key.secret.slice(-49));
     }
@@ -282,23 +281,23 @@ describe('POST /leaks revokes leaked credentials', () => {
     const living = await report((await newKey()).secret);
     const old = key.secret;
     const { secret } = (
-      await callAs(service, 'member', 'POST', `${key.keyPath}/rotate`, { json: { retireOld: 0 } })
+      await service.callAs('member', 'POST', `${key.keyPath}/rotate`, { json: { retireOld: 0 } })
     ).json;
-    const token = await exchangeForToken(service, { ...key, secret });
+    const token = await service.exchangeForToken({ ...key, secret });
     const unknown = mintCredential('secret', 'absent', key.id.slice(-26));
     for (const credential of [old, unknown]) {
       const reply = await report(credential);
       expect([reply.status, reply.text, reply.headers['cache-control']]).toEqual([202, '', 'no-store']);
     }
     expect([living.status, living.text]).toEqual([202, '']);
-    expect(await use(service, token)).toBe(200);
+    expect(await service.use(token)).toBe(200);
     expect(await statusOf(key.keyPath)).toBe('active');
   });
 
   it('POST /leaks returns 400 for a malformed leak report', async () => {
     for (const json of [{}, { credential: 1 }, { credential: '' }, { credential: 'x', url: 'y' }, []]) {
-      expect((await call(service, 'POST', '/leaks', { json })).status).toBe(400);
+      expect((await service.call('POST', '/leaks', { json })).status).toBe(400);
     }
-    expect((await call(service, 'POST', '/leaks', { form: { credential: 'x' } })).status).toBe(415);
+    expect((await service.call('POST', '/leaks', { form: { credential: 'x' } })).status).toBe(415);
   });
 });

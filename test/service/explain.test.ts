@@ -3,9 +3,8 @@ import { beforeEach, expect, it } from 'vitest';
 import { DEVELOPER } from '../../local/api-gateway/iam-authorizer.ts';
 import { tracesOf } from '../support/canaries.ts';
 import { startCiIssuer, subjectForm } from '../support/ci-issuer.ts';
-import { callAs } from '../support/service.ts';
 import { signedCall } from '../support/signed.ts';
-import { call, createKey, type Reply, registerDeployment, runStack } from '../support/stack.ts';
+import { type Reply, runStack } from '../support/stack.ts';
 
 const NOON = Date.parse('2030-01-01T12:00:00.500Z');
 const ci = await startCiIssuer();
@@ -20,14 +19,14 @@ it('a subject token that is explained, rejected or sent to the wrong endpoint is
   timeout: 120_000,
 }, async () => {
   const id = 'explain-canary';
-  await registerDeployment(service, id);
+  await service.register(id);
   const keys = `/deployments/${id}/api-keys`;
   const trust = [
     { issuer: ci.url, claims: { sub: 'pipeline' }, singleUse: true },
     { issuer: down.url, claims: { sub: 'pipeline' } },
   ];
-  const key = (await callAs(service, 'member', 'POST', keys, { json: { name: 'ci', trust } })).json;
-  const secret = await createKey(service, id);
+  const key = (await service.callAs('member', 'POST', keys, { json: { name: 'ci', trust } })).json;
+  const secret = await service.createKey(id);
   const path = `${keys}/${key.id}/explain`;
   const sign = (from = ci, claims: object = { sub: 'pipeline' }, expires = NOON / 1000 + 299.5) =>
     from.sign({ claims, audience: service.url, expires });
@@ -47,7 +46,7 @@ it('a subject token that is explained, rejected or sent to the wrong endpoint is
   };
   const replies: [status: number, Reply][] = [];
   const send = async (status: number, target: string, options: object) =>
-    replies.push([status, await callAs(service, 'member', 'POST', target, options)]);
+    replies.push([status, await service.callAs('member', 'POST', target, options)]);
   for (const [name, token] of Object.entries(canaries)) {
     const json = { subject_token: token };
     await send(name === 'unavailable' ? 503 : 200, path, { json });
@@ -72,7 +71,7 @@ it('a subject token that is explained, rejected or sent to the wrong endpoint is
       encodeURIComponent(token.replaceAll('.', '%2E')),
     ])
       await send(400, path, { json: { subject_token: form, [form]: 1 } });
-    replies.push([401, await call(service, 'POST', path, { token, json })]);
+    replies.push([401, await service.call('POST', path, { token, json })]);
     replies.push([
       name === 'unavailable' ? 503 : 200,
       await signedCall(service, DEVELOPER, 'POST', `/platform${path}`, { json }, { at: new Date(NOON) }),
@@ -94,7 +93,7 @@ it('a subject token that is explained, rejected or sent to the wrong endpoint is
   }
   // An explain call does not use up a subject token that a rule accepts only once.
   const exchange = () =>
-    call(service, 'POST', '/oauth/token', {
+    service.call('POST', '/oauth/token', {
       form: subjectForm(key.id, valid),
     });
   expect([(await exchange()).status, (await exchange()).status]).toEqual([200, 400]);

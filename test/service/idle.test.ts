@@ -1,6 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { callAs, exchange } from '../support/service.ts';
-import { call, createKey, exchangeForToken, registerDeployment, runStack, use } from '../support/stack.ts';
+import { runStack } from '../support/stack.ts';
 
 const DAY = 24 * 60 * 60;
 const NOON = Date.parse('2030-01-01T12:00:00.500Z');
@@ -12,15 +11,15 @@ beforeEach(() => service.clock.freeze(NOON));
 let count = 0;
 async function newKey(body: object = { name: 'ci' }) {
   const deploymentId = `idle-${++count}`;
-  await registerDeployment(service, deploymentId);
-  const key = await createKey(service, deploymentId, body);
+  await service.register(deploymentId);
+  const key = await service.createKey(deploymentId, body);
   const path = `/deployments/${deploymentId}`;
   return { ...key, path, keyPath: `${path}/api-keys/${key.id}` };
 }
-const statusOf = async (keyPath: string) => (await callAs(service, 'member', 'GET', keyPath)).json.status;
+const statusOf = async (keyPath: string) => (await service.callAs('member', 'GET', keyPath)).json.status;
 const sweep = () => service.invoke('sweep-keys', {});
 async function notices(path: string): Promise<[string, unknown][]> {
-  const { items } = (await callAs(service, 'admin', 'GET', `${path}/events`)).json;
+  const { items } = (await service.callAs('admin', 'GET', `${path}/events`)).json;
   return items
     .filter(({ type }: { type: string }) => /expir|idle/.test(type))
     .map(({ type, data }: { type: string; data: Record<string, unknown> }) => [
@@ -37,38 +36,38 @@ describe('A key that is not used for maxIdleDays becomes idle', () => {
     expect(await statusOf(key.keyPath)).toBe('active');
     service.clock.freeze(day(30));
     expect(await statusOf(key.keyPath)).toBe('idle');
-    expect((await exchange(service, key)).status).toBe(401);
+    expect((await service.exchange(key)).status).toBe(401);
     for (const path of ['/oauth/introspect', '/oauth/revoke']) {
-      const reply = await call(service, 'POST', path, { basic: [key.id, key.secret], form: { token: 'x' } });
+      const reply = await service.call('POST', path, { basic: [key.id, key.secret], form: { token: 'x' } });
       expect(reply.status, path).toBe(401);
     }
-    const listed = (await callAs(service, 'member', 'GET', `${key.path}/api-keys`)).json.items;
+    const listed = (await service.callAs('member', 'GET', `${key.path}/api-keys`)).json.items;
     expect(listed).toMatchObject([{ id: key.id, status: 'idle' }]);
   });
 
   it('a key stays active while one of its tokens is in use', async () => {
     const key = await newKey();
-    const token = await exchangeForToken(service, key);
+    const token = await service.exchangeForToken(key);
     for (let n = 1; n <= 31; n++) {
       service.clock.freeze(day(n));
-      expect(await use(service, token), `day ${n}`).toBe(200);
+      expect(await service.use(token), `day ${n}`).toBe(200);
     }
     expect(await statusOf(key.keyPath)).toBe('active');
-    expect((await exchange(service, key)).status).toBe(200);
+    expect((await service.exchange(key)).status).toBe(200);
   });
 
   it('enabling or rotating an idle key makes it active again, but does not restore its old tokens', async () => {
     const key = await newKey();
-    const token = await exchangeForToken(service, key);
+    const token = await service.exchangeForToken(key);
     service.clock.freeze(day(31));
-    const enabled = await callAs(service, 'member', 'PATCH', key.keyPath, { json: { enabled: true } });
+    const enabled = await service.callAs('member', 'PATCH', key.keyPath, { json: { enabled: true } });
     expect([enabled.status, enabled.json.status]).toEqual([200, 'active']);
-    expect(await use(service, token)).toBe(401);
+    expect(await service.use(token)).toBe(401);
     service.clock.freeze(day(62));
-    expect((await exchange(service, key)).status).toBe(401);
-    const rotated = await callAs(service, 'member', 'POST', `${key.keyPath}/rotate`);
+    expect((await service.exchange(key)).status).toBe(401);
+    const rotated = await service.callAs('member', 'POST', `${key.keyPath}/rotate`);
     expect(rotated.json.status).toBe('active');
-    expect((await exchange(service, { ...key, secret: rotated.json.secret })).status).toBe(200);
+    expect((await service.exchange({ ...key, secret: rotated.json.secret })).status).toBe(200);
   });
 });
 
@@ -91,14 +90,14 @@ describe('The daily check of all keys sends notices', () => {
     }
     expect(await statusOf(key.keyPath)).toBe('expired');
     const later = new Date(day(14)).toISOString();
-    await callAs(service, 'member', 'PATCH', key.keyPath, { json: { expiresAt: later } });
+    await service.callAs('member', 'PATCH', key.keyPath, { json: { expiresAt: later } });
     await sweep();
     expect(await notices(key.path)).toEqual([...sentNotices, ['api_key.expiring', later]]);
   });
 
   it('the daily check sends one notice about each idle key, and no notice about disabled keys', async () => {
     const [key, off] = [await newKey(), await newKey()];
-    await callAs(service, 'member', 'PATCH', off.keyPath, { json: { enabled: false } });
+    await service.callAs('member', 'PATCH', off.keyPath, { json: { enabled: false } });
     service.clock.freeze(day(30));
     await sweep();
     await sweep();

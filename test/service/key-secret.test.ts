@@ -7,9 +7,8 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { ACCOUNT } from '../../local/template.ts';
 import { kept } from '../support/assembly.ts';
 import { KEY_SECRET_ROLE_NAME, synthesiseKeySecret } from '../support/consumers.ts';
-import { partition } from '../support/service.ts';
 import { signedCall } from '../support/signed.ts';
-import { call, createKey, registerDeployment, runStack } from '../support/stack.ts';
+import { runStack } from '../support/stack.ts';
 
 const ROLE = `arn:aws:iam::${ACCOUNT}:role/${KEY_SECRET_ROLE_NAME}`;
 const ID = 'etl';
@@ -80,30 +79,30 @@ const current = (): { client_id: string; client_secret: string } =>
  */
 const exchanged = async ({ client_id, client_secret } = current()) => {
   const form = { grant_type: 'client_credentials' };
-  return (await call(stack, 'POST', '/oauth/token', { basic: [client_id, client_secret], form })).status;
+  return (await stack.call('POST', '/oauth/token', { basic: [client_id, client_secret], form })).status;
 };
 /** Returns the keys of the Deployment's current generation. Keys of an earlier generation may still await the purge. */
 const keyIds = async (): Promise<string[]> => {
-  const { json } = await call(stack, 'GET', `/deployments/${ID}/api-keys`, {
+  const { json } = await stack.call('GET', `/deployments/${ID}/api-keys`, {
     token: await stack.signIn('admin'),
   });
   return json.items.map((key: { id: string }) => key.id);
 };
 const shown = async (keyId: string) =>
-  call(stack, 'GET', `/deployments/${ID}/api-keys/${keyId}`, { token: await stack.signIn('admin') });
+  stack.call('GET', `/deployments/${ID}/api-keys/${keyId}`, { token: await stack.signIn('admin') });
 
 /** Creates the Deployment etl without keys, and then a key through the custom resource. */
 async function begin(): Promise<string> {
   const token = await stack.signIn('admin');
-  await call(stack, 'DELETE', `/deployments/${ID}`, { token });
-  await registerDeployment(stack, ID);
+  await stack.call('DELETE', `/deployments/${ID}`, { token });
+  await stack.register(ID);
   const { PhysicalResourceId } = await create();
   return PhysicalResourceId;
 }
 
 describe("DeploymentKeySecret stores a key's secret in Secrets Manager", () => {
   it('the secret of a DeploymentKeySecret contains all values that a pipeline needs', async () => {
-    await registerDeployment(stack, ID);
+    await stack.register(ID);
     const RequestId = randomUUID();
     const answer = await create({ RequestId });
     const { client_id, ...rest } = current();
@@ -212,7 +211,7 @@ describe("DeploymentKeySecret stores a key's secret in Secrets Manager", () => {
 
   it('changing a DeploymentKeySecret whose key was deleted by hand creates the key again with a new ID', async () => {
     const id = await begin();
-    await call(stack, 'DELETE', `/deployments/${ID}/api-keys/${id}`, { token: await stack.signIn('admin') });
+    await stack.call('DELETE', `/deployments/${ID}/api-keys/${id}`, { token: await stack.signIn('admin') });
     const answer = await update(id, { Rotation: '2026-11' });
     expect(answer.Status).toBe('SUCCESS');
     expect(answer.PhysicalResourceId).not.toBe(id);
@@ -239,7 +238,7 @@ describe('Deleting a stack also deletes the key of its DeploymentKeySecret', () 
     expect(await remove(id)).toMatchObject(deleted);
     expect(await exchanged()).toBe(401);
     expect(await remove(id)).toMatchObject(deleted);
-    await call(stack, 'DELETE', `/deployments/${ID}`, { token: await stack.signIn('admin') });
+    await stack.call('DELETE', `/deployments/${ID}`, { token: await stack.signIn('admin') });
     expect(await remove(id)).toMatchObject(deleted);
     expect(await remove('Consumer-Key-1ABCDEF')).toMatchObject({ Status: 'SUCCESS' });
   });
@@ -247,7 +246,7 @@ describe('Deleting a stack also deletes the key of its DeploymentKeySecret', () 
   it("deleting a DeploymentKeySecret deletes only its own key, even if CloudFormation never received the key's ID", async () => {
     await begin();
     const own = current();
-    const byHand = await createKey(stack, ID);
+    const byHand = await stack.createKey(ID);
     const ofAnother = await create({ LogicalResourceId: 'Other' });
     expect(await remove('Consumer-Key-1ABCDEF')).toMatchObject({ Status: 'SUCCESS' });
     expect(await exchanged(own)).toBe(401);
@@ -296,8 +295,8 @@ describe("DeploymentKeySecret's role can manage only the keys of one Deployment"
 
   it("the IAM policy of DeploymentKeySecret's role allows no calls except those for its Deployment's keys", async () => {
     const id = await begin();
-    await registerDeployment(stack, 'etl2');
-    const foreign = await createKey(stack, 'etl2');
+    await stack.register('etl2');
+    const foreign = await stack.createKey('etl2');
     for (const [method, path, json] of [
       ['GET', '/deployments'],
       ['GET', `/deployments/${ID}`],
@@ -334,8 +333,8 @@ it('the secret of a DeploymentKeySecret occurs in no response, log line or table
   const everything = [
     stack.logs.text(),
     JSON.stringify(answers),
-    JSON.stringify(await partition(stack, `DEPLOYMENT#${ID}`)),
-    JSON.stringify(await partition(stack, `EVENTS#${ID}`)),
+    JSON.stringify(await stack.partition(`DEPLOYMENT#${ID}`)),
+    JSON.stringify(await stack.partition(`EVENTS#${ID}`)),
   ].join();
   expect(everything.includes('CloudFormation request')).toBe(true);
   for (const text of [...secrets, 'dks_', 'X-Amz-Signature'])

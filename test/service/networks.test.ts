@@ -1,7 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { httpEvent, restEvent, tokenEvent } from '../support/events.ts';
-import { callAs, exchange, newToken, partition, withoutUpdate } from '../support/service.ts';
-import { call, createKey, exchangeForToken, registerDeployment, runStack, use } from '../support/stack.ts';
+import { runStack, withoutUpdate } from '../support/stack.ts';
 
 const NOON = Date.parse('2030-01-01T12:00:00.500Z');
 const DAY = 86_400;
@@ -17,23 +16,23 @@ beforeEach(() => service.clock.freeze(NOON));
 let count = 0;
 async function newKey(networks?: string[]) {
   const deploymentId = `net-${++count}`;
-  await registerDeployment(service, deploymentId);
-  const key = await createKey(service, deploymentId, { name: 'ci', networks });
+  await service.register(deploymentId);
+  const key = await service.createKey(deploymentId, { name: 'ci', networks });
   return { ...key, path: `/deployments/${deploymentId}/api-keys/${key.id}` };
 }
 const bind = (path: string, networks: unknown) =>
-  callAs(service, 'member', 'PATCH', path, { json: { networks } });
+  service.callAs('member', 'PATCH', path, { json: { networks } });
 
 describe('A key works only from its allowed IP ranges', () => {
   it("outside a key's allowed IP ranges, an exchange gets the same response as with a wrong secret", async () => {
     const inside = await newKey(HERE);
-    expect((await exchange(service, inside)).status).toBe(200);
+    expect((await service.exchange(inside)).status).toBe(200);
     const outside = await newKey(ELSEWHERE);
-    const refused = await exchange(service, outside);
-    const wrong = await exchange(service, { ...outside, secret: inside.secret });
+    const refused = await service.exchange(outside);
+    const wrong = await service.exchange({ ...outside, secret: inside.secret });
     expect([refused.status, refused.json]).toEqual([401, wrong.json]);
     for (const path of ['/oauth/introspect', '/oauth/revoke']) {
-      const reply = await call(service, 'POST', path, {
+      const reply = await service.call('POST', path, {
         basic: [outside.id, outside.secret],
         form: { token: 'x' },
       });
@@ -43,23 +42,23 @@ describe('A key works only from its allowed IP ranges', () => {
 
   it("a change of a key's IP ranges affects existing tokens at their next use", async () => {
     const key = await newKey();
-    const token = await exchangeForToken(service, key);
+    const token = await service.exchangeForToken(key);
     service.clock.advance(3600);
-    expect(await use(service, token)).toBe(200);
+    expect(await service.use(token)).toBe(200);
     expect((await bind(key.path, ELSEWHERE)).json.networks).toEqual(ELSEWHERE);
     service.clock.advance(3600);
     const { UpdateItem: before } = service.calls('whoami');
-    expect(await use(service, token)).toBe(401);
+    expect(await service.use(token)).toBe(401);
     expect(service.calls('whoami').UpdateItem).toBe(before);
     expect((await bind(key.path, HERE)).status).toBe(200);
-    expect(await use(service, token)).toBe(200);
+    expect(await service.use(token)).toBe(200);
     expect((await bind(key.path, [])).json.networks).toEqual([]);
-    expect(await use(service, token)).toBe(200);
+    expect(await service.use(token)).toBe(200);
   });
 
   it("a key's allowed IP ranges are checked against the source address, not against headers", async () => {
     const key = await newKey();
-    const token = await exchangeForToken(service, key);
+    const token = await service.exchangeForToken(key);
     await bind(key.path, ELSEWHERE);
     const headers = {
       'x-forwarded-for': '192.0.2.7',
@@ -67,15 +66,15 @@ describe('A key works only from its allowed IP ranges', () => {
       forwarded: 'for=192.0.2.7',
       'cf-connecting-ip': '192.0.2.7',
     };
-    expect((await call(service, 'GET', '/whoami', { token, headers })).status).toBe(401);
+    expect((await service.call('GET', '/whoami', { token, headers })).status).toBe(401);
     const form = { grant_type: 'client_credentials' };
-    const reply = await call(service, 'POST', '/oauth/token', { basic: [key.id, key.secret], form, headers });
+    const reply = await service.call('POST', '/oauth/token', { basic: [key.id, key.secret], form, headers });
     expect(reply.status).toBe(401);
   });
 
   it('the authorizer allows a key only within its allowed IP ranges, for every format of event', async () => {
     const key = await newKey();
-    const authorization = `Bearer ${await exchangeForToken(service, key)}`;
+    const authorization = `Bearer ${await service.exchangeForToken(key)}`;
     await bind(key.path, ELSEWHERE);
     const http = (sourceIp: string) => {
       const event = httpEvent({ headers: { authorization } });
@@ -106,7 +105,7 @@ describe('A key works only from its allowed IP ranges', () => {
 
   it('if an event has no address, the authorizer denies keys with allowed IP ranges and allows other keys', async () => {
     const key = await newKey();
-    const event = tokenEvent(`Bearer ${await exchangeForToken(service, key)}`);
+    const event = tokenEvent(`Bearer ${await service.exchangeForToken(key)}`);
     const effect = async () => {
       const answer = await service.invoke<{ policyDocument: { Statement: { Effect: string }[] } }>(
         'authorize',
@@ -121,10 +120,10 @@ describe('A key works only from its allowed IP ranges', () => {
 
   it('the authorizer needs only one read to check a key with allowed IP ranges', async () => {
     const key = await newKey(HERE);
-    const token = await exchangeForToken(service, key);
-    await use(service, token);
+    const token = await service.exchangeForToken(key);
+    await service.use(token);
     const { BatchGetItem: before = 0, UpdateItem } = service.calls('whoami');
-    expect(await use(service, token)).toBe(200);
+    expect(await service.use(token)).toBe(200);
     expect(service.calls('whoami')).toEqual({ BatchGetItem: before + 1, ...(UpdateItem && { UpdateItem }) });
   });
 });
@@ -151,20 +150,20 @@ describe('The API rejects invalid IP ranges', () => {
 });
 
 describe('The service records when and where a key was last used', () => {
-  const keyOf = async (path: string) => (await callAs(service, 'member', 'GET', path)).json;
+  const keyOf = async (path: string) => (await service.callAs('member', 'GET', path)).json;
   const userAgent = (text: string) => ({ headers: { 'user-agent': text } });
 
   it("a key's last use is recorded with the address and the client at most once per slide interval", async () => {
     const key = await newKey();
     expect((await keyOf(key.path)).lastUsedAt).toBeUndefined();
-    const token = await exchangeForToken(service, key);
+    const token = await service.exchangeForToken(key);
     const first = await keyOf(key.path);
     expect(first.lastUsedAt).toBe('2030-01-01T12:00:00.500Z');
     expect(first.credentials).toEqual([
       { createdAt: '2030-01-01T12:00:00.500Z', lastUsedAt: '2030-01-01T12:00:00.500Z' },
     ]);
     const whoami = () =>
-      call(service, 'GET', '/whoami', { token, ...userAgent('airflow/3.1 (linux) python') });
+      service.call('GET', '/whoami', { token, ...userAgent('airflow/3.1 (linux) python') });
     service.clock.advance(299);
     await whoami();
     expect(await keyOf(key.path)).toEqual(first);
@@ -181,18 +180,18 @@ describe('The service records when and where a key was last used', () => {
     const deploymentId = `net-${count}`;
     const dayOf = (date: string) => Date.parse(date) / 86_400_000;
     expect((await keyOf(key.path)).activeDays).toEqual([]);
-    const token = await exchangeForToken(service, key);
+    const token = await service.exchangeForToken(key);
     service.clock.advance(DAY / 2);
-    await use(service, token);
-    await use(service, token);
+    await service.use(token);
+    await service.use(token);
     expect((await keyOf(key.path)).activeDays).toEqual(['2030-01-01', '2030-01-02']);
     service.clock.advance(88 * DAY);
-    await exchangeForToken(service, key);
+    await service.exchangeForToken(key);
     expect((await keyOf(key.path)).activeDays).toEqual(['2030-01-01', '2030-01-02', '2030-03-31']);
     service.clock.advance(DAY);
     expect((await keyOf(key.path)).activeDays).toEqual(['2030-01-02', '2030-03-31']);
     const daysOf = async () =>
-      (await partition(service, `DEPLOYMENT#${deploymentId}`)).flatMap(({ activeDays }) => [
+      (await service.partition(`DEPLOYMENT#${deploymentId}`)).flatMap(({ activeDays }) => [
         ...((activeDays as Set<number>) ?? []),
       ]);
     await service.invoke('sweep-keys', {});
@@ -201,10 +200,10 @@ describe('The service records when and where a key was last used', () => {
 
   it('during a rotation, the last use of each secret is recorded', async () => {
     const key = await newKey();
-    const { secret } = (await callAs(service, 'member', 'POST', `${key.path}/rotate`)).json;
+    const { secret } = (await service.callAs('member', 'POST', `${key.path}/rotate`)).json;
     for (const one of [key, { ...key, secret }]) {
       service.clock.advance(1);
-      await exchangeForToken(service, one);
+      await service.exchangeForToken(one);
       const shown = await keyOf(key.path);
       expect(shown.lastUsedAt).toBe(new Date(service.clock.now()).toISOString());
       expect(shown.lastUsedFrom).toEqual({ address: '127.0.0.1', client: 'node' });
@@ -213,39 +212,39 @@ describe('The service records when and where a key was last used', () => {
 
   it("introspection returns the time of a token's last use, and does not itself count as a use", async () => {
     const key = await newKey();
-    const [token, other] = [await exchangeForToken(service, key), await exchangeForToken(service, key)];
+    const [token, other] = [await service.exchangeForToken(key), await service.exchangeForToken(key)];
     const recordedSources = async (token: string, of = key, stack = service) => {
       const form = { token };
-      const reply = await call(stack, 'POST', '/oauth/introspect', { basic: [of.id, of.secret], form });
+      const reply = await stack.call('POST', '/oauth/introspect', { basic: [of.id, of.secret], form });
       expect(reply.json.active).toBe(true);
       return [reply.json.last_used_at, reply.json.last_used_from, reply.json.issued_from];
     };
     const issued = { address: '127.0.0.1', client: 'node' };
     expect(await recordedSources(token)).toEqual([undefined, undefined, issued]);
     service.clock.advance(600);
-    await call(service, 'GET', '/whoami', { token, ...userAgent('airflow/3.1 (linux)') });
+    await service.call('GET', '/whoami', { token, ...userAgent('airflow/3.1 (linux)') });
     const used = [Math.floor(NOON / 1000) + 600, { address: '127.0.0.1', client: 'airflow/3.1' }, issued];
     service.clock.advance(600);
     for (let n = 0; n < 2; n++) expect(await recordedSources(token)).toEqual(used);
     expect(await recordedSources(other)).toEqual([undefined, undefined, issued]);
 
     const path = key.path.replace(/\/api-keys.*/, '/temporary-tokens');
-    const mine = (await callAs(service, 'member', 'POST', path, { json: {} })).json.access_token;
-    await use(service, mine);
+    const mine = (await service.callAs('member', 'POST', path, { json: {} })).json.access_token;
+    await service.use(mine);
     expect(await recordedSources(mine)).toEqual([undefined, undefined, undefined]);
   });
 
   it('the last use names the HTTP client only if the name is short, because longer text might be a secret', async () => {
     const key = await newKey();
-    const token = await exchangeForToken(service, key);
+    const token = await service.exchangeForToken(key);
     service.clock.advance(600);
-    await call(service, 'GET', '/whoami', { token, ...userAgent(key.secret) });
+    await service.call('GET', '/whoami', { token, ...userAgent(key.secret) });
     expect((await keyOf(key.path)).lastUsedFrom).toEqual({ address: '127.0.0.1' });
   });
 
   it("a call succeeds even if the key's last use cannot be recorded", async () => {
-    const token = await newToken(refusing, 'etl');
-    expect(await use(refusing, token)).toBe(200);
+    const token = await refusing.newToken('etl');
+    expect(await refusing.use(token)).toBe(200);
     // Only one of the two reads belongs to the call; the other one took place during init to open the connection.
     expect(refusing.calls('issue-token')).toEqual({ BatchGetItem: 2, PutItem: 1 });
   });
@@ -255,10 +254,10 @@ describe('The service records when and where a key was last used', () => {
       [truncating, { address: '127.0.0.0/24', client: 'node' }],
       [forgetting, undefined],
     ] as const) {
-      await registerDeployment(stack, 'etl');
-      const key = await createKey(stack, 'etl');
-      await exchangeForToken(stack, key);
-      const shown = (await callAs(stack, 'member', 'GET', `/deployments/etl/api-keys/${key.id}`)).json;
+      await stack.register('etl');
+      const key = await stack.createKey('etl');
+      await stack.exchangeForToken(key);
+      const shown = (await stack.callAs('member', 'GET', `/deployments/etl/api-keys/${key.id}`)).json;
       expect(shown.lastUsedAt).toBeDefined();
       expect(shown.lastUsedFrom).toEqual(expected);
     }

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { DEVELOPER } from '../../local/api-gateway/iam-authorizer.ts';
 import { ACCOUNT } from '../../local/template.ts';
 import { type Signing, signedCall, signedHeaders } from '../support/signed.ts';
-import { type Call, call, registerDeployment, runStack } from '../support/stack.ts';
+import { type Call, runStack } from '../support/stack.ts';
 
 const ROLE = `arn:aws:iam::${ACCOUNT}:role/platform/deployer`;
 const SESSION = `arn:aws:sts::${ACCOUNT}:assumed-role/deployer`;
@@ -20,7 +20,7 @@ const forbidden = { status: 403, text: '{"message":"Forbidden"}' };
 let count = 0;
 const newDeployment = async () => {
   const id = `platform_${++count}`;
-  await registerDeployment(stack, id, { groups: [] });
+  await stack.register(id, { groups: [] });
   return id;
 };
 
@@ -53,7 +53,7 @@ describe('A listed IAM principal can manage Deployments and keys under /platform
     expect(made.headers.location).toBe(`/platform${keys}/${made.json.id}`);
     const own = `${keys}/${made.json.id}`;
     expect(
-      await call(stack, 'POST', '/oauth/token', {
+      await stack.call('POST', '/oauth/token', {
         basic: [made.json.id, made.json.secret],
         form: { grant_type: 'client_credentials' },
       }),
@@ -80,7 +80,7 @@ describe('A listed IAM principal can manage Deployments and keys under /platform
   it("a listed IAM principal can list and revoke people's temporary tokens, but cannot get one", async () => {
     const id = await newDeployment();
     const tokens = `/deployments/${id}/temporary-tokens`;
-    const { json } = await call(stack, 'POST', tokens, { token: await stack.signIn('admin'), json: {} });
+    const { json } = await stack.call('POST', tokens, { token: await stack.signIn('admin'), json: {} });
     expect((await as().call('GET', tokens)).json.items).toMatchObject([{ id: json.id }]);
     expect(await as().call('DELETE', `${tokens}/${json.id}`)).toMatchObject({ status: 204 });
     expect(await as().call('POST', tokens, { json: {} })).toMatchObject({
@@ -101,7 +101,7 @@ describe('A listed IAM principal can manage Deployments and keys under /platform
     expect(retry.json).toEqual(rest);
     const others = [
       await as(DEVELOPER).call('POST', keys, what),
-      await call(stack, 'POST', keys, { ...what, token: await stack.signIn('admin') }),
+      await stack.call('POST', keys, { ...what, token: await stack.signIn('admin') }),
     ];
     for (const { headers, json } of others) {
       expect(headers).not.toHaveProperty('idempotent-replayed');
@@ -118,7 +118,7 @@ describe('A listed IAM principal can manage Deployments and keys under /platform
     expect((await as().call('GET', next)).json.items).toHaveLength(1);
     expect(await as(DEVELOPER).call('GET', next)).toMatchObject({ status: 400 });
     const person = { token: await stack.signIn('admin') };
-    expect(await call(stack, 'GET', next, person)).toMatchObject({ status: 400 });
+    expect(await stack.call('GET', next, person)).toMatchObject({ status: 400 });
   });
 });
 
@@ -149,7 +149,7 @@ describe('The routes under /platform reject all other callers', () => {
 
   it('under /platform, the gateway returns 403 to a person with an access token', async () => {
     const person = { token: await stack.signIn('admin') };
-    expect(await call(stack, 'GET', '/platform/deployments', person)).toMatchObject(forbidden);
+    expect(await stack.call('GET', '/platform/deployments', person)).toMatchObject(forbidden);
   });
 
   it('the gateway returns 401 to a signed call on the routes for people', async () => {
@@ -208,7 +208,7 @@ describe('The routes under /platform reject all other callers', () => {
     const all = Object.entries({ ...headers, ...change.headers }).filter(
       (it): it is [string, string] => it[1] !== undefined,
     );
-    return call(stack, change.method ?? method, change.path ?? path, {
+    return stack.call(change.method ?? method, change.path ?? path, {
       headers: Object.fromEntries(all),
       ...((change.body ?? body) && { body: change.body ?? body }),
     });

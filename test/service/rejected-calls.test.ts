@@ -2,15 +2,12 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { newUlid } from '../../functions/domain/credentials.ts';
-import { type LocalStack, startLocalStack } from '../../local/local-stack.ts';
 import { ACCOUNT } from '../../local/template.ts';
-import { assemblyOf } from '../support/assembly.ts';
 import { type Engine, startEngine } from '../support/engine.ts';
 import { sample } from '../support/generated.ts';
 import { startMeter } from '../support/meter.ts';
-import { callAs } from '../support/service.ts';
 import { signedCall } from '../support/signed.ts';
-import { call, createKey, registerDeployment } from '../support/stack.ts';
+import { startStack, type TestStack } from '../support/stack.ts';
 
 const NOON = Date.parse('2030-01-01T12:00:00.500Z');
 
@@ -32,7 +29,7 @@ const IDS = ['others-1', 'erased-1', 'absent-1'] as const;
 
 let engine: Engine;
 let meter: Awaited<ReturnType<typeof startMeter>>;
-let stack: LocalStack;
+let stack: TestStack;
 const keys = new Map<string, string>();
 const { DYNAMODB_ENDPOINT: before } = process.env;
 beforeAll(async () => {
@@ -40,15 +37,15 @@ beforeAll(async () => {
   meter = await startMeter(engine.endpoint);
   process.env.DYNAMODB_ENDPOINT = meter.endpoint;
   const context = { platformPrincipals: [`arn:aws:iam::${ACCOUNT}:role/deployer`] };
-  stack = await startLocalStack({ synthesise: assemblyOf, context, stream: false });
+  stack = await startStack({ context, stream: false });
   // The schedules are off, because only the test itself may call the table.
   for (const schedule of stack.schedules) await schedule.stop();
   stack.clock.freeze(NOON);
   for (const id of ['others-1', 'erased-1']) {
-    await registerDeployment(stack, id, { groups: [] });
-    keys.set(id, (await createKey(stack, id)).id);
+    await stack.register(id, { groups: [] });
+    keys.set(id, (await stack.createKey(id)).id);
   }
-  await callAs(stack, 'admin', 'DELETE', '/deployments/erased-1');
+  await stack.callAs('admin', 'DELETE', '/deployments/erased-1');
   keys.set('absent-1', `dk_absent-1_${newUlid(NOON)}`);
 }, 180_000);
 afterAll(async () => {
@@ -93,7 +90,7 @@ describe('A caller cannot distinguish a hidden Deployment from a missing one', (
           .replace('{keyId}', encodeURIComponent(it.keyId === 'a key of it' ? `${keys.get(id)}` : it.keyId))
           .replace('{tokenId}', encodeURIComponent(it.tokenId));
         meter.take();
-        const { status, text, headers } = await call(stack, method, `${target}${it.query}`, {
+        const { status, text, headers } = await stack.call(method, `${target}${it.query}`, {
           token,
           headers: {
             ...(it.contentType !== undefined && { 'content-type': it.contentType }),
@@ -122,11 +119,11 @@ describe('A caller cannot distinguish a hidden Deployment from a missing one', (
 
   it('#54: a hidden Deployment still looks like a missing one after the caller has named ten other IDs within an hour', async () => {
     stack.clock.freeze(NOON + 60 * 60 * 1000);
-    for (let n = 0; n < 10; n++) await callAs(stack, 'member', 'GET', `/deployments/made-up-${n}`);
+    for (let n = 0; n < 10; n++) await stack.callAs('member', 'GET', `/deployments/made-up-${n}`);
     const seen = [];
     for (const id of IDS) {
       meter.take();
-      const { status } = await callAs(stack, 'member', 'GET', `/deployments/${id}`);
+      const { status } = await stack.callAs('member', 'GET', `/deployments/${id}`);
       seen.push({ status, ...meter.take() });
     }
     expect(seen[0]).toMatchObject({ status: 404, calls: ['GetItem', 'GetItem', 'UpdateItem', 'UpdateItem'] });

@@ -1,13 +1,12 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { DynamoDBDocumentClient, PutCommand, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { newToken, partition } from '../support/service.ts';
-import { runStack, use } from '../support/stack.ts';
+import { runStack } from '../support/stack.ts';
 
 const stack = await runStack();
-const token = await newToken(stack, 'etl');
+const token = await stack.newToken('etl');
 const DEPLOYMENT = 'DEPLOYMENT#etl';
-const keyItem = (await partition(stack, DEPLOYMENT)).find(({ sk }) => String(sk).startsWith('KEY#'));
+const keyItem = (await stack.partition(DEPLOYMENT)).find(({ sk }) => String(sk).startsWith('KEY#'));
 const sk = String(keyItem?.sk);
 
 /**
@@ -54,7 +53,7 @@ describe("A function's role limits the damage if the function is compromised", (
           DENIED,
         );
       }
-      expect(await use(stack, token)).toBe(200);
+      expect(await stack.use(token)).toBe(200);
     },
   );
 

@@ -1,7 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { mistyped } from '../support/mistyped.ts';
-import { callAs, exchange, newKey, partition } from '../support/service.ts';
-import { type CreatedKey, exchangeForToken, runStack, use } from '../support/stack.ts';
+import { type CreatedKey, runStack } from '../support/stack.ts';
 
 const DAY = 24 * 60 * 60;
 const NOON = Date.parse('2030-01-01T12:00:00.500Z');
@@ -11,9 +10,9 @@ const service = await runStack();
 beforeEach(() => service.clock.freeze(NOON));
 
 let count = 0;
-const rotatable = () => newKey(service, `rota-${++count}`);
-const rotate = (path: string, json?: object) => callAs(service, 'member', 'POST', `${path}/rotate`, { json });
-const withSecret = (key: CreatedKey, secret: string) => exchange(service, { ...key, secret });
+const rotatable = () => service.newKey(`rota-${++count}`);
+const rotate = (path: string, json?: object) => service.callAs('member', 'POST', `${path}/rotate`, { json });
+const withSecret = (key: CreatedKey, secret: string) => service.exchange({ ...key, secret });
 
 /** Returns which of the given secrets are accepted. Each check counts as a use of the secret. */
 async function accepted(key: CreatedKey, secrets: string[]): Promise<boolean[]> {
@@ -32,26 +31,26 @@ describe('A rotation gives a key a new secret', () => {
     expect(secret).toMatch(new RegExp(`^dks_${key.deploymentId}_[0-9A-Z]{26}_[0-9A-Za-z]{49}$`));
     expect(secret).not.toBe(key.secret);
     expect(rest.credentials).toEqual([{ createdAt: at(0), retiresAt: at(7 * DAY) }, { createdAt: at(0) }]);
-    expect((await callAs(service, 'member', 'GET', key.path)).json).toEqual(rest);
+    expect((await service.callAs('member', 'GET', key.path)).json).toEqual(rest);
     const items = JSON.stringify([
-      await partition(service, `DEPLOYMENT#${key.deploymentId}`),
-      await partition(service, `EVENTS#${key.deploymentId}`),
+      await service.partition(`DEPLOYMENT#${key.deploymentId}`),
+      await service.partition(`EVENTS#${key.deploymentId}`),
     ]);
     for (const text of [items, service.logs.text()]) expect(text).not.toContain(secret.slice(-49));
   });
 
   it('a rotation keeps the old secret valid for exactly 7 days by default', async () => {
     const key = await rotatable();
-    const token = await exchangeForToken(service, key);
+    const token = await service.exchangeForToken(key);
     const { secret } = (await rotate(key.path)).json;
-    expect(await use(service, token)).toBe(200);
+    expect(await service.use(token)).toBe(200);
     expect(await accepted(key, [key.secret, secret])).toEqual([true, true]);
     service.clock.freeze(NOON + 7 * DAY * 1000 - 1);
-    const last = await exchangeForToken(service, key);
+    const last = await service.exchangeForToken(key);
     service.clock.freeze(NOON + 7 * DAY * 1000);
     expect(await accepted(key, [key.secret, secret])).toEqual([false, true]);
-    expect(await use(service, last)).toBe(200);
-    expect((await callAs(service, 'admin', 'GET', key.path)).json.credentials).toHaveLength(1);
+    expect(await service.use(last)).toBe(200);
+    expect((await service.callAs('admin', 'GET', key.path)).json.credentials).toHaveLength(1);
   });
 
   it('a rotation retires the old secret after the given number of seconds, or immediately if the number is 0', async () => {
@@ -61,10 +60,10 @@ describe('A rotation gives a key a new secret', () => {
     expect(await accepted(key, [key.secret])).toEqual([true]);
     service.clock.advance(1);
     expect(await accepted(key, [key.secret, first])).toEqual([false, true]);
-    const token = await exchangeForToken(service, { ...key, secret: first });
+    const token = await service.exchangeForToken({ ...key, secret: first });
     const second = (await rotate(key.path, { retireOld: 0 })).json.secret;
     expect(await accepted(key, [first, second])).toEqual([false, true]);
-    expect(await use(service, token)).toBe(200);
+    expect(await service.use(token)).toBe(200);
   });
 
   it('a rotation never leaves more than two active secrets, and replaces a secret that was never used', async () => {
@@ -87,7 +86,7 @@ describe('A rotation gives a key a new secret', () => {
   it('the event of a rotation does not contain a secret', async () => {
     const key = await rotatable();
     await rotate(key.path, { retireOld: 'now' });
-    const events = await partition(service, `EVENTS#${key.deploymentId}`);
+    const events = await service.partition(`EVENTS#${key.deploymentId}`);
     const event = events.find(({ type }) => type === 'api_key.rotated');
     expect(event?.data).toEqual({ keyId: key.id, name: 'ci', scopes: key.scopes, retireOld: 'now' });
   });
@@ -95,12 +94,12 @@ describe('A rotation gives a key a new secret', () => {
   it('a rotation with an Idempotency-Key happens only once, and a retry gets a response without the secret', async () => {
     const key = await rotatable();
     const again = { headers: { 'idempotency-key': 'rotate-1' } };
-    const first = await callAs(service, 'member', 'POST', `${key.path}/rotate`, again);
-    const retry = await callAs(service, 'member', 'POST', `${key.path}/rotate`, again);
+    const first = await service.callAs('member', 'POST', `${key.path}/rotate`, again);
+    const retry = await service.callAs('member', 'POST', `${key.path}/rotate`, again);
     const { secret, ...rest } = first.json;
     expect([retry.status, retry.headers['idempotent-replayed'], retry.json]).toEqual([200, 'true', rest]);
     expect(await accepted(key, [key.secret, secret])).toEqual([true, true]);
-    const other = await callAs(service, 'member', 'POST', `${key.path}/rotate`, {
+    const other = await service.callAs('member', 'POST', `${key.path}/rotate`, {
       ...again,
       json: { retireOld: 'now' },
     });
@@ -121,7 +120,7 @@ describe('A rotation gives a key a new secret', () => {
 
 describe('The service reports an old secret that is still in use before it retires', () => {
   const reported = async (deploymentId: string) =>
-    (await partition(service, `EVENTS#${deploymentId}`)).filter(
+    (await service.partition(`EVENTS#${deploymentId}`)).filter(
       ({ type }) => type === 'api_key.secret_retiring',
     );
 
@@ -137,7 +136,7 @@ describe('The service reports an old secret that is still in use before it retir
     service.clock.freeze(NOON + (3 * DAY - 1) * 1000);
     expect(await accepted(key, [key.secret])).toEqual([true]);
     // The service still records later uses of the secret.
-    const { credentials } = (await callAs(service, 'member', 'GET', key.path)).json;
+    const { credentials } = (await service.callAs('member', 'GET', key.path)).json;
     expect(credentials[0]).toMatchObject({ lastUsedAt: at(3 * DAY - 1) });
     const events = await reported(key.deploymentId);
     expect(events).toMatchObject([
@@ -153,8 +152,7 @@ describe('The service reports an old secret that is still in use before it retir
       retiresAt: at(3 * DAY),
     });
     const { items } = (
-      await callAs(
-        service,
+      await service.callAs(
         'member',
         'GET',
         `/deployments/${key.deploymentId}/events?type=api_key.secret_retiring`,
@@ -212,12 +210,12 @@ describe('The service reports an old secret that is still in use before it retir
 describe('A rotation with on_first_use keeps the old secret until the new secret is used', () => {
   it('on_first_use retires the old secret when the new secret is first used', async () => {
     const key = await rotatable();
-    const token = await exchangeForToken(service, key);
+    const token = await service.exchangeForToken(key);
     const { secret } = (await rotate(key.path, { retireOld: 'on_first_use' })).json;
     expect(await accepted(key, [key.secret, key.secret])).toEqual([true, true]);
     expect(await accepted(key, [secret, key.secret, secret])).toEqual([true, false, true]);
-    expect(await use(service, token)).toBe(200);
-    const { credentials } = (await callAs(service, 'admin', 'GET', key.path)).json;
+    expect(await service.use(token)).toBe(200);
+    const { credentials } = (await service.callAs('admin', 'GET', key.path)).json;
     expect(credentials).toEqual([{ createdAt: at(0), lastUsedAt: at(0) }]);
   });
 
@@ -227,7 +225,7 @@ describe('A rotation with on_first_use keeps the old secret until the new secret
     service.clock.advance(60);
     await accepted(key, [key.secret, secret, secret]);
     await rotate(key.path, { retireOld: 60 });
-    const events = await partition(service, `EVENTS#${key.deploymentId}`);
+    const events = await service.partition(`EVENTS#${key.deploymentId}`);
     const retired = events.filter(({ type }) => type === 'api_key.secret_retired');
     expect(retired).toHaveLength(1);
     expect(retired[0]).toMatchObject({
@@ -276,17 +274,17 @@ describe('A rotation with on_first_use keeps the old secret until the new secret
 describe('A rotation with "now" revokes older secrets and tokens', () => {
   it('a rotation with "now" immediately revokes the old secret and all older tokens', async () => {
     const key = await rotatable();
-    const tokens = [await exchangeForToken(service, key), await exchangeForToken(service, key)];
+    const tokens = [await service.exchangeForToken(key), await service.exchangeForToken(key)];
     const { secret, credentials } = (await rotate(key.path, { retireOld: 'now' })).json;
     expect(credentials).toEqual([{ createdAt: at(0) }]);
-    for (const token of tokens) expect(await use(service, token)).toBe(401);
+    for (const token of tokens) expect(await service.use(token)).toBe(401);
     expect(await accepted(key, [key.secret, secret])).toEqual([false, true]);
-    expect(await use(service, await exchangeForToken(service, { ...key, secret }))).toBe(200);
+    expect(await service.use(await service.exchangeForToken({ ...key, secret }))).toBe(200);
   });
 
   it('a rotation with "now" leaves a disabled key disabled', async () => {
     const key = await rotatable();
-    await callAs(service, 'admin', 'PATCH', key.path, { json: { enabled: false } });
+    await service.callAs('admin', 'PATCH', key.path, { json: { enabled: false } });
     const reply = await rotate(key.path, { retireOld: 'now' });
     expect([reply.status, reply.json.enabled, reply.json.status]).toEqual([200, false, 'disabled']);
     expect(await accepted(key, [reply.json.secret])).toEqual([false]);
@@ -311,7 +309,7 @@ describe('The API rejects an invalid rotation', () => {
     expect([unknown.status, unknown.json.detail]).toEqual([400, 'retire is not a field of this request']);
     const absent = await rotate(mistyped(key.path));
     expect([absent.status, absent.json.detail]).toEqual([404, 'No such API key.']);
-    await callAs(service, 'admin', 'PUT', `/deployments/${key.deploymentId}`, { json: { groups: [] } });
+    await service.callAs('admin', 'PUT', `/deployments/${key.deploymentId}`, { json: { groups: [] } });
     const foreign = await rotate(key.path);
     expect([foreign.status, foreign.json.detail]).toEqual([404, 'No such Deployment.']);
   });

@@ -1,6 +1,6 @@
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { describe, expect, it } from 'vitest';
-import { call, runStack } from '../support/stack.ts';
+import { runStack } from '../support/stack.ts';
 
 const service = await runStack({ context: { adminGroup: 'admins' } });
 
@@ -12,15 +12,15 @@ const notSignedIn = (detail: string) => ({
   code: 'invalid_token',
   detail,
 });
-const list = (token: string) => call(service, 'GET', '/deployments', { token });
+const list = (token: string) => service.call('GET', '/deployments', { token });
 const register = async (groups: unknown) => {
   const token = await service.signIn('member', 'access', ({ payload }) => Object.assign(payload, { groups }));
-  return (await call(service, 'PUT', '/deployments/etl', { token, json: {} })).status;
+  return (await service.call('PUT', '/deployments/etl', { token, json: {} })).status;
 };
 
 describe("Management calls require a person's access token", () => {
   it('a management call without an access token returns 401', async () => {
-    const { status, json } = await call(service, 'GET', '/deployments');
+    const { status, json } = await service.call('GET', '/deployments');
     expect([status, json]).toEqual([401, NOT_SIGNED_IN_BY_GATEWAY]);
   });
 
@@ -133,7 +133,7 @@ describe("People with the administrators' scope are administrators", () => {
     });
     const put = async (claims: object) => {
       const token = await service.signIn('member', 'access', ({ payload }) => Object.assign(payload, claims));
-      return (await call(scoped, 'PUT', '/deployments/etl', { token, json: {} })).status;
+      return (await scoped.call('PUT', '/deployments/etl', { token, json: {} })).status;
     };
     expect(await put({ groups: ['admins', 'platform-admins'] })).toBe(404);
     expect(await put({ scope: 'openid keys:administrator' })).toBe(404);

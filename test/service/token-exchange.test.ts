@@ -3,8 +3,7 @@ import { SignJWT } from 'jose';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { mintCredential, parseCredential } from '../../functions/domain/credentials.ts';
 import { startCiIssuer } from '../support/ci-issuer.ts';
-import { callAs, callsOf, exchange as exchangeSecret } from '../support/service.ts';
-import { call, registerDeployment, runStack, use } from '../support/stack.ts';
+import { runStack } from '../support/stack.ts';
 
 const NOON = Date.parse('2030-01-01T12:00:00.500Z');
 const GITHUB = 'https://token.actions.githubusercontent.com';
@@ -49,14 +48,14 @@ function subjectToken({
 let count = 0;
 async function newKey(rule: object = {}, more: object = {}) {
   const deploymentId = `trust-${++count}`;
-  await registerDeployment(service, deploymentId);
+  await service.register(deploymentId);
   const trust = [{ issuer: issuer.url, claims: { sub: SUB }, ...rule }];
   const path = `/deployments/${deploymentId}/api-keys`;
-  const reply = await callAs(service, 'member', 'POST', path, { json: { name: 'ci', trust, ...more } });
+  const reply = await service.callAs('member', 'POST', path, { json: { name: 'ci', trust, ...more } });
   return { reply, deploymentId, id: reply.json.id as string, keyPath: `${path}/${reply.json.id}` };
 }
 const exchange = (id: string, subject: string, more: Record<string, string> = {}) =>
-  call(service, 'POST', '/oauth/token', {
+  service.call('POST', '/oauth/token', {
     form: { grant_type: GRANT, client_id: id, subject_token: subject, subject_token_type: JWT, ...more },
   });
 const REFUSED = {
@@ -71,7 +70,7 @@ describe('A key with trust rules exchanges CI tokens for access tokens', () => {
     expect(reply.json).not.toHaveProperty('secret');
     expect(reply.json.trust).toEqual([{ issuer: issuer.url, claims: { sub: SUB } }]);
     expect(reply.json.credentials).toEqual([]);
-    expect((await callAs(service, 'member', 'POST', `${keyPath}/rotate`)).status).toBe(409);
+    expect((await service.callAs('member', 'POST', `${keyPath}/rotate`)).status).toBe(409);
   });
 
   it('a token exchange issues an ordinary access token, which is extended on use and can be revoked', async () => {
@@ -89,11 +88,11 @@ describe('A key with trust rules exchanges CI tokens for access tokens', () => {
     const token = reply.json.access_token;
     for (let day = 0; day < 3; day++) {
       service.clock.advance(86_399);
-      expect(await use(service, token)).toBe(200);
+      expect(await service.use(token)).toBe(200);
     }
-    expect((await callAs(service, 'member', 'GET', keyPath)).json.lastUsedAt).toBeDefined();
-    await callAs(service, 'member', 'PATCH', keyPath, { json: { enabled: false } });
-    expect(await use(service, token)).toBe(401);
+    expect((await service.callAs('member', 'GET', keyPath)).json.lastUsedAt).toBeDefined();
+    await service.callAs('member', 'PATCH', keyPath, { json: { enabled: false } });
+    expect(await service.use(token)).toBe(401);
     service.clock.freeze(NOON);
     expect((await exchange(id, await subjectToken())).json).toEqual(REFUSED);
   });
@@ -105,9 +104,9 @@ describe('A key with trust rules exchanges CI tokens for access tokens', () => {
       [id, other.id].map(async (key) => (await exchange(key, await subjectToken())).json.access_token),
     );
     const path = `/deployments/${deploymentId}/api-keys`;
-    const withSecret = (await callAs(service, 'member', 'POST', path, { json: { name: 'secret' } })).json;
-    const bySecret = (await exchangeSecret(service, withSecret)).json.access_token;
-    const revoke = (form: Record<string, string>) => call(service, 'POST', '/oauth/revoke', { form });
+    const withSecret = (await service.callAs('member', 'POST', path, { json: { name: 'secret' } })).json;
+    const bySecret = (await service.exchange(withSecret)).json.access_token;
+    const revoke = (form: Record<string, string>) => service.call('POST', '/oauth/revoke', { form });
 
     const { ulid = '' } = parseCredential(own) ?? {};
     const unknown = mintCredential('token', deploymentId, ulid);
@@ -128,20 +127,20 @@ describe('A key with trust rules exchanges CI tokens for access tokens', () => {
         json: { error: 'invalid_client', error_description: 'Client authentication failed.' },
       });
     }
-    for (const token of [own, foreign, bySecret]) expect(await use(service, token)).toBe(200);
+    for (const token of [own, foreign, bySecret]) expect(await service.use(token)).toBe(200);
     expect(await revoke({ client_id: id, token: own })).toMatchObject({ status: 200, text: '' });
-    expect(await use(service, own)).toBe(401);
-    expect(await use(service, foreign)).toBe(200);
+    expect(await service.use(own)).toBe(401);
+    expect(await service.use(foreign)).toBe(200);
   });
 
   it('revoking an unknown token takes the same number of reads whether or not the key exists', async () => {
     const { id, deploymentId } = await newKey();
     const ulid = id.slice(-26);
     const costs = async (keyId: string, deployment: string) => {
-      const before = callsOf(service, 'revoke', 'BatchGetItem');
+      const before = service.countCalls('revoke', 'BatchGetItem');
       const form = { client_id: keyId, token: mintCredential('token', deployment, ulid) };
-      expect((await call(service, 'POST', '/oauth/revoke', { form })).status).toBe(401);
-      return callsOf(service, 'revoke', 'BatchGetItem') - before;
+      expect((await service.call('POST', '/oauth/revoke', { form })).status).toBe(401);
+      return service.countCalls('revoke', 'BatchGetItem') - before;
     };
     expect(await costs(id, deploymentId)).toBe(1);
     expect(await costs(`dk_none_${ulid}`, 'none')).toBe(1);
@@ -198,7 +197,7 @@ describe('A key with trust rules exchanges CI tokens for access tokens', () => {
 
   it('a token exchange with an unknown key gets the same response as with a key that does not trust the token', async () => {
     const { deploymentId } = await newKey();
-    const withSecret = await callAs(service, 'member', 'POST', `/deployments/${deploymentId}/api-keys`, {
+    const withSecret = await service.callAs('member', 'POST', `/deployments/${deploymentId}/api-keys`, {
       json: { name: 'ci' },
     });
     const other = await newKey({ claims: { sub: 'x' } });
@@ -222,7 +221,7 @@ describe('A key with trust rules exchanges CI tokens for access tokens', () => {
 
   it('a PATCH replaces all trust rules of a key at once, with effect from the next exchange', async () => {
     const { id, keyPath } = await newKey();
-    const edit = (json: object) => callAs(service, 'member', 'PATCH', keyPath, { json });
+    const edit = (json: object) => service.callAs('member', 'PATCH', keyPath, { json });
     const first = (await exchange(id, await subjectToken())).json.access_token;
     const [main, dev] = ['main', 'dev'].map((branch) => ({
       issuer: issuer.url,
@@ -233,10 +232,9 @@ describe('A key with trust rules exchanges CI tokens for access tokens', () => {
     expect((await exchange(id, await subjectToken())).status).toBe(200);
     await edit({ trust: [dev] });
     expect((await exchange(id, await subjectToken())).json).toEqual(REFUSED);
-    expect(await use(service, first)).toBe(200);
+    expect(await service.use(first)).toBe(200);
 
-    const { items } = (await callAs(service, 'member', 'GET', `${keyPath.split('/api-keys')[0]}/events`))
-      .json;
+    const { items } = (await service.callAs('member', 'GET', `${keyPath.split('/api-keys')[0]}/events`)).json;
     const edits = items.filter(({ type }: { type: string }) => type === 'api_key.edited');
     expect(edits).toHaveLength(2);
     expect(edits[0].data.changed).toEqual(['trust']);
@@ -244,7 +242,7 @@ describe('A key with trust rules exchanges CI tokens for access tokens', () => {
 
   it('the API rejects an edit of trust rules that would not be allowed for a new key', async () => {
     const { deploymentId, keyPath } = await newKey();
-    const withSecret = await callAs(service, 'member', 'POST', `/deployments/${deploymentId}/api-keys`, {
+    const withSecret = await service.callAs('member', 'POST', `/deployments/${deploymentId}/api-keys`, {
       json: { name: 'ci' },
     });
     const rule = { issuer: issuer.url, claims: { sub: SUB } };
@@ -255,17 +253,17 @@ describe('A key with trust rules exchanges CI tokens for access tokens', () => {
       [keyPath, [rule, { ...rule, claims: {} }], 400, 'trust[1].claims'],
       [`/deployments/${deploymentId}/api-keys/${withSecret.json.id}`, [rule], 409, undefined],
     ] as const) {
-      const reply = await callAs(service, 'member', 'PATCH', path, { json: { trust } });
+      const reply = await service.callAs('member', 'PATCH', path, { json: { trust } });
       expect([reply.status, reply.json.errors?.[0].field]).toEqual([status, field]);
     }
-    expect((await callAs(service, 'member', 'GET', keyPath)).json.trust).toEqual([rule]);
+    expect((await service.callAs('member', 'GET', keyPath)).json.trust).toEqual([rule]);
   });
 
   it("a token exchange is rejected if it sends a secret, comes from outside the key's IP ranges or names another token type", async () => {
     const { id } = await newKey();
     const subject = await subjectToken();
     expect((await exchange(id, subject, { client_secret: 'x' })).status).toBe(400);
-    const basic = await call(service, 'POST', '/oauth/token', {
+    const basic = await service.call('POST', '/oauth/token', {
       basic: [id, 'x'],
       form: { grant_type: GRANT, subject_token: subject, subject_token_type: JWT },
     });
@@ -274,7 +272,7 @@ describe('A key with trust rules exchanges CI tokens for access tokens', () => {
     expect((await exchange(id, subject, saml)).json.error).toBe('invalid_request');
     const bound = await newKey({}, { networks: ['192.0.2.0/24'] });
     expect((await exchange(bound.id, subject)).json).toEqual(REFUSED);
-    const plain = await call(service, 'POST', '/oauth/token', {
+    const plain = await service.call('POST', '/oauth/token', {
       form: { grant_type: 'client_credentials', client_id: id },
     });
     expect(plain.status).toBe(401);

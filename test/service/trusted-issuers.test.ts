@@ -1,8 +1,7 @@
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { startCiIssuer, subjectForm } from '../support/ci-issuer.ts';
-import { callAs } from '../support/service.ts';
-import { call, registerDeployment, runStack } from '../support/stack.ts';
+import { runStack } from '../support/stack.ts';
 
 const NOON = Date.parse('2030-01-01T12:00:00.500Z');
 const CLUSTER = 'https://kubernetes.default.svc.cluster.local';
@@ -42,13 +41,13 @@ beforeEach(() => stack.clock.freeze(NOON));
 let count = 0;
 async function create(rule: object) {
   const deploymentId = `issuers-${++count}`;
-  await registerDeployment(stack, deploymentId);
+  await stack.register(deploymentId);
   const path = `/deployments/${deploymentId}/api-keys`;
-  const reply = await callAs(stack, 'member', 'POST', path, { json: { name: 'ci', trust: [rule] } });
+  const reply = await stack.callAs('member', 'POST', path, { json: { name: 'ci', trust: [rule] } });
   return { ...reply, id: String(reply.json.id), path: `${path}/${reply.json.id}` };
 }
 const exchange = (id: string, subject: string) =>
-  call(stack, 'POST', '/oauth/token', {
+  stack.call('POST', '/oauth/token', {
     form: subjectForm(id, subject),
   });
 const REJECTED = {
@@ -61,7 +60,7 @@ async function outcome(id: string, subject: string | Promise<string>) {
   return status;
 }
 const explained = async ({ path }: { path: string }, subject: string) =>
-  (await callAs(stack, 'member', 'POST', `${path}/explain`, { json: { subject_token: subject } })).json
+  (await stack.callAs('member', 'POST', `${path}/explain`, { json: { subject_token: subject } })).json
     .rules[0];
 
 describe('A stack can contain the public keys of an issuer', () => {

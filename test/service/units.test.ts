@@ -1,17 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { BatchWriteCommand } from '@aws-sdk/lib-dynamodb';
-import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { hashOf, mintCredential, newUlid } from '../../functions/domain/credentials.ts';
 import { toToken } from '../../functions/table/schema.ts';
 import { WARMED_UP } from '../../infra/bundles.ts';
-import { type LocalStack, startLocalStack } from '../../local/local-stack.ts';
-import { assemblyOf } from '../support/assembly.ts';
 import { startCiIssuer } from '../support/ci-issuer.ts';
 import { type Engine, startEngine } from '../support/engine.ts';
 import { type Bill, startMeter } from '../support/meter.ts';
 import { seconds } from '../support/records.ts';
-import { callAs, exchange, partition } from '../support/service.ts';
-import { type CreatedKey, call, exchangeForToken, use } from '../support/stack.ts';
+import { type CreatedKey, runStack, type TestStack } from '../support/stack.ts';
 
 const NOON = Date.parse('2030-01-01T12:00:00Z');
 const DAY = 24 * 60 * 60 * 1000;
@@ -34,7 +31,7 @@ const SIZES = {
 const ci = await startCiIssuer();
 let engine: Engine;
 let meter: Awaited<ReturnType<typeof startMeter>>;
-let stack: LocalStack;
+let stack: TestStack;
 const { DYNAMODB_ENDPOINT: before } = process.env;
 beforeAll(async () => {
   engine = await startEngine();
@@ -63,7 +60,7 @@ async function bills(id: string, { deployment, key }: (typeof SIZES)['usual']): 
     return reply as Exclude<T, number>;
   }
   const as = (method: string, path: string, json?: unknown) =>
-    callAs(stack, 'admin', method, path, json === undefined ? {} : { json });
+    stack.callAs('admin', method, path, json === undefined ? {} : { json });
   const path = `/deployments/${id}`;
 
   stack.clock.freeze(NOON);
@@ -78,16 +75,16 @@ async function bills(id: string, { deployment, key }: (typeof SIZES)['usual']): 
   for (let n = 1; n < 100; n++) await as('POST', `${path}/api-keys`, key);
   await costs('List 100 keys', 200, () => as('GET', `${path}/api-keys`));
 
-  await costs('Exchange credentials for a token, first in an interval', 200, () => exchange(stack, made));
-  await costs('Exchange credentials for a token', 200, () => exchange(stack, made));
+  await costs('Exchange credentials for a token, first in an interval', 200, () => stack.exchange(made));
+  await costs('Exchange credentials for a token', 200, () => stack.exchange(made));
   const forged = mintCredential('secret', id, made.id.slice(-26));
-  await costs('Exchange with a wrong secret', 401, () => exchange(stack, { ...made, secret: forged }));
+  await costs('Exchange with a wrong secret', 401, () => stack.exchange({ ...made, secret: forged }));
   const old: CreatedKey = (await as('POST', `${path}/api-keys`, key)).json;
-  await exchange(stack, old);
+  await stack.exchange(old);
   stack.clock.freeze(NOON + 1000);
   await as('POST', `${path}/api-keys/${old.id}/rotate`, { retireOld: 3600 });
   stack.clock.freeze(NOON + 2000);
-  await costs('Exchange with an old secret, first in its last day', 200, () => exchange(stack, old));
+  await costs('Exchange with an old secret, first in its last day', 200, () => stack.exchange(old));
   stack.clock.freeze(NOON);
 
   const trust = [{ issuer: ci.url, claims: { sub: 'pipeline' } }];
@@ -101,7 +98,7 @@ async function bills(id: string, { deployment, key }: (typeof SIZES)['usual']): 
   await explain(first);
   await costs('Explain a token of a CI', 200, () => explain(first));
   const exchangeSubject = (subject_token: string) =>
-    call(stack, 'POST', '/oauth/token', {
+    stack.call('POST', '/oauth/token', {
       form: {
         grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
         client_id: trusting.id,
@@ -116,29 +113,29 @@ async function bills(id: string, { deployment, key }: (typeof SIZES)['usual']): 
   await costs('Exchange a token of a CI, with singleUse', 200, () => exchangeSubject(once));
   await costs('Exchange a forged token of a CI', 400, () => exchangeSubject(once.slice(0, -40)));
 
-  const token = await exchangeForToken(stack, made);
+  const token = await stack.exchangeForToken(made);
   const basic: [string, string] = [made.id, made.secret];
   await costs('Introspect a token', 200, () =>
-    call(stack, 'POST', '/oauth/introspect', { basic, form: { token } }),
+    stack.call('POST', '/oauth/introspect', { basic, form: { token } }),
   );
 
-  const other = await exchangeForToken(stack, made);
+  const other = await stack.exchangeForToken(made);
   stack.clock.freeze(NOON + 1_000_000);
-  await costs('Check a token, extended, first in an interval', 200, () => use(stack, other));
-  await costs('Check a token, extended', 200, () => use(stack, token));
-  await costs('Check a token, not extended', 200, () => use(stack, token));
+  await costs('Check a token, extended, first in an interval', 200, () => stack.use(other));
+  await costs('Check a token, extended', 200, () => stack.use(token));
+  await costs('Check a token, not extended', 200, () => stack.use(token));
   stack.clock.freeze(NOON + 2 * DAY);
-  await costs('Check an expired token', 401, () => use(stack, token));
+  await costs('Check an expired token', 401, () => stack.use(token));
   stack.clock.freeze(NOON + 1_000_000);
   const unknown = mintCredential('token', id, made.id.slice(-26));
-  await costs('Check a token that was never issued', 401, () => use(stack, unknown));
+  await costs('Check a token that was never issued', 401, () => stack.use(unknown));
   await costs('Check a token that lacks the scope, with `/whoami`', 403, () =>
-    call(stack, 'GET', '/whoami?deployment=other', { token }),
+    stack.call('GET', '/whoami?deployment=other', { token }),
   );
-  await costs('Check a malformed token', 401, () => use(stack, 'dkt_no_token'));
-  await costs('Revoke a token', 200, () => call(stack, 'POST', '/oauth/revoke', { basic, form: { token } }));
+  await costs('Check a malformed token', 401, () => stack.use('dkt_no_token'));
+  await costs('Revoke a token', 200, () => stack.call('POST', '/oauth/revoke', { basic, form: { token } }));
 
-  const [item] = await partition(stack, `DEPLOYMENT#${id}`);
+  const [item] = await stack.partition(`DEPLOYMENT#${id}`);
   await seedTokens(id, String(item?.generation), 100, made.id.slice(-26));
   const tokens = await costs('List 100 access tokens of a key', 200, () => as('GET', `${keyPath}/tokens`));
   expect(tokens.json.items).toHaveLength(100);
@@ -149,14 +146,14 @@ async function bills(id: string, { deployment, key }: (typeof SIZES)['usual']): 
   const grant = (
     await costs('Issue a temporary token', 201, () => as('POST', `${path}/temporary-tokens`, {}))
   ).json;
-  await costs('Check a temporary token', 200, () => use(stack, grant.access_token));
+  await costs('Check a temporary token', 200, () => stack.use(grant.access_token));
   await costs('List one temporary token', 200, () => as('GET', `${path}/temporary-tokens`));
   await costs('Revoke a temporary token', 204, () => as('DELETE', `${path}/temporary-tokens/${grant.id}`));
 
   const others = `others${id.slice(6)}`;
   const groups = deployment.groups.filter((group) => group !== 'data-eng');
   await as('PUT', `/deployments/${others}`, { ...deployment, groups });
-  const rejected = (of: string) => callAs(stack, 'member', 'GET', `/deployments/${of}`);
+  const rejected = (of: string) => stack.callAs('member', 'GET', `/deployments/${of}`);
   await costs('Rejected call on a Deployment without access', 404, () => rejected(others));
   // This call happens in a later hour, because a single item that records both calls would be larger.
   stack.clock.freeze(NOON + 5_000_000);
@@ -182,12 +179,10 @@ it(
   'every operation makes the number of calls and uses the capacity units that the documentation states',
   ONCE_MORE,
   async () => {
-    stack = await startLocalStack({
-      synthesise: assemblyOf,
+    stack = await runStack({
       stream: false,
       context: { trustedIssuers: ci.url },
     });
-    onTestFinished(() => stack.stop());
     // The cost must not include calls by background jobs.
     for (const schedule of stack.schedules) schedule.stop();
     // The cost must not include the reads with which some functions open their connection during init.
@@ -200,15 +195,15 @@ it(
     expect(stated).toStrictEqual(rows);
 
     const id = 'purged';
-    await callAs(stack, 'admin', 'PUT', `/deployments/${id}`, { json: SIZES.usual.deployment });
-    const [deployment] = await partition(stack, `DEPLOYMENT#${id}`);
+    await stack.callAs('admin', 'PUT', `/deployments/${id}`, { json: SIZES.usual.deployment });
+    const [deployment] = await stack.partition(`DEPLOYMENT#${id}`);
     const generation = String(deployment?.generation);
     await seedTokens(id, generation, 1000);
-    await callAs(stack, 'admin', 'DELETE', `/deployments/${id}`);
+    await stack.callAs('admin', 'DELETE', `/deployments/${id}`);
     meter.take();
     await stack.invoke('purge', { Records: [removal(id, generation)] });
     const { calls, written } = meter.take();
-    expect(await partition(stack, `DEPLOYMENT#${id}`)).toStrictEqual([]);
+    expect(await stack.partition(`DEPLOYMENT#${id}`)).toStrictEqual([]);
     // The purge writes 1,000 deletions and the confirmed marker, and then, in one transaction, the end of the purge and
     // its event.
     expect(written).toBe(1005);

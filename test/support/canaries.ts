@@ -1,7 +1,5 @@
-import type { LocalStack } from '../../local/local-stack.ts';
 import { CONTEXTS } from './contexts.ts';
-import { callAs, exchange } from './service.ts';
-import { type Call, type CreatedKey, call, createKey, exchangeForToken, type Reply } from './stack.ts';
+import type { Call, CreatedKey, Reply, TestStack } from './stack.ts';
 
 /** One secret or token of each kind, with the key and the Deployment to which it belongs. */
 export interface Canaries {
@@ -12,12 +10,12 @@ export interface Canaries {
 }
 
 /** Creates canaries, which are known secrets and tokens, for an existing Deployment. */
-export async function createCanaries(stack: LocalStack, deploymentId: string): Promise<Canaries> {
-  const key = await createKey(stack, deploymentId);
-  const token = await exchangeForToken(stack, key);
-  const revoked = await exchangeForToken(stack, key);
+export async function createCanaries(stack: TestStack, deploymentId: string): Promise<Canaries> {
+  const key = await stack.createKey(deploymentId);
+  const token = await stack.exchangeForToken(key);
+  const revoked = await stack.exchangeForToken(key);
   const path = `/deployments/${deploymentId}/temporary-tokens`;
-  const temporary: string = (await callAs(stack, 'member', 'POST', path, { json: {} })).json.access_token;
+  const temporary: string = (await stack.callAs('member', 'POST', path, { json: {} })).json.access_token;
   const person = await stack.signIn('admin');
   return { deploymentId, key, canaries: { secret: key.secret, token, revoked, temporary, person } };
 }
@@ -27,12 +25,12 @@ export async function createCanaries(stack: LocalStack, deploymentId: string): P
  *
  * @returns all responses
  */
-export async function sendEverywhere(stack: LocalStack, made: Canaries): Promise<Reply[]> {
+export async function sendEverywhere(stack: TestStack, made: Canaries): Promise<Reply[]> {
   const { deploymentId: id, key, canaries } = made;
   const { token, temporary, revoked, person } = canaries;
   const replies: Reply[] = [];
   const send = async (method: string, path: string, options: Call = {}) => {
-    replies.push(await call(stack, method, path, options));
+    replies.push(await stack.call(method, path, options));
   };
   const keys = `/deployments/${id}/api-keys`;
   const basic = [key.id, key.secret] as const;
@@ -144,9 +142,9 @@ export async function sendEverywhere(stack: LocalStack, made: Canaries): Promise
   // The calls that revoke the secrets come last.
   await send('POST', '/leaks', { json: { credential: `${token} ${temporary} ${revoked}` } });
   await send('POST', '/leaks', { json: { credential: `client_secret=${key.secret}` } });
-  await exchange(stack, key);
-  await callAs(stack, 'admin', 'DELETE', `${keys}/${key.id}`);
-  await callAs(stack, 'admin', 'DELETE', `/deployments/${id}`);
+  await stack.exchange(key);
+  await stack.callAs('admin', 'DELETE', `${keys}/${key.id}`);
+  await stack.callAs('admin', 'DELETE', `/deployments/${id}`);
   return replies;
 }
 

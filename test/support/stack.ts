@@ -1,19 +1,33 @@
+import { DeleteCommand, PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { afterAll, onTestFinished, TestRunner } from 'vitest';
 import { type LocalStack, type LocalStackOptions, startLocalStack } from '../../local/local-stack.ts';
+import type { CfnTemplate } from '../../local/template.ts';
 import { assemblyOf } from './assembly.ts';
+import { itemsOf } from './engine.ts';
+
+/** A local stack, with functions that call its service and that read and write its table. */
+export type TestStack = Awaited<ReturnType<typeof startStack>>;
 
 /**
  * Starts an in-memory local stack. The stack stops after the test that starts it, or after the file's tests if it is
  * started outside a test.
  *
  *     const stack = await runStack({ context: { slideInterval: 0 } });
+ *     await stack.register('etl');
+ *     const token = await stack.exchangeForToken(await stack.createKey('etl'));
  */
-export async function runStack(options: LocalStackOptions = {}): Promise<LocalStack> {
-  const stack = await startLocalStack({ synthesise: assemblyOf, ...options });
+export async function runStack(options: LocalStackOptions = {}): Promise<TestStack> {
+  const stack = await startStack(options);
   // Vitest would ignore a hook that a running test registers with afterAll.
   const atEnd = TestRunner.getCurrentTest() ? onTestFinished : afterAll;
   atEnd(() => stack.stop());
   return stack;
+}
+
+/** Starts a local stack that the caller must stop. */
+export async function startStack(options: LocalStackOptions = {}) {
+  const stack = await startLocalStack({ synthesise: assemblyOf, ...options });
+  return { ...stack, ...serviceOf(stack), ...tableOf(stack) };
 }
 
 /** A request to send to the service. */
@@ -91,43 +105,120 @@ export interface CreatedKey {
   readonly scopes: readonly string[];
 }
 
-/** Registers a Deployment as the administrator. */
-export async function registerDeployment(
-  stack: LocalStack,
-  id: string,
-  body: { name?: string; groups?: string[] } = { groups: ['data-eng'] },
-): Promise<void> {
-  const token = await stack.signIn('admin');
-  const register = () => call(stack, 'PUT', `/deployments/${id}`, { token, json: body });
-  // The status is 200 if an earlier attempt, whose response was 503, has registered the Deployment.
-  await expectStatus([200, 201], repeatWhileBusy(register));
+/** A key of a Deployment that has no other keys. */
+export interface KeyOfDeployment extends CreatedKey {
+  readonly deploymentId: string;
+  /** Path of the key in the API. */
+  readonly path: string;
 }
 
-/** Creates a key as the administrator. */
-export async function createKey(
-  stack: LocalStack,
-  deploymentId: string,
-  body: object = { name: 'ci' },
-): Promise<CreatedKey> {
-  const path = `/deployments/${deploymentId}/api-keys`;
-  const token = await stack.signIn('admin');
-  const create = () => call(stack, 'POST', path, { token, json: body });
-  const reply = await expectStatus([201], repeatWhileBusy(create));
-  return reply.json;
+/** Returns functions that call a stack's service. */
+function serviceOf(stack: LocalStack) {
+  const send = (method: string, path: string, options?: Call): Promise<Reply> =>
+    call(stack, method, path, options);
+
+  /** Makes a management call as one of the development issuer's two people. */
+  const callAs = async (
+    person: 'admin' | 'member',
+    method: string,
+    path: string,
+    options: Call = {},
+  ): Promise<Reply> => send(method, path, { token: await stack.signIn(person), ...options });
+
+  /** Registers a Deployment as the administrator. */
+  const register = async (
+    id: string,
+    body: { name?: string; groups?: string[] } = { groups: ['data-eng'] },
+  ): Promise<void> => {
+    const put = () => callAs('admin', 'PUT', `/deployments/${id}`, { json: body });
+    // The status is 200 if an earlier attempt, whose response was 503, has registered the Deployment.
+    await expectStatus([200, 201], repeatWhileBusy(put));
+  };
+
+  /** Creates a key as the administrator. */
+  const createKey = async (deploymentId: string, body: object = { name: 'ci' }): Promise<CreatedKey> => {
+    const path = `/deployments/${deploymentId}/api-keys`;
+    const create = () => callAs('admin', 'POST', path, { json: body });
+    const reply = await expectStatus([201], repeatWhileBusy(create));
+    return reply.json;
+  };
+
+  /** Creates a Deployment with a key. */
+  const newKey = async (deploymentId: string, body: object = {}): Promise<KeyOfDeployment> => {
+    await register(deploymentId);
+    const key = await createKey(deploymentId, { name: 'ci', ...body });
+    return { ...key, deploymentId, path: `/deployments/${deploymentId}/api-keys/${key.id}` };
+  };
+
+  /** Requests an access token with a key and returns the response, regardless of its status. */
+  const exchange = (key: CreatedKey, scope?: string): Promise<Reply> => {
+    const form = { grant_type: 'client_credentials', ...(scope !== undefined && { scope }) };
+    return send('POST', '/oauth/token', { basic: [key.id, key.secret], form });
+  };
+
+  /** Exchanges a key's secret for an access token. */
+  const exchangeForToken = async (key: CreatedKey, scope?: string): Promise<string> => {
+    const reply = await expectStatus(
+      [200],
+      repeatWhileBusy(() => exchange(key, scope)),
+    );
+    return reply.json.access_token;
+  };
+
+  return {
+    call: send,
+    callAs,
+    register,
+    createKey,
+    newKey,
+    exchange,
+    exchangeForToken,
+    /** Creates a Deployment with a key, and returns a token from that key. */
+    newToken: async (deploymentId: string): Promise<string> => exchangeForToken(await newKey(deploymentId)),
+    /** Uses a token. @returns the status: 200 or 401 */
+    use: async (token: string): Promise<number> =>
+      (await repeatWhileBusy(() => send('GET', '/whoami', { token }))).status,
+    /** Returns how many calls of an operation a function made to the table. */
+    countCalls: (functionName: string, operation: string): number =>
+      stack.calls(functionName)[operation] ?? 0,
+    /** Returns the log lines of a function, or of all functions, that are JSON objects. */
+    logLines: (functionName?: string) =>
+      stack.logs
+        .text(functionName)
+        .split('\n')
+        .filter((line) => line.startsWith('{'))
+        .map((line) => JSON.parse(line)),
+  };
 }
 
-/** Exchanges a key's secret for an access token. */
-export async function exchangeForToken(stack: LocalStack, key: CreatedKey, scope?: string): Promise<string> {
-  const form = { grant_type: 'client_credentials', ...(scope !== undefined && { scope }) };
-  const exchange = () => call(stack, 'POST', '/oauth/token', { basic: [key.id, key.secret], form });
-  const reply = await expectStatus([200], repeatWhileBusy(exchange));
-  return reply.json.access_token;
-}
-
-/** Uses a token. @returns the status: 200 or 401 */
-export async function use(stack: LocalStack, token: string): Promise<number> {
-  const { status } = await repeatWhileBusy(() => call(stack, 'GET', '/whoami', { token }));
-  return status;
+/** Returns functions that read and write a stack's first table directly. */
+function tableOf({ table: { client, name } }: LocalStack) {
+  /** Returns all items in a partition, with strongly consistent reads. */
+  const partition = (pk: string): Promise<Record<string, unknown>[]> => itemsOf(client, name, pk);
+  return {
+    partition,
+    /** Returns the purge markers of a Deployment. */
+    markers: async (deploymentId: string): Promise<Record<string, unknown>[]> =>
+      (await partition('PURGES')).filter(({ sk }) => String(sk).startsWith(`${deploymentId}#`)),
+    putItem: async (item: Record<string, unknown>): Promise<void> => {
+      await client.send(new PutCommand({ TableName: name, Item: item }));
+    },
+    removeItem: async (pk: string, sk: string): Promise<void> => {
+      await client.send(new DeleteCommand({ TableName: name, Key: { pk, sk } }));
+    },
+    /** Sets an attribute of an item. */
+    setAttribute: async ([pk, sk]: [string, string], attribute: string, value: unknown): Promise<void> => {
+      await client.send(
+        new UpdateCommand({
+          TableName: name,
+          Key: { pk, sk },
+          UpdateExpression: 'SET #name = :value',
+          ExpressionAttributeNames: { '#name': attribute },
+          ExpressionAttributeValues: { ':value': value },
+        }),
+      );
+    },
+  };
 }
 
 /**
@@ -152,3 +243,17 @@ async function expectStatus(statuses: readonly number[], reply: Promise<Reply>):
   if (statuses.includes(answer.status)) return answer;
   throw new Error(`Expected ${statuses.join(' or ')}, got ${answer.status}: ${answer.text}`);
 }
+
+/** Returns a function that changes a template so that a function's role can no longer update items. */
+export const withoutUpdate =
+  (construct: string) =>
+  ({ Resources }: CfnTemplate): void => {
+    for (const { Type, Metadata, Properties } of Object.values(Resources)) {
+      const isOfFunction = String(Metadata?.['aws:cdk:path']).includes(`/${construct}/`);
+      if (Type !== 'AWS::IAM::Policy' || !isOfFunction) continue;
+      const policy = Properties?.PolicyDocument as { Statement: { Action: string | string[] }[] } | undefined;
+      for (const statement of policy?.Statement ?? []) {
+        statement.Action = [statement.Action].flat().filter((action) => action !== 'dynamodb:UpdateItem');
+      }
+    }
+  };

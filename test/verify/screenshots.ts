@@ -2,10 +2,9 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Page } from 'playwright-core';
-import { startLocalStack } from '../../local/local-stack.ts';
 import { act, DESKTOP, launch, PHONE, signIn } from '../support/browser.ts';
 import { readOptions } from '../support/options.ts';
-import { call, createKey, exchangeForToken, registerDeployment } from '../support/stack.ts';
+import { startStack } from '../support/stack.ts';
 
 const GITHUB = 'https://token.actions.githubusercontent.com';
 /** A token from an issuer that the stack does not trust. */
@@ -24,7 +23,7 @@ const DOCUMENTED = fileURLToPath(new URL('../../docs/screenshots', import.meta.u
 const { into } = readOptions(HELP, { into: { type: 'string', default: DOCUMENTED } });
 mkdirSync(into, { recursive: true });
 
-const stack = await startLocalStack({ context: { maxIdleDays: 30 } });
+const stack = await startStack({ context: { maxIdleDays: 30 } });
 const browser = await launch();
 try {
   await fill();
@@ -52,30 +51,30 @@ try {
 /** Creates the data in the screenshots. All keys except the last one are created in the past. */
 async function fill(): Promise<void> {
   stack.clock.advance(-40 * DAY);
-  await registerDeployment(stack, 'etl', { name: 'Nightly ETL', groups: ['data-eng'] });
-  await registerDeployment(stack, 'features', { name: 'Feature store', groups: ['data-eng', 'ml'] });
-  await registerDeployment(stack, 'billing', { name: 'Billing', groups: ['finance'] });
+  await stack.register('etl', { name: 'Nightly ETL', groups: ['data-eng'] });
+  await stack.register('features', { name: 'Feature store', groups: ['data-eng', 'ml'] });
+  await stack.register('billing', { name: 'Billing', groups: ['finance'] });
   const day = (days: number) => new Date(stack.clock.now() + days * DAY * 1000).toISOString();
-  const main = await createKey(stack, 'etl', {
+  const main = await stack.createKey('etl', {
     name: 'Deploy from main',
     description: 'GitHub Actions of the data platform. Ask Ada before deleting it.',
     expiresAt: day(130),
   });
-  await call(stack, 'POST', '/deployments/etl/api-keys', {
+  await stack.call('POST', '/deployments/etl/api-keys', {
     token: await stack.signIn('member'),
     json: { name: 'Backfill', scopes: ['airflow:write'] },
   });
   stack.clock.advance(21 * DAY);
-  await exchangeForToken(stack, main);
+  await stack.exchangeForToken(main);
   const readOnly = {
     name: 'Grafana',
     description: 'Reads DAG states for the wall.',
     scopes: ['airflow:read'],
   };
-  await createKey(stack, 'etl', readOnly);
+  await stack.createKey('etl', readOnly);
   stack.clock.advance(12 * DAY);
-  const old = await createKey(stack, 'etl', { name: 'Old Jenkins', scopes: ['code:deploy'] });
-  await call(stack, 'PATCH', `/deployments/etl/api-keys/${old.id}`, {
+  const old = await stack.createKey('etl', { name: 'Old Jenkins', scopes: ['code:deploy'] });
+  await stack.call('PATCH', `/deployments/etl/api-keys/${old.id}`, {
     token: await stack.signIn('admin'),
     json: { enabled: false },
   });
@@ -83,14 +82,14 @@ async function fill(): Promise<void> {
   const token = await stack.signIn('admin');
   const trust = [{ issuer: GITHUB, claims: { repository_id: '4711', ref: 'refs/heads/main' } }];
   const json = { name: 'Nightly', scopes: ['airflow:read'], networks: ['203.0.113.0/24'], trust };
-  await call(stack, 'POST', keys, { token, json });
-  const leaked = await createKey(stack, 'etl', { name: 'Laptop', scopes: ['airflow:read'] });
+  await stack.call('POST', keys, { token, json });
+  const leaked = await stack.createKey('etl', { name: 'Laptop', scopes: ['airflow:read'] });
   stack.clock.advance(5 * DAY);
-  await call(stack, 'POST', '/leaks', { json: { credential: leaked.secret } });
-  await exchangeForToken(stack, main);
-  await call(stack, 'POST', `${keys}/${main.id}/rotate`, { token: await stack.signIn('admin') });
+  await stack.call('POST', '/leaks', { json: { credential: leaked.secret } });
+  await stack.exchangeForToken(main);
+  await stack.call('POST', `${keys}/${main.id}/rotate`, { token: await stack.signIn('admin') });
   await stack.invoke('sweep-keys', {});
-  await call(stack, 'POST', '/people/end-access', {
+  await stack.call('POST', '/people/end-access', {
     token: await stack.signIn('admin'),
     json: { sub: 'member-2f41', block: true },
   });

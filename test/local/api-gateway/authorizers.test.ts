@@ -4,7 +4,7 @@ import { startLocalStack } from '../../../local/local-stack.ts';
 import { ADMIN_GROUP, AUDIENCE, CLIENT_ID, PEOPLE } from '../../../local/sign-in/issuer.ts';
 import { arnOf, Fixture, ref } from '../../support/fixture.ts';
 import { signedCall } from '../../support/signed.ts';
-import { call, runStack } from '../../support/stack.ts';
+import { runStack } from '../../support/stack.ts';
 
 const lambdaAuthorizer = (properties: object = {}) => ({
   ApiId: ref('Api'),
@@ -56,7 +56,7 @@ const synthesise = ({ issuer }: Readonly<Record<string, unknown>>) =>
     .synthesise();
 const stack = await runStack({ synthesise });
 
-const as = (token: string, path = '/people') => call(stack, 'GET', path, { token });
+const as = (token: string, path = '/people') => stack.call('GET', path, { token });
 
 describe('The emulated JWT authorizer behaves like that of API Gateway', () => {
   it('the JWT authorizer passes the claims to the function as strings, with lists flattened', async () => {
@@ -94,7 +94,7 @@ describe('The emulated JWT authorizer behaves like that of API Gateway', () => {
 
   it('the JWT authorizer accepts a token with the Bearer scheme or without a scheme', async () => {
     const token = await stack.signIn('admin');
-    const given = (authorization: string) => call(stack, 'GET', '/people', { headers: { authorization } });
+    const given = (authorization: string) => stack.call('GET', '/people', { headers: { authorization } });
     expect(await given(token)).toMatchObject({ status: 200 });
     expect(await given(`Bearer ${token}`)).toMatchObject({ status: 200 });
     expect(await given(`Basic ${token}`)).toMatchObject({ status: 401 });
@@ -122,7 +122,7 @@ describe('The emulated JWT authorizer behaves like that of API Gateway', () => {
   });
 
   it('the JWT authorizer returns 401 with a bare challenge if the call has no token', async () => {
-    const reply = await call(stack, 'GET', '/people');
+    const reply = await stack.call('GET', '/people');
     expect(reply).toMatchObject({ status: 401, text: '{"message":"Unauthorized"}' });
     expect(reply.headers['www-authenticate']).toBe('Bearer');
   });
@@ -229,7 +229,7 @@ describe('Emulated IAM authorization behaves like that of API Gateway', () => {
   );
 
   it('IAM authorization returns 403 for an unsigned request', async () => {
-    const unsigned = await call(stack, 'GET', '/signed/1');
+    const unsigned = await stack.call('GET', '/signed/1');
     expect(unsigned).toMatchObject({ status: 403, text: '{"message":"Forbidden"}' });
     expect(unsigned.headers).not.toHaveProperty('www-authenticate');
   });
@@ -238,11 +238,11 @@ describe('Emulated IAM authorization behaves like that of API Gateway', () => {
 /** Returns a token that makes the fixture's authorizer respond as requested. */
 const tokenWith = (instructions: object) => Buffer.from(JSON.stringify(instructions)).toString('base64');
 const authorize = (path: string, instructions: object) =>
-  call(stack, 'GET', path, { headers: { authorization: tokenWith(instructions) } });
+  stack.call('GET', path, { headers: { authorization: tokenWith(instructions) } });
 
 describe('The emulated Lambda authorizer behaves like that of API Gateway', () => {
   it('the gateway returns 401 without calling the Lambda authorizer if the identity source is missing', async () => {
-    expect(await call(stack, 'GET', '/simple/1')).toMatchObject({
+    expect(await stack.call('GET', '/simple/1')).toMatchObject({
       status: 401,
       text: '{"message":"Unauthorized"}',
     });
@@ -250,7 +250,7 @@ describe('The emulated Lambda authorizer behaves like that of API Gateway', () =
 
   it("the Lambda authorizer receives the request without its body, with the identity source and the route's ARN", async () => {
     const instructions = { echo: true };
-    const { json } = await call(stack, 'GET', '/simple/a%20b?q=1', {
+    const { json } = await stack.call('GET', '/simple/a%20b?q=1', {
       headers: { authorization: tokenWith(instructions) },
     });
     const { event } = json.context.lambda;

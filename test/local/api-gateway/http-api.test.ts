@@ -3,7 +3,7 @@ import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { chooseRoute } from '../../../local/api-gateway/http-api.ts';
 import { Fixture } from '../../support/fixture.ts';
-import { call, runStack } from '../../support/stack.ts';
+import { type call, runStack } from '../../support/stack.ts';
 
 const fixture = new Fixture()
   .function('Echo', 'exports.handler = async (event) => event;')
@@ -20,12 +20,12 @@ const stack = await runStack({ synthesise: fixture.synthesise });
 const host = new URL(stack.url).host;
 
 const echo = async (method: string, path: string, what: Parameters<typeof call>[3] = {}) => {
-  const { json } = await call(stack, method, path, what);
+  const { json } = await stack.call(method, path, what);
   return json;
 };
 
 const render = (answer: unknown) =>
-  call(stack, 'GET', `/render?answer=${encodeURIComponent(JSON.stringify(answer))}`);
+  stack.call('GET', `/render?answer=${encodeURIComponent(JSON.stringify(answer))}`);
 
 /** Sends raw bytes and reads until the connection closes. */
 const raw = (text: string) =>
@@ -200,14 +200,14 @@ describe('The emulated gateway itself responds to calls that reach no function',
   ])(
     'the gateway itself responds to a call with %s: %s %s returns %i',
     async (_, method, path, status, message) => {
-      const reply = await call(stack, method, path);
+      const reply = await stack.call(method, path);
       expect(reply).toMatchObject({ status, text: JSON.stringify({ message }) });
       expect(reply.headers['content-type']).toBe('application/json');
     },
   );
 
   it('the gateway returns 413 for a body of more than 10 MB', async () => {
-    const reply = await call(stack, 'POST', '/echo', { body: 'x'.repeat(10 * 1024 * 1024 + 1) });
+    const reply = await stack.call('POST', '/echo', { body: 'x'.repeat(10 * 1024 * 1024 + 1) });
     expect(reply).toMatchObject({ status: 413, text: '{"message":"Request Entity Too Large"}' });
   });
 

@@ -5,7 +5,6 @@ import { DeleteCommand, GetCommand, PutCommand, UpdateCommand } from '@aws-sdk/l
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { TimeToLive } from '../../../local/dynamodb/ttl.ts';
 import { Fixture, readsStream } from '../../support/fixture.ts';
-import { logLines } from '../../support/service.ts';
 import { runStack } from '../../support/stack.ts';
 
 const fixture = new Fixture()
@@ -28,7 +27,7 @@ const isThere = async (sk: string) => {
   const { Item } = await client.send(new GetCommand({ TableName: name, Key: { pk: 'a', sk } }));
   return Item !== undefined;
 };
-const removed = () => logLines(stack, 'watch');
+const removed = () => stack.logLines('watch');
 
 describe('The emulator deletes expired items as DynamoDB does', () => {
   it('the emulated TTL deletes expired items, but not items without a valid numeric TTL', async () => {

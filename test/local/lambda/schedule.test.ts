@@ -1,7 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import { startLocalStack } from '../../../local/local-stack.ts';
 import { arnOf, Fixture } from '../../support/fixture.ts';
-import { logLines } from '../../support/service.ts';
 import { runStack } from '../../support/stack.ts';
 
 const scheduled = (expression: string, target: { Input?: string } = {}) =>
@@ -15,7 +14,7 @@ const scheduled = (expression: string, target: { Input?: string } = {}) =>
       Targets: [{ Arn: arnOf('Tick'), Id: 'Target0', ...target }],
     });
 const stack = await runStack({ synthesise: scheduled('rate(15 minutes)').synthesise });
-const events = () => logLines(stack, 'tick');
+const events = () => stack.logLines('tick');
 
 // The function's worker has to start, which can take a long time on a busy machine.
 const patiently = { timeout: 20_000 };

@@ -7,11 +7,9 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startLocalStack } from '../../../local/local-stack.ts';
 import { removal } from '../../support/in-process.ts';
 import { numericOptions } from '../../support/options.ts';
-import { partition } from '../../support/service.ts';
-import { call, type Reply } from '../../support/stack.ts';
+import { type Reply, startStack } from '../../support/stack.ts';
 
 const HELP = `Sends mixed traffic to the whole local stack from a few parallel loops, as fast as they run. Kills the engine three times
 with kill -9 and restarts it on its file. Checks every response. While the engine is away, 500 and 503 are correct too, and
@@ -71,7 +69,7 @@ process.on('exit', () => {
 
 await startEngine();
 process.env.DYNAMODB_ENDPOINT = endpoint;
-const stack = await startLocalStack({ stream: false });
+const stack = await startStack({ stream: false });
 console.log(`${minutes} minutes, ${loops} loops at a time. The engine's stream is off.`);
 
 const counts: Record<string, number> = {};
@@ -104,7 +102,7 @@ async function repeatUntilConclusive(
 }
 
 const admin = async (method: string, path: string, options: object = {}) =>
-  call(stack, method, path, { token: await stack.signIn('admin'), ...options });
+  stack.call(method, path, { token: await stack.signIn('admin'), ...options });
 const roll = (sides: number) => Math.floor(Math.random() * sides);
 const pick = <T>(list: T[]): T | undefined => list[roll(list.length)];
 
@@ -143,7 +141,7 @@ async function deleteKey(deployment: Deployment, key: Key): Promise<void> {
 /** Deletes the Deployment, registers it again and purges its earlier generation. */
 async function replaceDeployment(deployment: Deployment): Promise<void> {
   const { id, keys, revoked } = deployment;
-  const items = await certain(() => partition(stack, `DEPLOYMENT#${id}`));
+  const items = await certain(() => stack.partition(`DEPLOYMENT#${id}`));
   const generation = String(items.find(({ sk }) => sk === 'DEPLOYMENT')?.generation);
   await repeatUntilConclusive('delete Deployment', [204, 404], () => admin('DELETE', `/deployments/${id}`));
   revoked.push(...keys.flatMap((one) => one.tokens));
@@ -162,16 +160,16 @@ async function exchange({ id, tokens }: Key, secret: string): Promise<void> {
   const basic = [id, secret] as const;
   const form = { grant_type: 'client_credentials' };
   const { json } = await repeatUntilConclusive('exchange', [200], () =>
-    call(stack, 'POST', '/oauth/token', { basic, form }),
+    stack.call('POST', '/oauth/token', { basic, form }),
   );
   tokens.push(json.access_token);
   if (tokens.length > 50) tokens.shift();
 }
 
 const expectValid = (token: string) =>
-  repeatUntilConclusive('check', [200], () => call(stack, 'GET', '/whoami', { token }));
+  repeatUntilConclusive('check', [200], () => stack.call('GET', '/whoami', { token }));
 const expectRevoked = (token: string) =>
-  repeatUntilConclusive('check of a revoked token', [401], () => call(stack, 'GET', '/whoami', { token }));
+  repeatUntilConclusive('check of a revoked token', [401], () => stack.call('GET', '/whoami', { token }));
 
 async function useRevokedToken({ revoked }: Deployment): Promise<void> {
   const token = pick(revoked);
@@ -212,7 +210,7 @@ async function checkFinalState({ id, keys, revoked }: Deployment): Promise<void>
   if (found.join() !== expected.join()) throw new Error(`${id} has keys ${found}, expected ${expected}`);
   for (const token of keys.flatMap((one) => one.tokens)) await expectValid(token);
   for (const token of revoked) await expectRevoked(token);
-  const items = await partition(stack, `DEPLOYMENT#${id}`);
+  const items = await stack.partition(`DEPLOYMENT#${id}`);
   const generation = items.find(({ sk }) => sk === 'DEPLOYMENT')?.generation;
   const old = items.filter((item) => item.generation !== generation);
   if (old.length > 0) throw new Error(`${id} has ${old.length} items of earlier generations`);
