@@ -11,7 +11,7 @@ import { DAY, type InProcess, inProcess, must, type Reply, removal } from '../su
  * are in epoch milliseconds. A token that was denied once stays denied forever, which covers the guarantees G3 and G5.
  */
 export interface Model {
-  generations: (Generation | undefined)[];
+  generations: Generation[];
   keys: Key[];
   tokens: Token[];
   temporaryTokens: TemporaryToken[];
@@ -127,7 +127,7 @@ export function realService(
 }
 
 const newModel = (run: number): Model => ({
-  generations: [undefined, undefined].map((_, n) => ({ id: `m${run}_${n}`, ended: true })),
+  generations: [0, 1].map((n) => ({ id: `m${run}_${n}`, ended: true })),
   keys: [],
   tokens: [],
   temporaryTokens: [],
@@ -297,162 +297,137 @@ interface Step {
  */
 const roll = (n: number, sides: number) => (Math.imul(n ^ (sides * 0x9e3779b9), 0x85ebca6b) >>> 16) % sides;
 const pick = <T>(list: T[], n: number): T => list[n % list.length] as T;
-const generationOf = (model: Model, n: number) => pick(model.generations as Generation[], n);
-const hasKeys = (model: Model) => model.keys.length > 0;
-const hasTokens = (model: Model) => model.tokens.length > 0;
+/**
+ * Returns a step that acts on one of the generations, keys, tokens, temporary tokens or people in the model. The step is
+ * possible if there is one.
+ */
+const stepOn = <L extends 'generations' | 'keys' | 'tokens' | 'temporaryTokens' | 'people'>(
+  list: L,
+  name: string,
+  weight: number,
+  act: (one: Model[L][number], real: Real, n: number, model: Model) => Promise<void>,
+): Step => ({
+  name,
+  weight,
+  can: (model) => model[list].length > 0,
+  run: (model, real, n) => act(pick(model[list] as Model[L][number][], n), real, n, model),
+});
 /** Seconds by which to advance the clock: within a slide interval, by hours, or to the expiry of a token. */
 const LEAPS = [1, 7, 61, 299, 300, 301, 3600, 3600, 43_200, 86_100, 86_399, 86_400, 86_700, 86_702];
 
 const STEPS: Step[] = [
-  {
-    name: 'register',
-    weight: 4,
-    run: async (model, real, n) => {
-      const generation = generationOf(model, n);
-      const reply = await real.service.call('PUT', `/deployments/${generation.id}`, { ...admin, json: {} });
-      must(reply, generation.ended ? 201 : 200);
-      if (generation.ended)
-        model.generations[model.generations.indexOf(generation)] = { id: generation.id, ended: false };
-    },
-  },
-  {
-    name: 'delete the Deployment',
-    weight: 1,
-    run: async (model, real, n) => {
-      const generation = generationOf(model, n);
-      const crashes = roll(n, 3) === 0;
-      const reply = await deleteWithCrash(
-        real,
-        generation,
-        'DEPLOYMENT',
-        `/deployments/${generation.id}`,
-        crashes,
-      );
-      must(reply, generation.ended || crashes ? 404 : 204, crashes ? 204 : 404);
-      if (!crashes && (reply.status === 204) === generation.ended)
-        throw new Error('a generation ended twice, or not at all');
-      generation.ended = true;
-    },
-  },
-  {
-    name: 'create a key',
-    weight: 5,
-    run: async (model, real, n) => {
-      const generation = generationOf(model, n);
-      const { now } = real.service.time;
-      const validFor = roll(n, 2) === 0 ? 3600 * (1 + roll(n, 30)) : undefined;
-      const body = {
-        name: 'ci',
-        ...(validFor && { expiresAt: new Date(now + validFor * 1000).toISOString() }),
-      };
-      const creator = roll(n, 3) === 0 ? pick(model.people, roll(n, 9)) : undefined;
-      const signedInAt = creator ? signInOf(creator, real.service, n) : 0;
-      const caller = creator ? as(creator, signedInAt) : admin;
-      const reply = await real.service.call('POST', keysPath(generation), { ...caller, json: body });
-      if (creator && isRejected(creator, signedInAt)) return void must(reply, 401);
-      if (generation.ended) return void must(reply, 404);
-      const { policy } = real;
-      const wanted = validFor && now + validFor * 1000;
-      const latest = latestExpiry({ secretAt: now }, policy);
-      const isForbidden = wanted !== undefined && latest !== undefined && wanted > latest;
-      if (policy.keysWithSecrets === false || isForbidden) {
-        note(real, 'key forbidden by the policy');
-        return void must(reply, 409);
-      }
-      const { id, secret } = must(reply, 201).json;
-      const validUntil = wanted ?? latest;
-      sameExpiry(reply, { validUntil });
-      model.keys.push({ ...newKey(generation, id, secret, now), validUntil, creator, secretSetBy: creator });
-    },
-  },
-  {
-    name: 'create a key once',
-    weight: 6,
-    run: async (model, real, n) => {
-      const generation = generationOf(model, n);
-      const { now } = real.service.time;
-      const key = `key-${roll(n, 2)}`;
-      const body = { name: `ci ${roll(n, 3)}` };
-      const place = `${model.generations.indexOf(generation)} ${key} ${model.keys.length}`;
-      const call = () =>
-        real.service.call('POST', keysPath(generation), {
-          ...admin,
-          json: body,
-          headers: { 'idempotency-key': key },
-        });
-      const first = firstCreation(model, `${numberOf(generation)} ${key} `, now);
-      const crashes = roll(n, 5) === 0;
-      // The call reads the Deployment and the record, and then writes the transaction.
-      if (crashes) real.crash = { in: roll(n, 4), when: roll(n, 2) === 1 ? 'before' : 'after' };
-      let reply = await call();
-      real.crash = undefined;
-      if (crashes) {
-        must(reply, 500, 201, 404, 409, 422);
-        if (reply.status === 500) reply = await call();
-      }
-      if (generation.ended) return void must(reply, 404);
-      // A retry gets the first response, even if the policy has changed in the meantime.
-      if (first) return expectRetried(reply, body.name, first, real);
-      if (real.policy.keysWithSecrets === false) return void must(reply, 409);
-      must(reply, 201);
-      const { id, secret } = reply.json;
-      if (!secret && !crashes) throw new Error('a key without its secret');
-      model.made.set(`${numberOf(generation)} ${key} ${place}`, { body: body.name, id, at: now });
-      model.keys.push({
-        ...newKey(generation, id, secret, now),
-        validUntil: latestExpiry({ secretAt: now }, real.policy),
+  stepOn('generations', 'register', 4, async (generation, real, _, model) => {
+    const reply = await real.service.call('PUT', `/deployments/${generation.id}`, { ...admin, json: {} });
+    must(reply, generation.ended ? 201 : 200);
+    if (generation.ended)
+      model.generations[model.generations.indexOf(generation)] = { id: generation.id, ended: false };
+  }),
+  stepOn('generations', 'delete the Deployment', 1, async (generation, real, n) => {
+    const crashes = roll(n, 3) === 0;
+    const reply = await deleteWithCrash(
+      real,
+      generation,
+      'DEPLOYMENT',
+      `/deployments/${generation.id}`,
+      crashes,
+    );
+    must(reply, generation.ended || crashes ? 404 : 204, crashes ? 204 : 404);
+    if (!crashes && (reply.status === 204) === generation.ended)
+      throw new Error('a generation ended twice, or not at all');
+    generation.ended = true;
+  }),
+  stepOn('generations', 'create a key', 5, async (generation, real, n, model) => {
+    const { now } = real.service.time;
+    const validFor = roll(n, 2) === 0 ? 3600 * (1 + roll(n, 30)) : undefined;
+    const body = {
+      name: 'ci',
+      ...(validFor && { expiresAt: new Date(now + validFor * 1000).toISOString() }),
+    };
+    const creator = roll(n, 3) === 0 ? pick(model.people, roll(n, 9)) : undefined;
+    const signedInAt = creator ? signInOf(creator, real.service, n) : 0;
+    const caller = creator ? as(creator, signedInAt) : admin;
+    const reply = await real.service.call('POST', keysPath(generation), { ...caller, json: body });
+    if (creator && isRejected(creator, signedInAt)) return void must(reply, 401);
+    if (generation.ended) return void must(reply, 404);
+    const { policy } = real;
+    const wanted = validFor && now + validFor * 1000;
+    const latest = latestExpiry({ secretAt: now }, policy);
+    const isForbidden = wanted !== undefined && latest !== undefined && wanted > latest;
+    if (policy.keysWithSecrets === false || isForbidden) {
+      note(real, 'key forbidden by the policy');
+      return void must(reply, 409);
+    }
+    const { id, secret } = must(reply, 201).json;
+    const validUntil = wanted ?? latest;
+    sameExpiry(reply, { validUntil });
+    model.keys.push({ ...newKey(generation, id, secret, now), validUntil, creator, secretSetBy: creator });
+  }),
+  stepOn('generations', 'create a key once', 6, async (generation, real, n, model) => {
+    const { now } = real.service.time;
+    const key = `key-${roll(n, 2)}`;
+    const body = { name: `ci ${roll(n, 3)}` };
+    const place = `${model.generations.indexOf(generation)} ${key} ${model.keys.length}`;
+    const call = () =>
+      real.service.call('POST', keysPath(generation), {
+        ...admin,
+        json: body,
+        headers: { 'idempotency-key': key },
       });
-    },
-  },
-  {
-    name: 'exchange',
-    weight: 8,
-    can: hasKeys,
-    run: async (model, real, n) => {
-      const key = pick(model.keys, n);
-      const { now } = real.service.time;
-      if (key.secret === undefined) return;
-      const reply = await real.service.exchange({ id: key.id, secret: key.secret, scopes: [] });
-      const isGood = isThere(key) && key.enabled && !hasExpired(key, now);
-      must(reply, isGood ? 200 : 401);
-      if (!isGood) return;
-      const text = reply.json.access_token;
-      model.tokens.push({ text, key, epoch: key.epoch, issuedAt: now, usedAt: now, isInvalid: false });
-    },
-  },
-  {
-    name: 'check',
-    weight: 20,
-    can: hasTokens,
-    run: (model, real, n) => checkToken(pick(model.tokens, n), real),
-  },
-  {
-    name: 'introspect',
-    weight: 2,
-    can: hasTokens,
-    run: async (model, real, n) => {
-      const token = pick(model.tokens, n);
-      const { now } = real.service.time;
-      const client = model.keys.find(
-        (key) =>
-          key.generation === token.key.generation &&
-          isThere(key) &&
-          key.enabled &&
-          !hasExpired(key, now) &&
-          key.secret !== undefined,
-      );
-      if (!client?.secret) return;
-      const expected = verdictOf(token, real.service);
-      const reply = await real.service.call('POST', '/oauth/introspect', {
-        basic: [client.id, client.secret],
-        form: { token: token.text },
-      });
-      const { active } = must(reply, 200).json;
-      agree('introspection', expected, active);
-      // Introspection is not a use, so it does not extend the token. An inactive token never becomes active again.
-      if (!active) token.isInvalid = true;
-    },
-  },
+    const first = firstCreation(model, `${numberOf(generation)} ${key} `, now);
+    const crashes = roll(n, 5) === 0;
+    // The call reads the Deployment and the record, and then writes the transaction.
+    if (crashes) real.crash = { in: roll(n, 4), when: roll(n, 2) === 1 ? 'before' : 'after' };
+    let reply = await call();
+    real.crash = undefined;
+    if (crashes) {
+      must(reply, 500, 201, 404, 409, 422);
+      if (reply.status === 500) reply = await call();
+    }
+    if (generation.ended) return void must(reply, 404);
+    // A retry gets the first response, even if the policy has changed in the meantime.
+    if (first) return expectRetried(reply, body.name, first, real);
+    if (real.policy.keysWithSecrets === false) return void must(reply, 409);
+    must(reply, 201);
+    const { id, secret } = reply.json;
+    if (!secret && !crashes) throw new Error('a key without its secret');
+    model.made.set(`${numberOf(generation)} ${key} ${place}`, { body: body.name, id, at: now });
+    model.keys.push({
+      ...newKey(generation, id, secret, now),
+      validUntil: latestExpiry({ secretAt: now }, real.policy),
+    });
+  }),
+  stepOn('keys', 'exchange', 8, async (key, real, _, model) => {
+    const { now } = real.service.time;
+    if (key.secret === undefined) return;
+    const reply = await real.service.exchange({ id: key.id, secret: key.secret, scopes: [] });
+    const isGood = isThere(key) && key.enabled && !hasExpired(key, now);
+    must(reply, isGood ? 200 : 401);
+    if (!isGood) return;
+    const text = reply.json.access_token;
+    model.tokens.push({ text, key, epoch: key.epoch, issuedAt: now, usedAt: now, isInvalid: false });
+  }),
+  stepOn('tokens', 'check', 20, checkToken),
+  stepOn('tokens', 'introspect', 2, async (token, real, _, model) => {
+    const { now } = real.service.time;
+    const client = model.keys.find(
+      (key) =>
+        key.generation === token.key.generation &&
+        isThere(key) &&
+        key.enabled &&
+        !hasExpired(key, now) &&
+        key.secret !== undefined,
+    );
+    if (!client?.secret) return;
+    const expected = verdictOf(token, real.service);
+    const reply = await real.service.call('POST', '/oauth/introspect', {
+      basic: [client.id, client.secret],
+      form: { token: token.text },
+    });
+    const { active } = must(reply, 200).json;
+    agree('introspection', expected, active);
+    // Introspection is not a use, so it does not extend the token. An inactive token never becomes active again.
+    if (!active) token.isInvalid = true;
+  }),
   {
     name: 'advance',
     weight: 8,
@@ -460,80 +435,62 @@ const STEPS: Step[] = [
       service.time.now += pick(LEAPS, n) * 1000 + roll(n, 7) * 143;
     },
   },
-  {
-    name: 'disable or enable',
-    weight: 2,
-    can: hasKeys,
-    run: async (model, real, n) => {
-      const key = pick(model.keys, n);
-      const enabled = roll(n, 3) !== 0;
-      const reply = await real.service.call('PATCH', `${keysPath(key.generation)}/${key.id}`, {
-        ...admin,
-        json: { enabled },
-      });
-      must(reply, isThere(key) ? 200 : 404);
-      if (!isThere(key)) return;
-      if (key.enabled !== enabled) key.epoch += 1;
-      if (!key.enabled && enabled) key.enabledAt = real.service.time.now;
-      key.enabled = enabled;
-    },
-  },
-  {
-    name: "change a key's expiry",
-    weight: 2,
-    can: hasKeys,
-    run: async (model, real, n) => {
-      const key = pick(model.keys, n);
-      const { now } = real.service.time;
-      const validUntil = roll(n, 3) === 0 ? undefined : now + pick(LEAPS, n) * 1000;
-      const expiresAt = validUntil === undefined ? null : new Date(validUntil).toISOString();
-      const path = `${keysPath(key.generation)}/${key.id}`;
-      const reply = await real.service.call('PATCH', path, { ...admin, json: { expiresAt } });
-      if (!isThere(key)) return void must(reply, 404);
-      const latest = latestExpiry(key, real.policy);
-      // The policy does not apply to a value that stays the same.
-      const isChange = validUntil === undefined || validUntil !== key.validUntil;
-      const isForbidden =
-        isChange &&
-        latest !== undefined &&
-        (latest <= now || (validUntil !== undefined && validUntil > latest));
-      must(reply, isForbidden ? 409 : 200);
-      if (isForbidden) return void note(real, 'expiry forbidden by the policy');
-      const next = validUntil ?? latest;
-      if (hasExpired(key, now) && key.validUntil !== next) key.epoch += 1;
-      key.validUntil = next;
-      sameExpiry(reply, key);
-    },
-  },
-  {
-    name: 'rotate a key with retireOld "now"',
-    weight: 2,
-    can: hasKeys,
-    run: async (model, real, n) => {
-      const key = pick(model.keys, n);
-      const { now } = real.service.time;
-      const person = roll(n, 3) === 0 ? pick(model.people, roll(n, 9)) : undefined;
-      const signedInAt = person ? signInOf(person, real.service, n) : 0;
-      const reply = await real.service.call('POST', `${keysPath(key.generation)}/${key.id}/rotate`, {
-        ...(person ? as(person, signedInAt) : admin),
-        json: { retireOld: 'now' },
-      });
-      if (person && isRejected(person, signedInAt)) return void must(reply, 401);
-      if (!isThere(key)) return void must(reply, 404);
-      const was = latestExpiry(key, real.policy);
-      const latest = latestExpiry({ secretAt: now }, real.policy);
-      if (latest !== undefined && !hasExpired(key, now)) {
-        // A rotation extends only keys whose expiry was set by the policy.
-        const hasOwn = key.validUntil !== undefined && key.validUntil !== was;
-        key.validUntil = hasOwn ? Math.min(Number(key.validUntil), latest) : latest;
-      }
-      sameExpiry(must(reply, 200), key);
-      key.secret = reply.json.secret;
-      key.epoch += 1;
-      key.secretAt = now;
-      key.secretSetBy = person;
-    },
-  },
+  stepOn('keys', 'disable or enable', 2, async (key, real, n) => {
+    const enabled = roll(n, 3) !== 0;
+    const reply = await real.service.call('PATCH', `${keysPath(key.generation)}/${key.id}`, {
+      ...admin,
+      json: { enabled },
+    });
+    must(reply, isThere(key) ? 200 : 404);
+    if (!isThere(key)) return;
+    if (key.enabled !== enabled) key.epoch += 1;
+    if (!key.enabled && enabled) key.enabledAt = real.service.time.now;
+    key.enabled = enabled;
+  }),
+  stepOn('keys', "change a key's expiry", 2, async (key, real, n) => {
+    const { now } = real.service.time;
+    const validUntil = roll(n, 3) === 0 ? undefined : now + pick(LEAPS, n) * 1000;
+    const expiresAt = validUntil === undefined ? null : new Date(validUntil).toISOString();
+    const path = `${keysPath(key.generation)}/${key.id}`;
+    const reply = await real.service.call('PATCH', path, { ...admin, json: { expiresAt } });
+    if (!isThere(key)) return void must(reply, 404);
+    const latest = latestExpiry(key, real.policy);
+    // The policy does not apply to a value that stays the same.
+    const isChange = validUntil === undefined || validUntil !== key.validUntil;
+    const isForbidden =
+      isChange &&
+      latest !== undefined &&
+      (latest <= now || (validUntil !== undefined && validUntil > latest));
+    must(reply, isForbidden ? 409 : 200);
+    if (isForbidden) return void note(real, 'expiry forbidden by the policy');
+    const next = validUntil ?? latest;
+    if (hasExpired(key, now) && key.validUntil !== next) key.epoch += 1;
+    key.validUntil = next;
+    sameExpiry(reply, key);
+  }),
+  stepOn('keys', 'rotate a key with retireOld "now"', 2, async (key, real, n, model) => {
+    const { now } = real.service.time;
+    const person = roll(n, 3) === 0 ? pick(model.people, roll(n, 9)) : undefined;
+    const signedInAt = person ? signInOf(person, real.service, n) : 0;
+    const reply = await real.service.call('POST', `${keysPath(key.generation)}/${key.id}/rotate`, {
+      ...(person ? as(person, signedInAt) : admin),
+      json: { retireOld: 'now' },
+    });
+    if (person && isRejected(person, signedInAt)) return void must(reply, 401);
+    if (!isThere(key)) return void must(reply, 404);
+    const was = latestExpiry(key, real.policy);
+    const latest = latestExpiry({ secretAt: now }, real.policy);
+    if (latest !== undefined && !hasExpired(key, now)) {
+      // A rotation extends only keys whose expiry was set by the policy.
+      const hasOwn = key.validUntil !== undefined && key.validUntil !== was;
+      key.validUntil = hasOwn ? Math.min(Number(key.validUntil), latest) : latest;
+    }
+    sameExpiry(must(reply, 200), key);
+    key.secret = reply.json.secret;
+    key.epoch += 1;
+    key.secretAt = now;
+    key.secretSetBy = person;
+  }),
   {
     name: 'change the policy',
     weight: 3,
@@ -542,177 +499,116 @@ const STEPS: Step[] = [
       Object.assign(policy, { maxKeyDays: undefined, keysWithSecrets: undefined }, pick(rules, n));
     },
   },
-  {
-    name: "list a key's active tokens",
-    weight: 3,
-    can: hasKeys,
-    run: async (model, real, n) => {
-      const key = pick(model.keys, n);
-      const path = `${keysPath(key.generation)}/${key.id}/tokens`;
-      const listed = new Set<string>();
-      let cursor: string | undefined;
-      do {
-        const page = `${path}?limit=${1 + roll(n, 3)}${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ''}`;
-        const reply = await real.service.call('GET', page, admin);
-        if (!isThere(key)) return void must(reply, 404);
-        const { items, nextCursor } = must(reply, 200).json;
-        for (const { id } of items) listed.add(id);
-        cursor = nextCursor;
-      } while (cursor);
-      for (const token of model.tokens) {
-        const id = tokenIdOf(token);
-        if (token.key !== key) continue;
-        agree('listing of active tokens', verdictOf(token, real.service), listed.delete(id));
-        note(real, 'token looked up in a listing');
-      }
-      if (listed.size > 0) throw new Error('the listing contains a token that the model does not know');
-    },
-  },
-  {
-    name: 'revoke an active token by its ID',
-    weight: 2,
-    can: hasTokens,
-    run: async (model, real, n) => {
-      const token = pick(model.tokens, n);
-      const { key } = token;
+  stepOn('keys', "list a key's active tokens", 3, async (key, real, n, model) => {
+    const path = `${keysPath(key.generation)}/${key.id}/tokens`;
+    const listed = new Set<string>();
+    let cursor: string | undefined;
+    do {
+      const page = `${path}?limit=${1 + roll(n, 3)}${cursor ? `&cursor=${encodeURIComponent(cursor)}` : ''}`;
+      const reply = await real.service.call('GET', page, admin);
+      if (!isThere(key)) return void must(reply, 404);
+      const { items, nextCursor } = must(reply, 200).json;
+      for (const { id } of items) listed.add(id);
+      cursor = nextCursor;
+    } while (cursor);
+    for (const token of model.tokens) {
       const id = tokenIdOf(token);
-      const path = `${keysPath(key.generation)}/${key.id}/tokens`;
-      const short = await real.service.call('DELETE', `${path}/${id.slice(0, 21)}`, admin);
-      must(short, 404);
-      const { status } = must(await real.service.call('DELETE', `${path}/${id}`, admin), 204, 404);
-      agree('revocation by ID', verdictOf(token, real.service), status === 204);
-      if (status === 204) note(real, 'token revoked by its ID');
-      token.isInvalid = true;
-    },
-  },
-  {
-    name: "revoke all of a key's tokens",
-    weight: 1,
-    can: hasKeys,
-    run: async (model, real, n) => {
-      const key = pick(model.keys, n);
-      const reply = await real.service.call('DELETE', `${keysPath(key.generation)}/${key.id}/tokens`, admin);
-      must(reply, isThere(key) ? 204 : 404);
-      if (isThere(key)) key.epoch += 1;
-    },
-  },
-  {
-    name: 'delete a key',
-    weight: 2,
-    can: hasKeys,
-    run: async (model, real, n) => {
-      const key = pick(model.keys, n);
-      const crashes = roll(n, 4) === 0;
-      const path = `${keysPath(key.generation)}/${key.id}`;
-      const reply = await deleteWithCrash(real, key.generation, `KEY#${key.id.slice(-26)}`, path, crashes);
-      if (!crashes) must(reply, isThere(key) ? 204 : 404);
-      key.deleted = true;
-    },
-  },
-  {
-    name: 'revoke a token',
-    weight: 2,
-    can: hasTokens,
-    run: async (model, real, n) => {
-      const token = pick(model.tokens, n);
-      const { key } = token;
-      if (key.secret === undefined) return;
-      const reply = await real.service.call('POST', '/oauth/revoke', {
-        basic: [key.id, key.secret],
-        form: { token: token.text },
-      });
-      must(reply, 200, 401);
-      if (reply.status === 200) token.isInvalid = true;
-    },
-  },
-  {
-    name: 'issue a temporary token',
-    weight: 3,
-    run: async (model, real, n) => {
-      const generation = generationOf(model, n);
-      const holder = roll(n, 4) === 0 ? undefined : pick(model.people, roll(n, 9));
-      const signedInAt = holder ? signInOf(holder, real.service, n) : 0;
-      const caller = holder ? as(holder, signedInAt) : admin;
-      const path = `/deployments/${generation.id}/temporary-tokens`;
-      const reply = await real.service.call('POST', path, { ...caller, json: {} });
-      if (holder && isRejected(holder, signedInAt)) return void must(reply, 401);
-      must(reply, generation.ended ? 404 : 201);
-      if (generation.ended) return;
-      const { id, access_token: text } = reply.json;
-      const issuedAt = real.service.time.now;
-      model.temporaryTokens.push({ text, id, generation, holder, signedInAt, issuedAt, isInvalid: false });
-    },
-  },
-  {
-    name: "end a person's access",
-    weight: 3,
-    run: async (model, real, n) => {
-      const { service } = real;
-      const person = pick(model.people, n);
-      const [keys, block] = [roll(n, 3) === 0 ? 'report' : 'disable', roll(n, 13) < 4] as const;
-      const call = () =>
-        service.call('POST', '/people/end-access', { ...admin, json: { sub: person.sub, keys, block } });
-      // The call reads the caller's record and the person's record, and then writes the transaction.
-      if (roll(n, 4) === 0) real.crash = { in: roll(n, 3), when: roll(n, 2) === 1 ? 'before' : 'after' };
-      let reply = await call();
-      real.crash = undefined;
-      if (reply.status === 500) reply = await call();
-      must(reply, 202);
-      person.endedAt = Math.max(person.endedAt, service.time.now);
-      person.blocked ||= block;
-      person.job = person.job === 'disable' ? 'disable' : keys;
-    },
-  },
-  {
-    name: "restore a person's access",
-    weight: 1,
-    run: async (model, real, n) => {
-      const person = pick(model.people, n);
-      must(
-        await real.service.call('POST', '/people/restore-access', { ...admin, json: { sub: person.sub } }),
-        200,
-      );
-      person.blocked = false;
-    },
-  },
-  {
-    name: 'call with a sign-in',
-    weight: 3,
-    run: async (model, real, n) => {
-      const person = pick(model.people, n);
-      const signedInAt = signInOf(person, real.service, n);
-      const { status } = must(
-        await real.service.call('GET', '/deployments?limit=1', as(person, signedInAt)),
-        200,
-        401,
-      );
-      const isDenied = isRejected(person, signedInAt);
-      agree('sign-in', isDenied ? 'invalid' : 'valid', status === 200);
-      note(real, isDenied ? 'rejected sign-in' : 'accepted sign-in');
-    },
-  },
+      if (token.key !== key) continue;
+      agree('listing of active tokens', verdictOf(token, real.service), listed.delete(id));
+      note(real, 'token looked up in a listing');
+    }
+    if (listed.size > 0) throw new Error('the listing contains a token that the model does not know');
+  }),
+  stepOn('tokens', 'revoke an active token by its ID', 2, async (token, real) => {
+    const { key } = token;
+    const id = tokenIdOf(token);
+    const path = `${keysPath(key.generation)}/${key.id}/tokens`;
+    const short = await real.service.call('DELETE', `${path}/${id.slice(0, 21)}`, admin);
+    must(short, 404);
+    const { status } = must(await real.service.call('DELETE', `${path}/${id}`, admin), 204, 404);
+    agree('revocation by ID', verdictOf(token, real.service), status === 204);
+    if (status === 204) note(real, 'token revoked by its ID');
+    token.isInvalid = true;
+  }),
+  stepOn('keys', "revoke all of a key's tokens", 1, async (key, real) => {
+    const reply = await real.service.call('DELETE', `${keysPath(key.generation)}/${key.id}/tokens`, admin);
+    must(reply, isThere(key) ? 204 : 404);
+    if (isThere(key)) key.epoch += 1;
+  }),
+  stepOn('keys', 'delete a key', 2, async (key, real, n) => {
+    const crashes = roll(n, 4) === 0;
+    const path = `${keysPath(key.generation)}/${key.id}`;
+    const reply = await deleteWithCrash(real, key.generation, `KEY#${key.id.slice(-26)}`, path, crashes);
+    if (!crashes) must(reply, isThere(key) ? 204 : 404);
+    key.deleted = true;
+  }),
+  stepOn('tokens', 'revoke a token', 2, async (token, real) => {
+    const { key } = token;
+    if (key.secret === undefined) return;
+    const reply = await real.service.call('POST', '/oauth/revoke', {
+      basic: [key.id, key.secret],
+      form: { token: token.text },
+    });
+    must(reply, 200, 401);
+    if (reply.status === 200) token.isInvalid = true;
+  }),
+  stepOn('generations', 'issue a temporary token', 3, async (generation, real, n, model) => {
+    const holder = roll(n, 4) === 0 ? undefined : pick(model.people, roll(n, 9));
+    const signedInAt = holder ? signInOf(holder, real.service, n) : 0;
+    const caller = holder ? as(holder, signedInAt) : admin;
+    const path = `/deployments/${generation.id}/temporary-tokens`;
+    const reply = await real.service.call('POST', path, { ...caller, json: {} });
+    if (holder && isRejected(holder, signedInAt)) return void must(reply, 401);
+    must(reply, generation.ended ? 404 : 201);
+    if (generation.ended) return;
+    const { id, access_token: text } = reply.json;
+    const issuedAt = real.service.time.now;
+    model.temporaryTokens.push({ text, id, generation, holder, signedInAt, issuedAt, isInvalid: false });
+  }),
+  stepOn('people', "end a person's access", 3, async (person, real, n) => {
+    const { service } = real;
+    const [keys, block] = [roll(n, 3) === 0 ? 'report' : 'disable', roll(n, 13) < 4] as const;
+    const call = () =>
+      service.call('POST', '/people/end-access', { ...admin, json: { sub: person.sub, keys, block } });
+    // The call reads the caller's record and the person's record, and then writes the transaction.
+    if (roll(n, 4) === 0) real.crash = { in: roll(n, 3), when: roll(n, 2) === 1 ? 'before' : 'after' };
+    let reply = await call();
+    real.crash = undefined;
+    if (reply.status === 500) reply = await call();
+    must(reply, 202);
+    person.endedAt = Math.max(person.endedAt, service.time.now);
+    person.blocked ||= block;
+    person.job = person.job === 'disable' ? 'disable' : keys;
+  }),
+  stepOn('people', "restore a person's access", 1, async (person, real) => {
+    must(
+      await real.service.call('POST', '/people/restore-access', { ...admin, json: { sub: person.sub } }),
+      200,
+    );
+    person.blocked = false;
+  }),
+  stepOn('people', 'call with a sign-in', 3, async (person, real, n) => {
+    const signedInAt = signInOf(person, real.service, n);
+    const { status } = must(
+      await real.service.call('GET', '/deployments?limit=1', as(person, signedInAt)),
+      200,
+      401,
+    );
+    const isDenied = isRejected(person, signedInAt);
+    agree('sign-in', isDenied ? 'invalid' : 'valid', status === 200);
+    note(real, isDenied ? 'rejected sign-in' : 'accepted sign-in');
+  }),
   {
     name: "run the jobs that handle people's keys",
     weight: 3,
     run: async (model, real, n) => runJobs(model, real, n),
   },
-  {
-    name: 'check a temporary token',
-    weight: 5,
-    can: ({ temporaryTokens }) => temporaryTokens.length > 0,
-    run: (model, real, n) => checkTemporaryToken(pick(model.temporaryTokens, n), real),
-  },
-  {
-    name: 'revoke a temporary token',
-    weight: 1,
-    can: ({ temporaryTokens }) => temporaryTokens.length > 0,
-    run: async (model, real, n) => {
-      const temporaryToken = pick(model.temporaryTokens, n);
-      const path = `/deployments/${temporaryToken.generation.id}/temporary-tokens/${temporaryToken.id}`;
-      must(await real.service.call('DELETE', path, admin), 204, 404);
-      temporaryToken.isInvalid = true;
-    },
-  },
+  stepOn('temporaryTokens', 'check a temporary token', 5, checkTemporaryToken),
+  stepOn('temporaryTokens', 'revoke a temporary token', 1, async (temporaryToken, real) => {
+    const path = `/deployments/${temporaryToken.generation.id}/temporary-tokens/${temporaryToken.id}`;
+    must(await real.service.call('DELETE', path, admin), 204, 404);
+    temporaryToken.isInvalid = true;
+  }),
   {
     name: 'a purge step: any record, again or not, with time or not, crashing or not',
     weight: 5,
@@ -776,11 +672,11 @@ async function completeAndCompare(model: Model, real: Real): Promise<void> {
     const record = { messageId: 'm', body: JSON.stringify(task) } as never;
     await purgeFromQueue([record], always, service.purge);
   }
-  for (const generation of model.generations as Generation[]) await compareItems(generation, model, service);
+  for (const generation of model.generations) await compareItems(generation, model, service);
   for (const token of model.tokens) await checkToken(token, real);
   for (const temporaryToken of model.temporaryTokens) await checkTemporaryToken(temporaryToken, real);
   // A job reads the keys of all Deployments, so later runs must not find the Deployments of this run.
-  for (const generation of model.generations as Generation[]) {
+  for (const generation of model.generations) {
     if (!generation.ended) must(await service.call('DELETE', `/deployments/${generation.id}`, admin), 204);
   }
   await sweepMarkers(service.purge);
