@@ -1,26 +1,18 @@
 import { isDeepStrictEqual } from 'node:util';
 import { DeleteCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
-import type { DynamoDBRecord } from 'aws-lambda';
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { type Reconciler, reconcile } from '../../functions/jobs/reconcile.ts';
 import { compareRegistrations, compareRows } from '../../functions/jobs/reconcile-source.ts';
-import { syncFromStream } from '../../functions/jobs/sync-deployments.ts';
 import { damagesOf } from '../support/damages.ts';
 import { someOf } from '../support/generated.ts';
-import { inProcess, startTable } from '../support/in-process.ts';
-import { createPlatformTable, rowOf } from '../support/platform-table.ts';
+import { rowOf, startFollowing } from '../support/platform-table.ts';
 
 /**
  * Row 65 of docs/faults.md, for a followed table. The tests damage one attribute of a registration, or of the item that
  * stores the position of a comparison. The comparisons must finish, report the malformed item and still repair all
  * other Deployments.
  */
-const engine = await startTable();
-const platform = await createPlatformTable(engine.endpoint);
-afterAll(() => engine.stop());
-const service = inProcess(engine, { source: platform.source });
-const { table } = service;
-const clock = () => service.time.now;
+const { platform, service, table, clock, sync } = await startFollowing();
 
 type Item = Record<string, unknown>;
 const put = (Item: Item) => table.client.send(new PutCommand({ TableName: 'keys', Item }));
@@ -33,17 +25,6 @@ const BAD = { pk: 'SOURCES', sk: 'bad' };
 const comparison = { table, from: platform.from, clock, onRejectedRow: () => {}, maxMissing: 1 };
 const rows = () => compareRows(undefined, comparison);
 const registrations = () => compareRegistrations(undefined, comparison);
-const follow = async (records: DynamoDBRecord[]) => {
-  const sendToDeadLetterQueue = async () => {};
-  await syncFromStream(records, {
-    table,
-    source: platform.source,
-    clock,
-    sendToDeadLetterQueue,
-    log: () => {},
-    onOutcome: () => {},
-  });
-};
 
 /** Creates two followed Deployments, `bad` and `gone`, with their rows. */
 async function world(): Promise<Item> {
@@ -151,7 +132,7 @@ describe('A malformed registration does not stop the comparison with the followe
     const faults: string[] = [];
     for (const { title, item } of damages()) {
       for (const one of [...before.flat(), item]) await put(one);
-      await follow(records);
+      await sync(records);
       if (!isDeepStrictEqual(await listed(), ['gone'])) faults.push(`${title}: ${await listed()}`);
     }
     expect(faults).toEqual([]);

@@ -1,46 +1,24 @@
 import { DeleteCommand, PutCommand, ScanCommand } from '@aws-sdk/lib-dynamodb';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { backfill } from '../../cli/backfilling.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { restore } from '../../cli/restoration.ts';
-import { syncFromStream } from '../../functions/jobs/sync-deployments.ts';
 import { createTable } from '../support/engine.ts';
-import { DAY, inProcess, startTable } from '../support/in-process.ts';
+import { DAY } from '../support/in-process.ts';
 import { restoration } from '../support/interrupted.ts';
-import { createPlatformTable, rowOf } from '../support/platform-table.ts';
+import { rowOf, startFollowing } from '../support/platform-table.ts';
 import type { CreatedKey } from '../support/stack.ts';
 
 /** Row 66 of docs/faults.md: follows the section "The platform's table lost rows" of docs/runbook.md, step by step. */
-const engine = await startTable();
-afterAll(() => engine.stop());
-const platform = await createPlatformTable(engine.endpoint);
-const service = inProcess(engine, { source: platform.source });
-const { table } = service;
-const clock = () => service.time.now;
+const { platform, service, table, clock, ...following } = await startFollowing();
 const IDS = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
 const keys: CreatedKey[] = [];
 
 const follow = async () =>
-  syncFromStream(await platform.records(), {
-    table,
-    source: { ...platform.source, deletions: undefined },
-    clock,
-    sendToDeadLetterQueue: async () => {},
-    log: () => {},
-    onOutcome: () => {},
-  });
+  following.sync(await platform.records(), { source: { ...platform.source, deletions: undefined } });
 const prune = async (isDryRun: boolean, of = table) => {
   const deleted: string[] = [];
-  await backfill({
+  await following.prune({
     table: of,
-    from: platform.from,
-    clock,
     isDryRun,
-    onRejectedRow: () => {},
-    most: 100,
-    prunes: true,
-    begin: { of: '', part: 'rows', after: undefined },
-    onPosition: () => {},
-    onProgress: () => {},
     onRepaired: (id, outcome) => deleted.push(`${outcome} ${id}`),
   });
   return deleted;

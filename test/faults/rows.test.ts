@@ -5,7 +5,7 @@ import { type HasTime, purgeFromQueue, purgeFromStream, sweepMarkers } from '../
 import { CALL_RETRIES, CHECK_RETRIES } from '../../functions/table/retried-calls.ts';
 import type { ItemKey } from '../../functions/table/schema.ts';
 import { type FaultKind, startFaultProxy } from '../support/fault-proxy.ts';
-import { type InProcessOptions, inProcess, type Reply, removal, startTable } from '../support/in-process.ts';
+import { inProcess, type Reply, removal, startTable } from '../support/in-process.ts';
 import { fill } from '../support/many-items.ts';
 import type { CreatedKey } from '../support/stack.ts';
 
@@ -17,16 +17,11 @@ afterAll(async () => {
   await engine.stop();
 });
 
-/** Function that runs before or after each DynamoDB command of the observed service. */
-let around: InProcessOptions['around'];
 const service = inProcess(engine);
-const watched = inProcess(engine, {
-  watchesChecks: true,
-  around: (when, command) => around?.(when, command),
-});
+const watched = inProcess(engine, { watchesChecks: true });
 const START = service.time.now;
 beforeEach(() => {
-  around = undefined;
+  watched.around = undefined;
   for (const one of [service, watched]) one.time.now = START;
 });
 
@@ -158,12 +153,10 @@ describe('Checks reject invalid tokens', () => {
   it("#38 a token is invalid if its exchange read the key just before all of the key's tokens were revoked", async () => {
     const { id, key } = await newKey();
     const path = `/deployments/${id}/api-keys/${key.id}`;
-    around = async (when, command) => {
-      if (when !== 'after' || command.operation !== 'BatchGetItem') return;
-      around = undefined;
+    watched.once('after', 'BatchGetItem', async () => {
       await service.call('PATCH', path, { ...admin, json: { enabled: false } });
       await service.call('PATCH', path, { ...admin, json: { enabled: true } });
-    };
+    });
     const reply = await watched.exchange(key);
     expect(reply.status).toBe(200);
     expect(await service.use(reply.json.access_token)).toBe(401);

@@ -1,32 +1,20 @@
 import { GetItemCommand } from '@aws-sdk/client-dynamodb';
 import { DeleteCommand, ScanCommand } from '@aws-sdk/lib-dynamodb';
 import type { DynamoDBRecord } from 'aws-lambda';
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import {
   type CompareDependencies,
   compareRegistrations,
   compareRows,
 } from '../../functions/jobs/reconcile-source.ts';
-import { syncFromStream } from '../../functions/jobs/sync-deployments.ts';
-import { type InProcessOptions, inProcess, startTable } from '../support/in-process.ts';
-import { createPlatformTable, rowOf } from '../support/platform-table.ts';
+import { rowOf, startFollowing } from '../support/platform-table.ts';
 
-const engine = await startTable();
-const platform = await createPlatformTable(engine.endpoint);
-afterAll(() => engine.stop());
-
-let around: InProcessOptions['around'];
-const service = inProcess(engine, {
-  source: platform.source,
-  around: (when, command) => around?.(when, command),
-});
-const { table } = service;
-const clock = () => service.time.now;
+const { platform, service, table, clock, sync: apply } = await startFollowing();
 
 const refused: string[] = [];
 const repaired: string[] = [];
 beforeEach(async () => {
-  around = undefined;
+  service.around = undefined;
   const { Items: items = [] } = await table.client.send(new ScanCommand({ TableName: 'keys' }));
   for (const { pk, sk } of items) {
     await table.client.send(new DeleteCommand({ TableName: 'keys', Key: { pk, sk } }));
@@ -50,16 +38,7 @@ const rows = (more: Partial<CompareDependencies> = {}) =>
 const registrations = (more: Partial<CompareDependencies> = {}) =>
   compareRegistrations(undefined, { ...dependencies, ...more });
 const sync = async (records: DynamoDBRecord[]) => {
-  const log = () => {};
-  const done = await syncFromStream(records, {
-    table,
-    source: platform.source,
-    clock,
-    sendToDeadLetterQueue: async () => {},
-    log,
-    onOutcome: log,
-  });
-  expect(done).toEqual({ batchItemFailures: [] });
+  expect(await apply(records)).toEqual({ batchItemFailures: [] });
 };
 const follow = async () => sync(await platform.records());
 const listed = async () => (await service.partition('DEPLOYMENTS')).map(({ sk, name }) => `${sk}: ${name}`);
@@ -68,13 +47,7 @@ const generationOf = async (id: string) =>
 const none = { read: 0, refused: 0, malformed: 0, registered: 0, edited: 0, deleted: 0, stopped: 0 };
 
 /** Runs the function once, just before the next transaction. */
-const beforeTransaction = (something: () => Promise<unknown>) => {
-  around = async (when, command) => {
-    if (when !== 'before' || command.operation !== 'TransactWriteItems') return;
-    around = undefined;
-    await something();
-  };
-};
+const beforeTransaction = (run: () => Promise<unknown>) => service.once('before', 'TransactWriteItems', run);
 
 describe('Reconciliation compares the rows of a followed table with the Deployments', () => {
   it('reconciliation registers the Deployments of unknown rows if the rows are valid and not deleted', async () => {
@@ -160,11 +133,9 @@ describe('Reconciliation compares the rows of a followed table with the Deployme
 
     it('reconciliation does not register a row that was deleted before reconciliation read it again', async () => {
       await platform.put(rowOf('a'));
-      around = async (when, command) => {
-        if (when !== 'after' || command.operation !== 'BatchGetItem') return;
-        around = undefined;
+      service.once('after', 'BatchGetItem', async () => {
         await platform.remove('a');
-      };
+      });
       expect((await rows()).counts).toMatchObject({ registered: 0 });
       expect(await service.partition('SOURCES')).toEqual([]);
     });

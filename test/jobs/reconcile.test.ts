@@ -5,11 +5,11 @@ import { purgeFromQueue, sweepMarkers } from '../../functions/jobs/purge.ts';
 import { ownTable, PAGES, reconcile } from '../../functions/jobs/reconcile.ts';
 import type { Table } from '../../functions/table/retried-calls.ts';
 import { NO_GENERATION } from '../../functions/table/schema.ts';
-import { type InProcessOptions, inProcess, startTable } from '../support/in-process.ts';
+import { inProcess, startTable } from '../support/in-process.ts';
 import { fill } from '../support/many-items.ts';
 import { startMeter } from '../support/meter.ts';
 import type { CreatedKey } from '../support/stack.ts';
-import { type Sent, tableOn } from '../support/store.ts';
+import { tableOn } from '../support/store.ts';
 
 const HOUR = 3_600_000;
 const WEEK = 7 * 24 * HOUR;
@@ -22,19 +22,13 @@ afterAll(async () => {
   await engine.stop();
 });
 
-/** A hook that runs before and after each call to DynamoDB during a reconciliation. */
-let around: InProcessOptions['around'];
-const service = inProcess(engine, {
-  endpoint: meter.endpoint,
-  around: (when, command) => around?.(when, command),
-});
+const service = inProcess(engine, { endpoint: meter.endpoint });
 const { table, time } = service;
 const admin = { as: 'admin' };
-const isScan = (sent: Sent) => sent.operation === 'Scan';
 
 /** The tests share one table. Each test starts with an empty table and runs in its own week. */
 beforeEach(async () => {
-  around = undefined;
+  service.around = undefined;
   const { Items = [] } = await table.client.send(new ScanCommand({ TableName: 'keys' }));
   for (const { pk, sk } of Items) await remove(pk, sk);
   service.malformed.length = 0;
@@ -188,12 +182,10 @@ describe('Reconciliation does not purge items of current generations', () => {
     await deploymentWithToken('ended');
     const generation = await generationOf('ended');
     await service.call('DELETE', '/deployments/ended', admin);
-    around = async (when, command) => {
-      if (when !== 'after' || !isScan(command)) return;
-      around = undefined;
+    service.once('after', 'Scan', async () => {
       const body = JSON.stringify({ deploymentId: 'ended', generation });
       await purgeFromQueue([{ messageId: 'm', body } as never], () => true, service.purge);
-    };
+    });
     await unmarked();
   });
 
@@ -202,11 +194,9 @@ describe('Reconciliation does not purge items of current generations', () => {
     const former = await service.partition('DEPLOYMENT#former');
     // An eventually consistent read may return the key and the token but not yet the Deployment.
     await remove('DEPLOYMENT#former', 'DEPLOYMENT');
-    around = async (when, command) => {
-      if (when !== 'after' || !isScan(command)) return;
-      around = undefined;
+    service.once('after', 'Scan', async () => {
       await put(former.find(({ sk }) => sk === 'DEPLOYMENT') ?? {});
-    };
+    });
     await unmarked();
     expect(await kindsOf('former')).toEqual(['DEPLOYMENT', 'KEY', 'TOKEN']);
   });
@@ -227,17 +217,15 @@ describe('Reconciliation does not purge items of current generations', () => {
 });
 
 describe('A Deployment can be registered again while reconciliation handles its earlier generation', () => {
-  it.each(['BatchGetItem', 'GetItem', 'UpdateItem'])(
+  it.each(['BatchGetItem', 'GetItem', 'UpdateItem'] as const)(
     'a Deployment keeps its items if it is registered again during reconciliation, after the %s call',
     async (name) => {
       await deploymentWithToken('anew');
       await remove('DEPLOYMENT#anew', 'DEPLOYMENT');
       let fresh: { key: CreatedKey; token: string } | undefined;
-      around = async (when, command) => {
-        if (when !== 'after' || command.operation !== name) return;
-        around = undefined;
+      service.once('after', name, async () => {
         fresh = await deploymentWithToken('anew');
-      };
+      });
       await slice();
       expect(fresh).toBeDefined();
       await purgeMarked();
@@ -281,11 +269,9 @@ describe('Reconciliation repairs the directory', () => {
   it('a Deployment that is edited while its directory entry is repaired is listed with its new values', async () => {
     await service.register('edited', { name: 'Before' });
     await remove('DEPLOYMENTS', 'edited');
-    around = async (when, command) => {
-      if (when !== 'before' || command.operation !== 'TransactWriteItems') return;
-      around = undefined;
+    service.once('before', 'TransactWriteItems', async () => {
       await service.register('edited', { name: 'After' });
-    };
+    });
     expect(await slice()).toMatchObject({ listed: 0 });
     expect(await entry('edited')).toMatchObject({ name: 'After' });
   });
@@ -293,11 +279,9 @@ describe('Reconciliation repairs the directory', () => {
   it('a Deployment that is deleted while its directory entry is repaired is not listed', async () => {
     await service.register('deleted');
     await remove('DEPLOYMENTS', 'deleted');
-    around = async (when, command) => {
-      if (when !== 'before' || command.operation !== 'TransactWriteItems') return;
-      around = undefined;
+    service.once('before', 'TransactWriteItems', async () => {
       await service.call('DELETE', '/deployments/deleted', admin);
-    };
+    });
     expect(await slice()).toMatchObject({ listed: 0 });
     expect(await entry('deleted')).toBeUndefined();
   });
@@ -334,7 +318,7 @@ describe('A reconciliation pass reads the whole table once a week', () => {
     const began = time.now;
     let crashes = 0;
     for (let n = 0; n < 3; n++) {
-      around = (when, command) => {
+      service.around = (when, command) => {
         // The run fails after it has read its page and before it has written its position.
         if (when === 'before' && command.operation === 'PutItem' && crashes++ % 2 === 0)
           throw new Error('dead');
@@ -343,7 +327,7 @@ describe('A reconciliation pass reads the whole table once a week', () => {
       messages.push((await slice(() => false))?.message);
       time.now += 15 * 60_000;
     }
-    around = undefined;
+    service.around = undefined;
     expect(messages).toEqual([
       'reconciliation continues later',
       'reconciliation continues later',

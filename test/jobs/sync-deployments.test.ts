@@ -1,35 +1,25 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { DeleteCommand, PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import type { DynamoDBRecord } from 'aws-lambda';
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
-import { backfill } from '../../cli/backfilling.ts';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { isUlid } from '../../functions/domain/credentials.ts';
 import type { DeletionLimit } from '../../functions/domain/deployments-source.ts';
 import { purgeFromQueue, sweepMarkers } from '../../functions/jobs/purge.ts';
 import { areDeletionsStopped, compareRegistrations } from '../../functions/jobs/reconcile-source.ts';
-import { syncFromStream } from '../../functions/jobs/sync-deployments.ts';
 import { deletionLimit } from '../../functions/operations/limit-deletions.ts';
 import { DAMAGES } from '../support/damages.ts';
 import { someOf } from '../support/generated.ts';
-import { type InProcessOptions, inProcess, startTable } from '../support/in-process.ts';
-import { createPlatformTable, rowOf } from '../support/platform-table.ts';
+import { inProcess } from '../support/in-process.ts';
+import { rowOf, startFollowing } from '../support/platform-table.ts';
 
-const engine = await startTable();
-const platform = await createPlatformTable(engine.endpoint);
-afterAll(() => engine.stop());
-
-let around: InProcessOptions['around'];
-const service = inProcess(engine, {
-  source: platform.source,
-  around: (when, command) => around?.(when, command),
-});
+const { engine, platform, service, clock, prune, sync: apply } = await startFollowing();
 const sendToDeadLetterQueue: object[] = [];
 const outcomes: string[] = [];
 let isQueueDown = false;
 let count = 0;
 let id = '';
 beforeEach(async () => {
-  around = undefined;
+  service.around = undefined;
   isQueueDown = false;
   sendToDeadLetterQueue.length = 0;
   outcomes.length = 0;
@@ -38,15 +28,12 @@ beforeEach(async () => {
 });
 
 const sync = (records: DynamoDBRecord[], source = platform.source) =>
-  syncFromStream(records, {
-    table: service.table,
+  apply(records, {
     source,
-    clock: () => service.time.now,
     sendToDeadLetterQueue: async (refusal) => {
       if (isQueueDown) throw new Error('the queue is down');
       sendToDeadLetterQueue.push(refusal);
     },
-    log: () => {},
     onOutcome: (id, outcome) => outcomes.push(`${outcome} ${id}`),
   });
 const DONE = { batchItemFailures: [] };
@@ -162,7 +149,7 @@ describe('A Deployment of a followed table changes with its row', () => {
     await platform.put(rowOf(id));
     await follow();
     const commands: string[] = [];
-    around = (_, command) => void commands.push(command.operation);
+    service.around = (_, command) => void commands.push(command.operation);
     await platform.put(rowOf(id, { heartbeat: { N: '12345678901234567890123456789012345678' } }));
     expect(await follow()).toHaveLength(1);
     expect(commands).toEqual([]);
@@ -324,7 +311,7 @@ it('stops a batch of stream records at a temporary failure, and finishes the bat
   for (const n of [1, 2, 3]) await platform.put(rowOf(`${id}_${n}`));
   const records = await platform.records();
   let transactions = 0;
-  around = (when, command) => {
+  service.around = (when, command) => {
     const isDown = when === 'before' && command.operation === 'TransactWriteItems';
     if (isDown && ++transactions === 2) throw Object.assign(new Error('x'), { name: 'ThrottlingException' });
   };
@@ -332,7 +319,7 @@ it('stops a batch of stream records at a temporary failure, and finishes the bat
   expect(await sync(records)).toEqual({ batchItemFailures: [{ itemIdentifier: SequenceNumber }] });
   expect(await itemOf(`${id}_1`)).toBeDefined();
   expect(await itemOf(`${id}_3`)).toBeUndefined();
-  around = undefined;
+  service.around = undefined;
   expect(await sync(records)).toEqual(DONE);
   expect(await itemOf(`${id}_3`)).toBeDefined();
   expect(await eventsOf(`${id}_1`)).toEqual(['deployment.registered']);
@@ -414,9 +401,7 @@ it('reads a Deployment again before writing it if it has changed in the meantime
   await platform.put(rowOf(id, { label: { S: 'one' } }));
   await follow();
   await platform.put(rowOf(id, { label: { S: 'two' } }));
-  around = async (when, command) => {
-    if (when !== 'before' || command.operation !== 'TransactWriteItems') return;
-    around = undefined;
+  service.once('before', 'TransactWriteItems', async () => {
     // Another worker has already recorded the same change.
     await service.table.client.send(
       new UpdateCommand({
@@ -426,7 +411,7 @@ it('reads a Deployment again before writing it if it has changed in the meantime
         ExpressionAttributeValues: { ':last': '9'.repeat(40) },
       }),
     );
-  };
+  });
   await follow();
   expect(await itemOf()).toMatchObject({ name: 'one' });
 });
@@ -468,11 +453,9 @@ describe('Changes of a followed table take effect even if items of Deployments a
     await rewrite(rest);
     await platform.put(rowOf(id, { label: { S: 'two' } }));
     const last = '9'.repeat(40);
-    around = async (when, command) => {
-      if (when !== 'before' || command.operation !== 'TransactWriteItems') return;
-      around = undefined;
+    service.once('before', 'TransactWriteItems', async () => {
       await rewrite({ ...rest, isPresent: true, lastChange: last });
-    };
+    });
     await follow();
     expect(await noted()).toMatchObject({ lastChange: last });
     expect(await itemOf()).not.toMatchObject({ name: 'two' });
@@ -516,7 +499,6 @@ describe('#66: A limit prevents mass deletion when a followed table loses its ro
   /** Applies stream records with the given limit on deletions; `{}` is the default limit. */
   const limited = (records: DynamoDBRecord[], deletions: DeletionLimit = {}) =>
     sync(records, { ...platform.source, deletions });
-  const clock = () => service.time.now;
   const rewrite = (Item: object) => service.table.client.send(new PutCommand({ TableName: 'keys', Item }));
   const drop = (pk: string, sk: unknown) =>
     service.table.client.send(new DeleteCommand({ TableName: 'keys', Key: { pk, sk } }));
@@ -549,19 +531,6 @@ describe('#66: A limit prevents mass deletion when a followed table loses its ro
     return platform.records();
   }
 
-  /** Deletes Deployments whose rows are gone without a limit, as `npm run backfill -- --prune` does. */
-  const prune = () =>
-    backfill({
-      table: service.table,
-      from: platform.from,
-      clock,
-      onRejectedRow: () => {},
-      most: 100,
-      prunes: true,
-      begin: { of: '', part: 'rows', after: undefined },
-      onPosition: () => {},
-      onProgress: () => {},
-    });
   const reconciled = async (deletions: DeletionLimit = {}) => {
     const countDeletion = deletionLimit({ table: service.table, limit: deletions, clock });
     const comparison = {
@@ -658,12 +627,12 @@ describe('#66: A limit prevents mass deletion when a followed table loses its ro
   it('#66: does not count a deletion that could not be written', async () => {
     const [one = ''] = await several(2);
     const records = await lose([one]);
-    around = async (when, command) => {
+    service.around = async (when, command) => {
       if (when === 'before' && command.operation === 'TransactWriteItems')
         throw new Error('the table is down');
     };
     expect((await limited(records)).batchItemFailures).toHaveLength(1);
-    around = undefined;
+    service.around = undefined;
     expect(await count()).toBeUndefined();
     expect(await limited(records)).toEqual(DONE);
     expect(outcomes).toEqual([`deleted ${one}`]);

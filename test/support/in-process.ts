@@ -33,6 +33,7 @@ import { whoami } from '../../functions/routes/whoami.ts';
 import { checkStore } from '../../functions/table/checks.ts';
 import { httpsTransport } from '../../functions/table/https-transport.ts';
 import { accessRequirement } from '../../functions/table/people.ts';
+import type { Operation } from '../../functions/table/port.ts';
 import type { RetryPolicy } from '../../functions/table/retried-calls.ts';
 import type { ItemKey } from '../../functions/table/schema.ts';
 import { documentClient, sdkTransport } from '../../functions/table/sdk-transport.ts';
@@ -66,6 +67,8 @@ export interface InProcessCall extends Omit<Call, 'body'> {
   body?: string;
 }
 
+type Around = (when: 'before' | 'after', sent: Sent) => void | Promise<void>;
+
 /** Options for the functions that run in this process. */
 export interface InProcessOptions {
   /** DynamoDB endpoint for the functions. @default the engine itself */
@@ -75,9 +78,10 @@ export interface InProcessOptions {
   retryPolicy?: RetryPolicy;
   /**
    * Function that runs before and after each attempt at a call to the table. If it throws, the caller receives the
-   * error. It runs for the calls that checks make only if `watchesChecks` is true.
+   * error. It runs for the calls that checks make only if `watchesChecks` is true. A test can replace it while the
+   * service runs: `service.around = …`.
    */
-  around?: (when: 'before' | 'after', sent: Sent) => void | Promise<void>;
+  around?: Around | undefined;
   /** The followed table, from which the service takes its Deployments. */
   source?: DeploymentsSource;
   /** True if `around` also runs for the calls that checks make. @default false */
@@ -146,7 +150,8 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
   const { protocol, hostname, port } = new URL(endpoint);
   const located = async () => ({ protocol, hostname, port: Number(port), path: '/' });
   Object.assign(sdk.config, { endpoint: located, isCustomEndpoint: true });
-  const { around = () => {} } = options;
+  const hook: Pick<InProcessOptions, 'around'> = { around: options.around };
+  const around: Around = (when, sent) => hook.around?.(when, sent);
   const named = { tableName: TABLE, retryPolicy, onMalformed };
   // As deployed, the functions behind the gateways use the HTTPS transport, and jobs use the SDK.
   const jobTable: TestTable = { ...named, port: watched(sdkTransport(sdk), around), client: sdk };
@@ -229,9 +234,17 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
     throw new Error(`no route for ${method} ${path}`);
   }
 
-  return {
+  const service = {
     call,
     time,
+    /** Runs a function once, just before or after the next call of an operation to the table. */
+    once: (when: 'before' | 'after', operation: Operation, run: () => unknown): void => {
+      hook.around = async (at, sent) => {
+        if (at !== when || sent.operation !== operation) return;
+        hook.around = undefined;
+        await run();
+      };
+    },
     /** The table as the functions behind the gateways and as the jobs access it. */
     table,
     jobTable,
@@ -297,6 +310,7 @@ export function inProcess(engine: Engine, options: InProcessOptions = {}) {
     /** Returns all items of a partition. */
     partition: (pk: string) => itemsOf(sdk, TABLE, pk),
   };
+  return Object.assign(hook, service);
 }
 
 export type InProcess = ReturnType<typeof inProcess>;

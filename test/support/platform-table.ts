@@ -7,10 +7,14 @@ import {
   PutItemCommand,
 } from '@aws-sdk/client-dynamodb';
 import type { DynamoDBRecord } from 'aws-lambda';
+import { afterAll } from 'vitest';
+import { type Backfill, backfill } from '../../cli/backfilling.ts';
 import type { DeploymentsSource } from '../../functions/domain/deployments-source.ts';
+import { type SyncDependencies, syncFromStream } from '../../functions/jobs/sync-deployments.ts';
 import type { SourceTable } from '../../functions/table/source-rows.ts';
 import { callEngine, ENGINE_CREDENTIALS } from '../../local/dynamodb/engine.ts';
 import { removeAtStop } from './engine.ts';
+import { inProcess, startTable } from './in-process.ts';
 
 const TABLES = 'arn:aws:dynamodb:us-east-1:000000000000:table/';
 
@@ -82,5 +86,51 @@ export async function createPlatformTable(endpoint: string) {
       iterator = NextShardIterator;
       return Records;
     },
+  };
+}
+
+/**
+ * Starts the service in this process, with a platform table that it follows. The engine of both tables stops after the
+ * file's tests.
+ */
+export async function startFollowing() {
+  const engine = await startTable();
+  const platform = await createPlatformTable(engine.endpoint);
+  afterAll(() => engine.stop());
+  const { source, from } = platform;
+  const service = inProcess(engine, { source });
+  const { table } = service;
+  const clock = () => service.time.now;
+  return {
+    engine,
+    platform,
+    service,
+    table,
+    clock,
+    /** Applies stream records of the platform's table. */
+    sync: (records: DynamoDBRecord[], change: Partial<SyncDependencies> = {}) =>
+      syncFromStream(records, {
+        table,
+        source,
+        clock,
+        sendToDeadLetterQueue: async () => {},
+        log: () => {},
+        onOutcome: () => {},
+        ...change,
+      }),
+    /** Deletes Deployments whose rows are gone without a limit, as `npm run backfill -- --prune` does. */
+    prune: (change: Partial<Backfill> = {}) =>
+      backfill({
+        table,
+        from,
+        clock,
+        onRejectedRow: () => {},
+        most: 100,
+        prunes: true,
+        begin: { of: '', part: 'rows', after: undefined },
+        onPosition: () => {},
+        onProgress: () => {},
+        ...change,
+      }),
   };
 }
