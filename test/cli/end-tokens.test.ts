@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import { commandLine, tableEnvironment } from '../support/command-line.ts';
+import { commandLine, tableEnvironment, usageError } from '../support/command-line.ts';
 import { inProcess, startTable } from '../support/in-process.ts';
 
 const engine = await startTable();
@@ -64,10 +64,8 @@ describe('Commands that work on the table require a Region', { timeout: 60_000 }
     ['restore', '--from', 'old', '--into', 'keys', '--point', '2030-01-01T12:00:00Z'],
     ['backfill', '--table', 'keys', '--source', source],
   ])('the command %s exits with 2 and names AWS_REGION if no Region is set', async (...args) => {
-    expect(await run([...args, '--dry-run'])).toEqual({
-      code: 2,
-      stdout: '',
-      stderr: "error: The Region is missing: set AWS_REGION to the stack's Region.\n",
-    });
+    expect(await run([...args, '--dry-run'])).toEqual(
+      usageError("The Region is missing: set AWS_REGION to the stack's Region."),
+    );
   });
 });

@@ -1,6 +1,6 @@
 import { ScanCommand } from '@aws-sdk/lib-dynamodb';
 import { afterAll, describe, expect, it } from 'vitest';
-import { commandLine, tableEnvironment } from '../support/command-line.ts';
+import { commandLine, tableEnvironment, usageError } from '../support/command-line.ts';
 import { inProcess, must, startTable } from '../support/in-process.ts';
 
 const engine = await startTable();
@@ -17,19 +17,16 @@ describe('The erase-person command asks for confirmation', { timeout: 60_000 }, 
 
   it('the erase-person command rejects a malformed sub, and does nothing without a confirmation', async () => {
     for (const sub of ['', 'grün', 'erased']) {
-      expect(await run(sub)).toEqual({
-        code: 2,
-        stdout: '',
-        stderr: 'error: The sub of a person has 1 to 255 printable ASCII characters.\n',
-      });
+      expect(await run(sub)).toEqual(
+        usageError('The sub of a person has 1 to 255 printable ASCII characters.'),
+      );
     }
     const before = await items();
-    expect(await run('ada')).toEqual({
-      code: 2,
-      stdout: '',
-      stderr:
-        "error: ada is erased from keys: their keys keep working but no longer name them, and their temporary tokens lose access immediately. This can't be undone. Use --yes to confirm.\n",
-    });
+    expect(await run('ada')).toEqual(
+      usageError(
+        "ada is erased from keys: their keys keep working but no longer name them, and their temporary tokens lose access immediately. This can't be undone. Use --yes to confirm.",
+      ),
+    );
     expect(await items()).toEqual(before);
   });
 

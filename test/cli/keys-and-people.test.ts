@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { startCiIssuer } from '../support/ci-issuer.ts';
-import { commandLine } from '../support/command-line.ts';
+import { commandLine, usageError } from '../support/command-line.ts';
 import { runStack } from '../support/stack.ts';
 
 const issuer = await startCiIssuer();
@@ -60,12 +60,11 @@ describe('The command `keys tokens` lists and revokes the tokens of a key', { ti
     expect((await Promise.all(tokens.map((token) => stack.use(token)))).sort()).toEqual([200, 200, 401]);
     expect(await run(['keys', 'tokens', 'revoke', key.id, one?.id ?? ''])).toMatchObject({ code: 4 });
 
-    expect(await run(['keys', 'tokens', 'revoke-all', key.id])).toEqual({
-      code: 2,
-      stdout: '',
-      stderr:
-        'error: Everything that uses a token of this key is rejected until it exchanges the credentials again. Use --yes to confirm.\n',
-    });
+    expect(await run(['keys', 'tokens', 'revoke-all', key.id])).toEqual(
+      usageError(
+        'Everything that uses a token of this key is rejected until it exchanges the credentials again. Use --yes to confirm.',
+      ),
+    );
     expect(await json(['keys', 'tokens', 'revoke-all', key.id, '--yes'])).toEqual({
       id: key.id,
       revoked: true,
@@ -79,18 +78,14 @@ describe('The command `keys tokens` lists and revokes the tokens of a key', { ti
     const unknown = await run(['keys', 'tokens', 'revoke', key.id, '-abcdefghijklmnopqrst_']);
     expect(unknown).toMatchObject({ code: 4, stdout: '' });
     const token = (await stack.exchange(key)).json.access_token;
-    expect(await run(['keys', 'tokens', 'revoke', key.id, token])).toEqual({
-      code: 2,
-      stdout: '',
-      stderr:
-        'error: The argument is a token. Give its ID, which `keys tokens` lists. Revoke the token if somebody else could see it.\n',
-    });
-    expect(await run(['keys', 'tokens', 'revoke', key.id, 'abcdefgh'])).toEqual({
-      code: 2,
-      stdout: '',
-      stderr:
-        'error: The ID of a token has 22 characters: letters, digits, _ and -. `keys tokens` lists it.\n',
-    });
+    expect(await run(['keys', 'tokens', 'revoke', key.id, token])).toEqual(
+      usageError(
+        'The argument is a token. Give its ID, which `keys tokens` lists. Revoke the token if somebody else could see it.',
+      ),
+    );
+    expect(await run(['keys', 'tokens', 'revoke', key.id, 'abcdefgh'])).toEqual(
+      usageError('The ID of a token has 22 characters: letters, digits, _ and -. `keys tokens` lists it.'),
+    );
     expect(await stack.use(token)).toBe(200);
   });
 });
@@ -152,12 +147,11 @@ describe('The keys explain command shows which trust rule matches a token', {
     expect([code, stdout]).toEqual([2, '']);
     expect(stderr).toContain("too many arguments for 'explain'");
     expect(stderr).not.toContain(token.slice(0, 20));
-    expect(await run(['keys', 'explain', key.id])).toEqual({
-      code: 2,
-      stdout: '',
-      stderr:
-        'error: The OIDC token is missing. Pass it on standard input, set DEPLOYMENT_KEY_OIDC_TOKEN, or use --oidc-token-file.\n',
-    });
+    expect(await run(['keys', 'explain', key.id])).toEqual(
+      usageError(
+        'The OIDC token is missing. Pass it on standard input, set DEPLOYMENT_KEY_OIDC_TOKEN, or use --oidc-token-file.',
+      ),
+    );
   });
 });
 
@@ -242,11 +236,9 @@ describe('The command keys list --all-deployments covers every Deployment and ca
   });
 
   it('the keys list command rejects --max-deployments without a progress file', async () => {
-    expect(await run(['keys', 'list', '--all-deployments', '--max-deployments', '5'])).toEqual({
-      code: 2,
-      stdout: '',
-      stderr: 'error: --max-deployments needs --progress-file, so that the next run continues.\n',
-    });
+    expect(await run(['keys', 'list', '--all-deployments', '--max-deployments', '5'])).toEqual(
+      usageError('--max-deployments needs --progress-file, so that the next run continues.'),
+    );
   });
 });
 
@@ -272,16 +264,12 @@ describe("The events command lists a Deployment's events", { timeout: 120_000 },
     expect(await found('--key', one.id, '--type', 'api_key.disabled')).toEqual([
       ['api_key.disabled', one.id],
     ]);
-    expect(await run(['events', 'history', '--type', 'token.created'])).toEqual({
-      code: 2,
-      stdout: '',
-      stderr: 'error: --type must be the type of an event, such as token.revoked, token.leaked.\n',
-    });
-    expect(await run(['events', 'etl', '--key', one.id])).toEqual({
-      code: 2,
-      stdout: '',
-      stderr: 'error: --key is the ID of a key of another Deployment than etl.\n',
-    });
+    expect(await run(['events', 'history', '--type', 'token.created'])).toEqual(
+      usageError('--type must be the type of an event, such as token.revoked, token.leaked.'),
+    );
+    expect(await run(['events', 'etl', '--key', one.id])).toEqual(
+      usageError('--key is the ID of a key of another Deployment than etl.'),
+    );
   });
 });
 
@@ -309,11 +297,11 @@ describe("The people command ends and restores people's access", { timeout: 120_
     expect(await json(['people', 'find', sub])).toEqual({ sub, blocked: false, keys: [] });
 
     const end = ['people', 'end-access', sub, '--keys', 'disable', '--block'];
-    expect(await run(end)).toEqual({
-      code: 2,
-      stdout: '',
-      stderr: `error: ${sub} loses access immediately: temporary tokens and earlier sign-ins are rejected. Every later sign-in is rejected too, until you restore their access. All keys that they hold are disabled, and pipelines that use them stop working. Use --yes to confirm.\n`,
-    });
+    expect(await run(end)).toEqual(
+      usageError(
+        `${sub} loses access immediately: temporary tokens and earlier sign-ins are rejected. Every later sign-in is rejected too, until you restore their access. All keys that they hold are disabled, and pipelines that use them stop working. Use --yes to confirm.`,
+      ),
+    );
     expect(await stack.use(temporary.access_token)).toBe(200);
 
     const ended = await run([...end, '--yes']);
@@ -365,11 +353,9 @@ describe("The people command ends and restores people's access", { timeout: 120_
   it('the people command does not wait for the job if --no-wait is set, and rejects an invalid sub', async () => {
     const ended = await json(['people', 'end-access', 'someone', '--no-wait', '--yes']);
     expect(ended).toMatchObject({ sub: 'someone', blocked: false, job: { keys: 'report' } });
-    expect(await run(['people', 'find', 'Zoë'])).toEqual({
-      code: 2,
-      stdout: '',
-      stderr: 'error: The sub of a person has 1 to 255 printable ASCII characters.\n',
-    });
+    expect(await run(['people', 'find', 'Zoë'])).toEqual(
+      usageError('The sub of a person has 1 to 255 printable ASCII characters.'),
+    );
   });
 });
 

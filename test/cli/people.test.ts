@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DEVELOPER } from '../../local/api-gateway/iam-authorizer.ts';
-import { awsEnvironment, commandLine } from '../support/command-line.ts';
+import { awsEnvironment, commandLine, usageError } from '../support/command-line.ts';
 import { runStack } from '../support/stack.ts';
 
 const stack = await runStack({ context: { platformPrincipals: DEVELOPER.arn } });
@@ -157,11 +157,7 @@ describe('The CLI manages Deployments and keys for a person who is signed in', {
     expect(await stack.use(token)).toBe(200);
 
     const again = await run(['keys', 'create', 'keys', '--name', 'no', '--secret-file', secretFile]);
-    expect(again).toEqual({
-      code: 2,
-      stdout: '',
-      stderr: 'error: --secret-file: the file exists already. Give another name.\n',
-    });
+    expect(again).toEqual(usageError('--secret-file: the file exists already. Give another name.'));
     expect(readFileSync(secretFile, 'utf8').trim()).toBe(secret);
 
     expect(await run(['keys', 'disable', id])).toMatchObject({ code: 0, stdout: `${id} is disabled.\n` });

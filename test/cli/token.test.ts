@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
 import { mintCredential } from '../../functions/domain/credentials.ts';
 import { startCiIssuer } from '../support/ci-issuer.ts';
-import { commandLine } from '../support/command-line.ts';
+import { commandLine, usageError } from '../support/command-line.ts';
 import { busy, startReverseProxy } from '../support/reverse-proxy.ts';
 import { runStack } from '../support/stack.ts';
 
@@ -76,12 +76,11 @@ describe('The token command exchanges credentials for a token', { timeout: 120_0
 
   it('the token command says where to put an OIDC token that was given as a secret', async () => {
     const subject = await oidcToken();
-    expect(await run(['token', ...usual], { typed: `${subject}\n` })).toEqual({
-      code: 2,
-      stdout: '',
-      stderr:
-        'error: Standard input holds an OIDC token. Put it into DEPLOYMENT_KEY_OIDC_TOKEN instead, or use --oidc-token-file.\n',
-    });
+    expect(await run(['token', ...usual], { typed: `${subject}\n` })).toEqual(
+      usageError(
+        'Standard input holds an OIDC token. Put it into DEPLOYMENT_KEY_OIDC_TOKEN instead, or use --oidc-token-file.',
+      ),
+    );
   });
 
   it('the token command exchanges an OIDC token from the environment or a file', async () => {

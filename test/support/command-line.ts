@@ -28,6 +28,13 @@ export interface Outcome {
   readonly stderr: string;
 }
 
+/** Returns the outcome of a command that rejects its arguments, or that needs `--yes`. */
+export const usageError = (message: string): Outcome => ({
+  code: 2,
+  stdout: '',
+  stderr: `error: ${message}\n`,
+});
+
 /** Returns the environment variables with which a process signs its calls to AWS. */
 export const awsEnvironment = (credentials: { accessKeyId: string; secretAccessKey: string }) => ({
   AWS_REGION: 'us-east-1',
