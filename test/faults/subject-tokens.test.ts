@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { afterAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { hashOf, newUlid } from '../../functions/domain/credentials.ts';
 import { openTokenVerifier } from '../../functions/runtime/subject-tokens.ts';
-import { startCiIssuer } from '../support/ci-issuer.ts';
+import { SUBJECT_REJECTED, startCiIssuer } from '../support/ci-issuer.ts';
 import { inProcess, startTable } from '../support/in-process.ts';
 import { runStack } from '../support/stack.ts';
 
@@ -16,10 +16,6 @@ const JWT = 'urn:ietf:params:oauth:token-type:jwt';
 const UNAVAILABLE = {
   error: 'temporarily_unavailable',
   error_description: expect.any(String),
-};
-const REJECTED = {
-  error: 'invalid_request',
-  error_description: 'subject_token is not accepted for this client_id.',
 };
 
 const rsa = await startCiIssuer();
@@ -68,7 +64,7 @@ const exchange = (id: string, subject: string) => service.call('POST', '/oauth/t
 /** Exchanges a token for an access token. @returns 200 or 400; every rejection has the same body */
 async function outcome(id: string, subject: string): Promise<number> {
   const { status, json } = await exchange(id, subject);
-  if (status !== 200) expect([status, json], subject).toEqual([400, REJECTED]);
+  if (status !== 200) expect([status, json], subject).toEqual([400, SUBJECT_REJECTED]);
   return status;
 }
 /** Exchanges these tokens one after the other, and returns how many are accepted. */
@@ -315,7 +311,7 @@ describe('A token exchange does not reveal which keys exist', () => {
     for (const [name, id] of Object.entries({ ...ids, 'no client_id of ours': 'x' })) {
       for (const forged of [other, signature?.slice(4), 'AAAA']) {
         const subject = `${header}.${payload}.${forged}`;
-        expect(await observed(id, subject), name).toEqual([400, REJECTED, []]);
+        expect(await observed(id, subject), name).toEqual([400, SUBJECT_REJECTED, []]);
       }
     }
   });
@@ -324,7 +320,7 @@ describe('A token exchange does not reveal which keys exist', () => {
     const { 'a key that trusts the issuer': opened = '', ...others } = await clientIds(rsa.url);
     const subject = await subjectToken();
     for (const [name, id] of Object.entries(others)) {
-      expect(await observed(id, subject), name).toEqual([400, REJECTED, ['BatchGetItem']]);
+      expect(await observed(id, subject), name).toEqual([400, SUBJECT_REJECTED, ['BatchGetItem']]);
     }
     expect((await exchange(opened, subject)).status).toBe(200);
   });
@@ -332,7 +328,7 @@ describe('A token exchange does not reveal which keys exist', () => {
   it('#54: rejects a subject token for a different audience after exactly one read, regardless of the client_id', async () => {
     const subject = await subjectToken(rsa, NOW + 300, 'https://elsewhere.test');
     for (const [name, id] of Object.entries(await clientIds(rsa.url))) {
-      expect(await observed(id, subject), name).toEqual([400, REJECTED, ['BatchGetItem']]);
+      expect(await observed(id, subject), name).toEqual([400, SUBJECT_REJECTED, ['BatchGetItem']]);
     }
     const { id } = await newKey(await newDeployment(), { audience: 'https://elsewhere.test' });
     expect(await outcome(id, subject)).toBe(200);

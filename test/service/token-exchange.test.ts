@@ -2,7 +2,7 @@ import type { RequestListener } from 'node:http';
 import { SignJWT } from 'jose';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { mintCredential, parseCredential } from '../../functions/domain/credentials.ts';
-import { startCiIssuer } from '../support/ci-issuer.ts';
+import { SUBJECT_REJECTED, startCiIssuer } from '../support/ci-issuer.ts';
 import { runStack } from '../support/stack.ts';
 
 const NOON = Date.parse('2030-01-01T12:00:00.500Z');
@@ -58,10 +58,6 @@ const exchange = (id: string, subject: string, more: Record<string, string> = {}
   service.call('POST', '/oauth/token', {
     form: { grant_type: GRANT, client_id: id, subject_token: subject, subject_token_type: JWT, ...more },
   });
-const REFUSED = {
-  error: 'invalid_request',
-  error_description: 'subject_token is not accepted for this client_id.',
-};
 
 describe('A key with trust rules exchanges CI tokens for access tokens', () => {
   it('a key with trust rules has no secret and cannot be rotated, and the API shows its rules', async () => {
@@ -94,7 +90,7 @@ describe('A key with trust rules exchanges CI tokens for access tokens', () => {
     await service.callAs('member', 'PATCH', keyPath, { json: { enabled: false } });
     expect(await service.use(token)).toBe(401);
     service.clock.freeze(NOON);
-    expect((await exchange(id, await subjectToken())).json).toEqual(REFUSED);
+    expect((await exchange(id, await subjectToken())).json).toEqual(SUBJECT_REJECTED);
   });
 
   it('a key with trust rules can revoke only its own tokens, and needs no secret to do so', async () => {
@@ -189,7 +185,7 @@ describe('A key with trust rules exchanges CI tokens for access tokens', () => {
     };
     for (const [name, token] of Object.entries(bad)) {
       const reply = await exchange(id, token);
-      expect([reply.status, reply.json], name).toEqual([400, REFUSED]);
+      expect([reply.status, reply.json], name).toEqual([400, SUBJECT_REJECTED]);
     }
     expect((await exchange(id, good)).status).toBe(200);
     expect(service.logs.text()).not.toContain(payload);
@@ -231,7 +227,7 @@ describe('A key with trust rules exchanges CI tokens for access tokens', () => {
     expect([edited.status, edited.json.trust]).toEqual([200, [main, dev]]);
     expect((await exchange(id, await subjectToken())).status).toBe(200);
     await edit({ trust: [dev] });
-    expect((await exchange(id, await subjectToken())).json).toEqual(REFUSED);
+    expect((await exchange(id, await subjectToken())).json).toEqual(SUBJECT_REJECTED);
     expect(await service.use(first)).toBe(200);
 
     const { items } = (await service.callAs('member', 'GET', `${keyPath.split('/api-keys')[0]}/events`)).json;
@@ -271,7 +267,7 @@ describe('A key with trust rules exchanges CI tokens for access tokens', () => {
     const saml = { subject_token_type: 'urn:ietf:params:oauth:token-type:saml2' };
     expect((await exchange(id, subject, saml)).json.error).toBe('invalid_request');
     const bound = await newKey({}, { networks: ['192.0.2.0/24'] });
-    expect((await exchange(bound.id, subject)).json).toEqual(REFUSED);
+    expect((await exchange(bound.id, subject)).json).toEqual(SUBJECT_REJECTED);
     const plain = await service.call('POST', '/oauth/token', {
       form: { grant_type: 'client_credentials', client_id: id },
     });

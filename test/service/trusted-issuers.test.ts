@@ -1,6 +1,6 @@
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { startCiIssuer, subjectForm } from '../support/ci-issuer.ts';
+import { SUBJECT_REJECTED, startCiIssuer, subjectForm } from '../support/ci-issuer.ts';
 import { runStack } from '../support/stack.ts';
 
 const NOON = Date.parse('2030-01-01T12:00:00.500Z');
@@ -47,16 +47,10 @@ async function create(rule: object) {
   return { ...reply, id: String(reply.json.id), path: `${path}/${reply.json.id}` };
 }
 const exchange = (id: string, subject: string) =>
-  stack.call('POST', '/oauth/token', {
-    form: subjectForm(id, subject),
-  });
-const REJECTED = {
-  error: 'invalid_request',
-  error_description: 'subject_token is not accepted for this client_id.',
-};
+  stack.call('POST', '/oauth/token', { form: subjectForm(id, subject) });
 async function outcome(id: string, subject: string | Promise<string>) {
   const { status, json } = await exchange(id, await subject);
-  if (status !== 200) expect([status, json]).toEqual([400, REJECTED]);
+  if (status !== 200) expect([status, json]).toEqual([400, SUBJECT_REJECTED]);
   return status;
 }
 const explained = async ({ path }: { path: string }, subject: string) =>

@@ -22,6 +22,12 @@ export const subjectForm = (keyId: string, subject: string): Record<string, stri
   subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
 });
 
+/** The body of the response to a CI token that no trust rule of the key accepts. It is the same for every cause. */
+export const SUBJECT_REJECTED = {
+  error: 'invalid_request',
+  error_description: 'subject_token is not accepted for this client_id.',
+};
+
 /** A running issuer of CI tokens. */
 export interface CiIssuer {
   url: string;
