@@ -123,6 +123,12 @@ describe('The OpenAPI schemas and the service accept the same input', () => {
   });
 });
 
+/** Returns a row for each call, from the calls of each route. */
+const rowsOf = <Row extends unknown[]>(calls: Record<string, Row[]>) =>
+  Object.entries(calls).flatMap(([route, rows]) =>
+    rows.map((row): [route: string, ...Row] => [route, ...row]),
+  );
+
 describe('The OpenAPI document describes the actual responses', async () => {
   const stack = await runStack({ context: { platformPrincipals: DEVELOPER.arn } });
   await stack.register('etl');
@@ -142,173 +148,131 @@ describe('The OpenAPI document describes the actual responses', async () => {
   const keys = '/deployments/etl/api-keys';
   const tokens = '/deployments/etl/temporary-tokens';
 
-  const calls: [route: string, status: number, path: string, request?: Call][] = [
-    ['POST /oauth/token', 200, '/oauth/token', { basic, form: grant }],
-    ['POST /oauth/token', 400, '/oauth/token', { basic, form: { ...grant, scope: 'x' } }],
-    ['POST /oauth/token', 401, '/oauth/token', { form: grant }],
-    ['POST /oauth/token', 413, '/oauth/token', { form: { x: 'x'.repeat(70_000) } }],
-    ['POST /oauth/introspect', 200, '/oauth/introspect', { basic, form: { token } }],
-    ['POST /oauth/introspect', 200, '/oauth/introspect', { basic, form: { token: temporary.access_token } }],
-    ['POST /oauth/introspect', 200, '/oauth/introspect', { basic, form: { token: 'x' } }],
-    ['POST /oauth/introspect', 400, '/oauth/introspect', { basic, form: { x: 'x' } }],
-    ['POST /oauth/revoke', 200, '/oauth/revoke', { basic, form: { token: 'x' } }],
-    ['GET /.well-known/oauth-authorization-server', 200, '/.well-known/oauth-authorization-server'],
-    ['GET /openapi.json', 200, '/openapi.json'],
-    ['GET /errors', 200, '/errors'],
-    ['GET /deployments/{deploymentId}/events', 200, '/deployments/etl/events', { token: member }],
-    ['POST /leaks', 202, '/leaks', { json: { credential: `Bearer ${unknown}` } }],
-    ['POST /leaks', 400, '/leaks', { json: { credential: 'x' } }],
-    ['POST /leaks', 400, '/leaks', { json: {} }],
-    ['GET /whoami', 200, '/whoami', { token }],
-    ['GET /whoami', 200, '/whoami?scope=code:deploy&deployment=etl', { token }],
-    ['GET /whoami', 400, '/whoami?scopes=a', { token }],
-    ['GET /whoami', 403, '/whoami?deployment=other', { token }],
-    ['GET /whoami', 401, '/whoami'],
-    ['GET /deployments', 200, '/deployments', { token: admin }],
-    ['GET /deployments', 200, '/deployments?prefix=et', { token: admin }],
-    ['GET /deployments', 400, '/deployments?limit=0', { token: admin }],
-    ['GET /deployments', 400, '/deployments?prefix=-', { token: admin }],
-    ['GET /deployments', 401, '/deployments'],
-    ['GET /deployments', 401, '/deployments', { token: await stack.signIn('admin', 'id') }],
-    ['GET /deployments/{deploymentId}', 200, '/deployments/etl', { token: member }],
-    ['GET /deployments/{deploymentId}', 400, '/deployments/-', { token: member }],
-    ['GET /deployments/{deploymentId}', 404, '/deployments/absent', { token: member }],
-    ['PUT /deployments/{deploymentId}', 201, '/deployments/new', { token: admin, json: {} }],
-    ['PUT /deployments/{deploymentId}', 200, '/deployments/etl', { token: admin, json: { name: 'ETL' } }],
-    ['PUT /deployments/{deploymentId}', 400, '/deployments/etl', { token: admin, json: { name: 1, x: 1 } }],
-    ['PUT /deployments/{deploymentId}', 403, '/deployments/etl', { token: member, json: {} }],
-    [
-      'PUT /deployments/{deploymentId}',
-      413,
-      '/deployments/etl',
-      { token: admin, json: { name: 'x'.repeat(70_000) } },
+  const calls = rowsOf<[status: number, path: string, request?: Call]>({
+    'POST /oauth/token': [
+      [200, '/oauth/token', { basic, form: grant }],
+      [400, '/oauth/token', { basic, form: { ...grant, scope: 'x' } }],
+      [401, '/oauth/token', { form: grant }],
+      [413, '/oauth/token', { form: { x: 'x'.repeat(70_000) } }],
     ],
-    ['PUT /deployments/{deploymentId}', 415, '/deployments/etl', { token: admin, form: 'x=1' }],
-    [
-      'POST /deployments/{deploymentId}/api-keys',
-      201,
-      keys,
-      {
-        token: member,
-        json: { name: 'a', description: 'b', scopes: ['code:deploy'], expiresAt: '2099-01-01T00:00:00Z' },
-      },
+    'POST /oauth/introspect': [
+      [200, '/oauth/introspect', { basic, form: { token } }],
+      [200, '/oauth/introspect', { basic, form: { token: temporary.access_token } }],
+      [200, '/oauth/introspect', { basic, form: { token: 'x' } }],
+      [400, '/oauth/introspect', { basic, form: { x: 'x' } }],
     ],
-    ['GET /deployments/{deploymentId}/api-keys', 200, `${keys}?limit=1`, { token: member }],
-    ['GET /deployments/{deploymentId}/api-keys', 200, `${keys}?order=newest`, { token: member }],
-    ['GET /deployments/{deploymentId}/api-keys', 400, `${keys}?order=newer`, { token: member }],
-    ['GET /deployments/{deploymentId}/api-keys/{keyId}', 200, `${keys}/${key.id}`, { token: member }],
-    ['GET /deployments/{deploymentId}/api-keys/{keyId}', 404, `${keys}/${absent}`, { token: member }],
-    [
-      'PATCH /deployments/{deploymentId}/api-keys/{keyId}',
-      200,
-      `${keys}/${key.id}`,
-      { token: member, json: { name: 'c' } },
+    'POST /oauth/revoke': [[200, '/oauth/revoke', { basic, form: { token: 'x' } }]],
+    'GET /.well-known/oauth-authorization-server': [[200, '/.well-known/oauth-authorization-server']],
+    'GET /openapi.json': [[200, '/openapi.json']],
+    'GET /errors': [[200, '/errors']],
+    'GET /deployments/{deploymentId}/events': [[200, '/deployments/etl/events', { token: member }]],
+    'POST /leaks': [
+      [202, '/leaks', { json: { credential: `Bearer ${unknown}` } }],
+      [400, '/leaks', { json: { credential: 'x' } }],
+      [400, '/leaks', { json: {} }],
     ],
-    [
-      'POST /deployments/{deploymentId}/api-keys/{keyId}/rotate',
-      200,
-      `${keys}/${key.id}/rotate`,
-      { token: member, json: { retireOld: 'on_first_use' } },
+    'GET /whoami': [
+      [200, '/whoami', { token }],
+      [200, '/whoami?scope=code:deploy&deployment=etl', { token }],
+      [400, '/whoami?scopes=a', { token }],
+      [403, '/whoami?deployment=other', { token }],
+      [401, '/whoami'],
     ],
-    [
-      'GET /deployments/{deploymentId}/api-keys/{keyId}/tokens',
-      200,
-      `${keys}/${key.id}/tokens`,
-      { token: member },
+    'GET /deployments': [
+      [200, '/deployments', { token: admin }],
+      [200, '/deployments?prefix=et', { token: admin }],
+      [400, '/deployments?limit=0', { token: admin }],
+      [400, '/deployments?prefix=-', { token: admin }],
+      [401, '/deployments'],
+      [401, '/deployments', { token: await stack.signIn('admin', 'id') }],
     ],
-    [
-      'GET /deployments/{deploymentId}/api-keys/{keyId}/tokens',
-      400,
-      `${keys}/${key.id}/tokens?limit=x`,
-      { token: member },
+    'GET /deployments/{deploymentId}': [
+      [200, '/deployments/etl', { token: member }],
+      [400, '/deployments/-', { token: member }],
+      [404, '/deployments/absent', { token: member }],
     ],
-    [
-      'GET /deployments/{deploymentId}/api-keys/{keyId}/tokens',
-      404,
-      `${keys}/${absent}/tokens`,
-      { token: member },
+    'PUT /deployments/{deploymentId}': [
+      [201, '/deployments/new', { token: admin, json: {} }],
+      [200, '/deployments/etl', { token: admin, json: { name: 'ETL' } }],
+      [400, '/deployments/etl', { token: admin, json: { name: 1, x: 1 } }],
+      [403, '/deployments/etl', { token: member, json: {} }],
+      [413, '/deployments/etl', { token: admin, json: { name: 'x'.repeat(70_000) } }],
+      [415, '/deployments/etl', { token: admin, form: 'x=1' }],
     ],
-    [
-      'DELETE /deployments/{deploymentId}/api-keys/{keyId}/tokens/{accessTokenId}',
-      204,
-      `${keys}/${key.id}/tokens/${tokenIdOf(hashOf(token))}`,
-      { token: member },
+    'POST /deployments/{deploymentId}/api-keys': [
+      [
+        201,
+        keys,
+        {
+          token: member,
+          json: { name: 'a', description: 'b', scopes: ['code:deploy'], expiresAt: '2099-01-01T00:00:00Z' },
+        },
+      ],
     ],
-    [
-      'DELETE /deployments/{deploymentId}/api-keys/{keyId}/tokens/{accessTokenId}',
-      404,
-      `${keys}/${key.id}/tokens/${tokenIdOf(hashOf(token))}`,
-      { token: member },
+    'GET /deployments/{deploymentId}/api-keys': [
+      [200, `${keys}?limit=1`, { token: member }],
+      [200, `${keys}?order=newest`, { token: member }],
+      [400, `${keys}?order=newer`, { token: member }],
     ],
-    [
-      'DELETE /deployments/{deploymentId}/api-keys/{keyId}/tokens',
-      204,
-      `${keys}/${key.id}/tokens`,
-      { token: member },
+    'GET /deployments/{deploymentId}/api-keys/{keyId}': [
+      [200, `${keys}/${key.id}`, { token: member }],
+      [404, `${keys}/${absent}`, { token: member }],
     ],
-    [
-      'DELETE /deployments/{deploymentId}/api-keys/{keyId}/tokens',
-      404,
-      `${keys}/${absent}/tokens`,
-      { token: member },
+    'PATCH /deployments/{deploymentId}/api-keys/{keyId}': [
+      [200, `${keys}/${key.id}`, { token: member, json: { name: 'c' } }],
     ],
-    [
-      'POST /deployments/{deploymentId}/api-keys/{keyId}/explain',
-      200,
-      `${keys}/${trusting.id}/explain`,
-      { token: member, json: { subject_token: foreign } },
+    'POST /deployments/{deploymentId}/api-keys/{keyId}/rotate': [
+      [200, `${keys}/${key.id}/rotate`, { token: member, json: { retireOld: 'on_first_use' } }],
     ],
-    [
-      'POST /deployments/{deploymentId}/api-keys/{keyId}/explain',
-      400,
-      `${keys}/${trusting.id}/explain`,
-      { token: member, json: { subject_token: 'x' } },
+    'GET /deployments/{deploymentId}/api-keys/{keyId}/tokens': [
+      [200, `${keys}/${key.id}/tokens`, { token: member }],
+      [400, `${keys}/${key.id}/tokens?limit=x`, { token: member }],
+      [404, `${keys}/${absent}/tokens`, { token: member }],
     ],
-    [
-      'POST /deployments/{deploymentId}/api-keys/{keyId}/explain',
-      409,
-      `${keys}/${key.id}/explain`,
-      { token: member, json: { subject_token: foreign } },
+    'DELETE /deployments/{deploymentId}/api-keys/{keyId}/tokens/{accessTokenId}': [
+      [204, `${keys}/${key.id}/tokens/${tokenIdOf(hashOf(token))}`, { token: member }],
+      [404, `${keys}/${key.id}/tokens/${tokenIdOf(hashOf(token))}`, { token: member }],
     ],
-    ['POST /deployments/{deploymentId}/temporary-tokens', 201, tokens, { token: member, json: {} }],
-    ['GET /deployments/{deploymentId}/temporary-tokens', 200, tokens, { token: member }],
-    [
-      'DELETE /deployments/{deploymentId}/temporary-tokens/{tokenId}',
-      204,
-      `${tokens}/${temporary.id}`,
-      { token: member },
+    'DELETE /deployments/{deploymentId}/api-keys/{keyId}/tokens': [
+      [204, `${keys}/${key.id}/tokens`, { token: member }],
+      [404, `${keys}/${absent}/tokens`, { token: member }],
     ],
-    [
-      'DELETE /deployments/{deploymentId}/temporary-tokens/{tokenId}',
-      404,
-      `${tokens}/${temporary.id}`,
-      { token: member },
+    'POST /deployments/{deploymentId}/api-keys/{keyId}/explain': [
+      [200, `${keys}/${trusting.id}/explain`, { token: member, json: { subject_token: foreign } }],
+      [400, `${keys}/${trusting.id}/explain`, { token: member, json: { subject_token: 'x' } }],
+      [409, `${keys}/${key.id}/explain`, { token: member, json: { subject_token: foreign } }],
     ],
-    [
-      'POST /people/end-access',
-      202,
-      '/people/end-access',
-      { token: admin, json: { sub: 'leaver', block: true } },
+    'POST /deployments/{deploymentId}/temporary-tokens': [[201, tokens, { token: member, json: {} }]],
+    'GET /deployments/{deploymentId}/temporary-tokens': [[200, tokens, { token: member }]],
+    'DELETE /deployments/{deploymentId}/temporary-tokens/{tokenId}': [
+      [204, `${tokens}/${temporary.id}`, { token: member }],
+      [404, `${tokens}/${temporary.id}`, { token: member }],
     ],
-    ['POST /people/end-access', 400, '/people/end-access', { token: admin, json: { sub: '' } }],
-    ['POST /people/end-access', 401, '/people/end-access'],
-    ['POST /people/end-access', 403, '/people/end-access', { token: member, json: { sub: 'leaver' } }],
-    ['POST /people/restore-access', 200, '/people/restore-access', { token: admin, json: { sub: 'leaver' } }],
-    [
-      'POST /people/restore-access',
-      403,
-      '/people/restore-access',
-      { token: member, json: { sub: 'leaver' } },
+    'POST /people/end-access': [
+      [202, '/people/end-access', { token: admin, json: { sub: 'leaver', block: true } }],
+      [400, '/people/end-access', { token: admin, json: { sub: '' } }],
+      [401, '/people/end-access'],
+      [403, '/people/end-access', { token: member, json: { sub: 'leaver' } }],
     ],
-    ['POST /people/find', 200, '/people/find', { token: admin, json: { sub: 'leaver' } }],
-    ['POST /people/find', 200, '/people/find', { token: admin, json: { sub: 'nobody' } }],
-    ['GET /people', 200, '/people?limit=1', { token: admin }],
-    ['GET /people', 403, '/people', { token: member }],
-    ['GET /people/events', 200, '/people/events', { token: admin }],
-    ['DELETE /deployments/{deploymentId}/api-keys/{keyId}', 204, `${keys}/${key.id}`, { token: member }],
-    ['DELETE /deployments/{deploymentId}', 403, '/deployments/etl', { token: member }],
-    ['DELETE /deployments/{deploymentId}', 204, '/deployments/etl', { token: admin }],
-  ];
+    'POST /people/restore-access': [
+      [200, '/people/restore-access', { token: admin, json: { sub: 'leaver' } }],
+      [403, '/people/restore-access', { token: member, json: { sub: 'leaver' } }],
+    ],
+    'POST /people/find': [
+      [200, '/people/find', { token: admin, json: { sub: 'leaver' } }],
+      [200, '/people/find', { token: admin, json: { sub: 'nobody' } }],
+    ],
+    'GET /people': [
+      [200, '/people?limit=1', { token: admin }],
+      [403, '/people', { token: member }],
+    ],
+    'GET /people/events': [[200, '/people/events', { token: admin }]],
+    'DELETE /deployments/{deploymentId}/api-keys/{keyId}': [[204, `${keys}/${key.id}`, { token: member }]],
+    'DELETE /deployments/{deploymentId}': [
+      [403, '/deployments/etl', { token: member }],
+      [204, '/deployments/etl', { token: admin }],
+    ],
+  });
 
   it.each(calls)(
     'the OpenAPI document describes the response from %s with status %d',
@@ -327,60 +291,57 @@ describe('The OpenAPI document describes the actual responses', async () => {
   const trustingDags = await stack.createKey('dags', { name: 'actions', trust });
   const lent = (await stack.call('POST', '/deployments/dags/temporary-tokens', { token: admin, json: {} }))
     .json;
-  const signed: [route: string, status: number, path: string, json?: object][] = [
-    ['GET /platform/deployments', 200, '/platform/deployments'],
-    ['GET /platform/deployments', 400, '/platform/deployments?limit=0'],
-    ['GET /platform/deployments', 400, '/platform/deployments?limits=1'],
-    ['PUT /platform/deployments/{deploymentId}', 201, '/platform/deployments/more', {}],
-    ['PUT /platform/deployments/{deploymentId}', 200, dags, { name: 'DAGs' }],
-    ['PUT /platform/deployments/{deploymentId}', 400, dags, { name: 1 }],
-    ['PUT /platform/deployments/{deploymentId}', 415, dags],
-    ['GET /platform/deployments/{deploymentId}', 200, dags],
-    ['GET /platform/deployments/{deploymentId}', 404, '/platform/deployments/absent'],
-    ['GET /platform/deployments/{deploymentId}/events', 200, `${dags}/events`],
-    ['POST /platform/deployments/{deploymentId}/api-keys', 201, `${dags}/api-keys`, { name: 'ci' }],
-    ['GET /platform/deployments/{deploymentId}/api-keys', 200, `${dags}/api-keys`],
-    ['GET /platform/deployments/{deploymentId}/api-keys/{keyId}', 200, `${dags}/api-keys/${keyOfDags.id}`],
-    [
-      'PATCH /platform/deployments/{deploymentId}/api-keys/{keyId}',
-      200,
-      `${dags}/api-keys/${keyOfDags.id}`,
-      { name: 'cd' },
+  const signed = rowsOf<[status: number, path: string, json?: object]>({
+    'GET /platform/deployments': [
+      [200, '/platform/deployments'],
+      [400, '/platform/deployments?limit=0'],
+      [400, '/platform/deployments?limits=1'],
     ],
-    [
-      'POST /platform/deployments/{deploymentId}/api-keys/{keyId}/rotate',
-      200,
-      `${dags}/api-keys/${keyOfDags.id}/rotate`,
-      {},
+    'PUT /platform/deployments/{deploymentId}': [
+      [201, '/platform/deployments/more', {}],
+      [200, dags, { name: 'DAGs' }],
+      [400, dags, { name: 1 }],
+      [415, dags],
     ],
-    ['GET /platform/deployments/{deploymentId}/api-keys/{keyId}/tokens', 200, tokensOfDags],
-    [
-      'DELETE /platform/deployments/{deploymentId}/api-keys/{keyId}/tokens/{accessTokenId}',
-      204,
-      `${tokensOfDags}/${tokenIdOf(hashOf(tokenOfDags))}`,
+    'GET /platform/deployments/{deploymentId}': [
+      [200, dags],
+      [404, '/platform/deployments/absent'],
     ],
-    ['DELETE /platform/deployments/{deploymentId}/api-keys/{keyId}/tokens', 204, tokensOfDags],
-    [
-      'POST /platform/deployments/{deploymentId}/api-keys/{keyId}/explain',
-      200,
-      `${dags}/api-keys/${trustingDags.id}/explain`,
-      { subject_token: foreign },
+    'GET /platform/deployments/{deploymentId}/events': [[200, `${dags}/events`]],
+    'POST /platform/deployments/{deploymentId}/api-keys': [[201, `${dags}/api-keys`, { name: 'ci' }]],
+    'GET /platform/deployments/{deploymentId}/api-keys': [[200, `${dags}/api-keys`]],
+    'GET /platform/deployments/{deploymentId}/api-keys/{keyId}': [[200, `${dags}/api-keys/${keyOfDags.id}`]],
+    'PATCH /platform/deployments/{deploymentId}/api-keys/{keyId}': [
+      [200, `${dags}/api-keys/${keyOfDags.id}`, { name: 'cd' }],
     ],
-    ['DELETE /platform/deployments/{deploymentId}/api-keys/{keyId}', 204, `${dags}/api-keys/${keyOfDags.id}`],
-    ['POST /platform/people/end-access', 202, '/platform/people/end-access', { sub: 'leaver' }],
-    ['POST /platform/people/end-access', 400, '/platform/people/end-access', { sub: '' }],
-    ['POST /platform/people/restore-access', 200, '/platform/people/restore-access', { sub: 'leaver' }],
-    ['POST /platform/people/find', 200, '/platform/people/find', { sub: 'leaver' }],
-    ['GET /platform/people', 200, '/platform/people'],
-    ['GET /platform/people/events', 200, '/platform/people/events'],
-    ['GET /platform/deployments/{deploymentId}/temporary-tokens', 200, `${dags}/temporary-tokens`],
-    [
-      'DELETE /platform/deployments/{deploymentId}/temporary-tokens/{tokenId}',
-      204,
-      `${dags}/temporary-tokens/${lent.id}`,
+    'POST /platform/deployments/{deploymentId}/api-keys/{keyId}/rotate': [
+      [200, `${dags}/api-keys/${keyOfDags.id}/rotate`, {}],
     ],
-    ['DELETE /platform/deployments/{deploymentId}', 204, dags],
-  ];
+    'GET /platform/deployments/{deploymentId}/api-keys/{keyId}/tokens': [[200, tokensOfDags]],
+    'DELETE /platform/deployments/{deploymentId}/api-keys/{keyId}/tokens/{accessTokenId}': [
+      [204, `${tokensOfDags}/${tokenIdOf(hashOf(tokenOfDags))}`],
+    ],
+    'DELETE /platform/deployments/{deploymentId}/api-keys/{keyId}/tokens': [[204, tokensOfDags]],
+    'POST /platform/deployments/{deploymentId}/api-keys/{keyId}/explain': [
+      [200, `${dags}/api-keys/${trustingDags.id}/explain`, { subject_token: foreign }],
+    ],
+    'DELETE /platform/deployments/{deploymentId}/api-keys/{keyId}': [
+      [204, `${dags}/api-keys/${keyOfDags.id}`],
+    ],
+    'POST /platform/people/end-access': [
+      [202, '/platform/people/end-access', { sub: 'leaver' }],
+      [400, '/platform/people/end-access', { sub: '' }],
+    ],
+    'POST /platform/people/restore-access': [[200, '/platform/people/restore-access', { sub: 'leaver' }]],
+    'POST /platform/people/find': [[200, '/platform/people/find', { sub: 'leaver' }]],
+    'GET /platform/people': [[200, '/platform/people']],
+    'GET /platform/people/events': [[200, '/platform/people/events']],
+    'GET /platform/deployments/{deploymentId}/temporary-tokens': [[200, `${dags}/temporary-tokens`]],
+    'DELETE /platform/deployments/{deploymentId}/temporary-tokens/{tokenId}': [
+      [204, `${dags}/temporary-tokens/${lent.id}`],
+    ],
+    'DELETE /platform/deployments/{deploymentId}': [[204, dags]],
+  });
 
   it.each(signed)(
     'the OpenAPI document describes the response from %s with status %d to an IAM principal',
