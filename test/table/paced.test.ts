@@ -2,13 +2,9 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { Outcome, Port } from '../../functions/table/port.ts';
 import { PURGE_RETRIES, putItem, type Table } from '../../functions/table/retried-calls.ts';
 import { openJobTable, pacedPort, pacedTable } from '../../functions/table/sdk-transport.ts';
+import { pauses } from '../support/pauses.ts';
 
-const { pauses } = vi.hoisted(() => ({ pauses: [] as number[] }));
-vi.mock('node:timers/promises', () => ({
-  setTimeout: async (milliseconds: number) => {
-    pauses.push(milliseconds);
-  },
-}));
+vi.mock('node:timers/promises', () => import('../support/pauses.ts'));
 beforeEach(() => {
   pauses.length = 0;
 });

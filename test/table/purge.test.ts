@@ -18,15 +18,11 @@ import {
   toGroupEntries,
   toToken,
 } from '../../functions/table/schema.ts';
+import { pauses } from '../support/pauses.ts';
 import { apiKey, deployment, event, GENERATION, KEY_ULID, token } from '../support/records.ts';
 import { startStore, tableOn } from '../support/store.ts';
 
-const { pauses } = vi.hoisted(() => ({ pauses: [] as number[] }));
-vi.mock('node:timers/promises', () => ({
-  setTimeout: async (ms: number) => {
-    pauses.push(ms);
-  },
-}));
+vi.mock('node:timers/promises', () => import('../support/pauses.ts'));
 
 const store = await startStore(
   'DEPLOYMENT#etl',

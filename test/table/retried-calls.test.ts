@@ -21,14 +21,10 @@ import {
   withCondition,
 } from '../../functions/table/retried-calls.ts';
 import { toEvent } from '../../functions/table/schema.ts';
+import { pauses } from '../support/pauses.ts';
 import { event } from '../support/records.ts';
 
-const { pauses } = vi.hoisted(() => ({ pauses: [] as number[] }));
-vi.mock('node:timers/promises', () => ({
-  setTimeout: async (ms: number) => {
-    pauses.push(ms);
-  },
-}));
+vi.mock('node:timers/promises', () => import('../support/pauses.ts'));
 
 const port = vi.fn<(...call: Parameters<Port>) => Promise<Outcome>>();
 const table: Table = {

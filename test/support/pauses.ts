@@ -1,0 +1,10 @@
+/** The pauses of the code under test, in milliseconds. They end immediately. */
+export const pauses: number[] = [];
+
+/**
+ * Replaces the function of `node:timers/promises`, in a test file that says
+ * `vi.mock('node:timers/promises', () => import('../support/pauses.ts'))`.
+ */
+export async function setTimeout(milliseconds: number): Promise<void> {
+  pauses.push(milliseconds);
+}
