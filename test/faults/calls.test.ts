@@ -134,6 +134,13 @@ const slid = async (world: World) => {
   const item = (await items(world)).find(({ sk }) => String(sk).startsWith('TOKEN#'));
   expect(item?.expiresAt).toBe(Math.ceil(later / 1000) + DAY + 300);
 };
+/** Returns a check that the Deployment and its entry in the list have a name, and that one event was recorded. */
+const isNamed = (name: string, type: string) => async (world: World) => {
+  const one = await faultFree.call('GET', `/deployments/${world.id}`, admin);
+  const entry = await read(directoryKey(world.id));
+  expect([one.json.name, entry?.name]).toEqual([name, name]);
+  expect(await events(world)).toEqual([type]);
+};
 /** Represents the result of a function that does not respond over HTTP. */
 async function endOf(work: Promise<number>): Promise<Reply> {
   const status = await work.catch((error) => (error instanceof ServiceError ? error.status : 500));
@@ -211,12 +218,7 @@ const OPERATIONS: Record<string, Operation> = {
     world: 'unregistered',
     call: (service, { id }) => service.call('PUT', `/deployments/${id}`, { ...admin, json: { name: 'n' } }),
     done: [201, 200],
-    holds: async (world) => {
-      const one = await faultFree.call('GET', `/deployments/${world.id}`, admin);
-      const entry = await read(directoryKey(world.id));
-      expect([one.json.name, entry?.name]).toEqual(['n', 'n']);
-      expect(await events(world)).toEqual(['deployment.registered']);
-    },
+    holds: isNamed('n', 'deployment.registered'),
   },
   'reading a Deployment': {
     call: (service, { id }) => service.call('GET', `/deployments/${id}`, admin),
@@ -240,12 +242,7 @@ const OPERATIONS: Record<string, Operation> = {
     call: (service, { id }) =>
       service.call('PUT', `/deployments/${id}`, { ...admin, json: { name: 'changed' } }),
     done: [200],
-    holds: async (world) => {
-      const one = await faultFree.call('GET', `/deployments/${world.id}`, admin);
-      const entry = await read(directoryKey(world.id));
-      expect([one.json.name, entry?.name]).toEqual(['changed', 'changed']);
-      expect(await events(world)).toEqual(['deployment.edited']);
-    },
+    holds: isNamed('changed', 'deployment.edited'),
   },
   'deleting a Deployment': {
     call: (service, { id }) => service.call('DELETE', `/deployments/${id}`, admin),

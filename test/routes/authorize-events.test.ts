@@ -13,39 +13,27 @@ const parse = (event: unknown) => () => parseAuthorizerEvent(event);
 const without = (event: object, name: string) => ({ ...event, [name]: undefined });
 
 describe('parseAuthorizerEvent', () => {
-  it('parses all details of a call from an HTTP API authorizer event', () => {
-    const event = httpEvent({
-      headers: { authorization: 'Bearer x' },
-      pathParameters: { a: 'b' },
-      stageVariables: { c: 'd' },
-    });
+  const parameters = { pathParameters: { a: 'b' }, stageVariables: { c: 'd' } };
+  it.each([
+    [
+      'an HTTP API authorizer event',
+      httpEvent({ headers: { authorization: 'Bearer x' }, ...parameters }),
+      { answer: 'simple', requestId: 'Cz8YXjZPIAMEMXQ=' },
+    ],
+    [
+      'a REST API authorizer event of type REQUEST',
+      restEvent({ multiValueHeaders: { Authorization: ['Bearer x'] }, ...parameters }),
+      { answer: 'rest', requestId: 'bb5ff0d8-1f1c-4e33-8f2d-1cd2bd1b8c0d' },
+    ],
+  ])('parses all details of a call from %s', (_, event, expected) => {
     expect(parseAuthorizerEvent(event)).toStrictEqual({
-      answer: 'simple',
+      ...expected,
       authorization: 'Bearer x',
       arn: ARN,
       route: { method: 'GET', template: '/request', parameters: { a: 'b' } },
       stageVariables: { c: 'd' },
       caller: { address: '192.0.2.1', userAgent: 'agent' },
       apiId: 'abcdef123',
-      requestId: 'Cz8YXjZPIAMEMXQ=',
-    });
-  });
-
-  it('parses all details of a call from a REST API authorizer event of type REQUEST', () => {
-    const event = restEvent({
-      multiValueHeaders: { Authorization: ['Bearer x'] },
-      pathParameters: { a: 'b' },
-      stageVariables: { c: 'd' },
-    });
-    expect(parseAuthorizerEvent(event)).toStrictEqual({
-      answer: 'rest',
-      authorization: 'Bearer x',
-      arn: ARN,
-      route: { method: 'GET', template: '/request', parameters: { a: 'b' } },
-      stageVariables: { c: 'd' },
-      caller: { address: '192.0.2.1', userAgent: 'agent' },
-      apiId: 'abcdef123',
-      requestId: 'bb5ff0d8-1f1c-4e33-8f2d-1cd2bd1b8c0d',
     });
   });
 

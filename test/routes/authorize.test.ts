@@ -74,6 +74,14 @@ function setUp(records: TokenRecords = GOOD) {
   return { store, report, handler };
 }
 
+/** Expects that the authorizer denies a call for this reason only. @returns the store of the check */
+async function expectDenial(event: AuthorizerEvent, answer: object, reason: string) {
+  const { handler, report, store } = setUp();
+  expect(await handler(event)).toStrictEqual(answer);
+  expect(report.denied).toHaveBeenCalledExactlyOnceWith(reason, expect.anything());
+  return store;
+}
+
 // Authorizer events of each kind with the given Authorization header.
 const http = (authorization: string, change: Parameters<typeof httpEvent>[0] = {}) =>
   httpEvent({ headers: { authorization }, ...change });
@@ -230,9 +238,7 @@ describe('A token needs the scopes that the route requires', () => {
   it.each(refusals('GET/request=airflow:read'))(
     'the authorizer denies a call without a required scope and does not extend the token: %s',
     async (_, event, answer) => {
-      const { handler, report, store } = setUp();
-      expect(await handler(event)).toStrictEqual(answer);
-      expect(report.denied).toHaveBeenCalledExactlyOnceWith('scope', expect.anything());
+      const store = await expectDenial(event, answer, 'scope');
       expect(store.extend).not.toHaveBeenCalled();
     },
   );
@@ -249,9 +255,7 @@ describe('A token needs the scopes that the route requires', () => {
   )(
     'the authorizer denies every call if the required scopes are malformed or omit the route: %s',
     async (_, event, answer) => {
-      const { handler, report, store } = setUp();
-      expect(await handler(event)).toStrictEqual(answer);
-      expect(report.denied).toHaveBeenCalledExactlyOnceWith('configuration', expect.anything());
+      const store = await expectDenial(event, answer, 'configuration');
       expect(store.read).not.toHaveBeenCalled();
     },
   );
@@ -318,9 +322,7 @@ describe('The authorizer denies a path that the API could read differently', () 
     await fc.assert(
       fc.asyncProperty(detour, fc.constantFrom('proxy', 'dag'), async (text, name) => {
         for (const [, event, answer] of greedy(text, name)) {
-          const { handler, report, store } = setUp();
-          expect(await handler(event)).toStrictEqual(answer);
-          expect(report.denied).toHaveBeenCalledExactlyOnceWith('path', expect.anything());
+          const store = await expectDenial(event, answer, 'path');
           expect(store.read).not.toHaveBeenCalled();
         }
       }),
@@ -366,9 +368,7 @@ describe('A token is valid only for its own Deployment', () => {
   ])(
     "the authorizer denies a call for a Deployment other than the token's before reading the table: %s",
     async (_, event, answer) => {
-      const { handler, report, store } = setUp();
-      expect(await handler(event)).toStrictEqual(answer);
-      expect(report.denied).toHaveBeenCalledExactlyOnceWith('deployment', expect.anything());
+      const store = await expectDenial(event, answer, 'deployment');
       expect(store.read).not.toHaveBeenCalled();
     },
   );

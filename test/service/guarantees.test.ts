@@ -174,67 +174,47 @@ describe('G3: a token that is not used for 24 hours expires permanently', () => 
 
 describe('G5: access ends immediately when a key or Deployment is deleted', () => {
   it('deleting a key revokes its tokens', async () => {
-    const id = newId();
-    await service.register(id);
-    const key = await service.createKey(id);
+    const key = await service.newKey(newId());
     const token = await service.exchangeForToken(key);
     expect(await service.use(token)).toBe(200);
-    const path = `/deployments/${id}/api-keys/${key.id}`;
-    expect((await service.callAs('admin', 'DELETE', path)).status).toBe(204);
+    expect((await service.callAs('admin', 'DELETE', key.path)).status).toBe(204);
     expect(await service.use(token)).toBe(401);
     expect((await service.exchange(key)).status).toBe(401);
-    expect((await service.callAs('admin', 'DELETE', path)).status).toBe(404);
+    expect((await service.callAs('admin', 'DELETE', key.path)).status).toBe(404);
   });
 
   it('disabling a key revokes its tokens, and enabling the key again does not make them valid', async () => {
-    const id = newId();
-    await service.register(id);
-    const key = await service.createKey(id);
+    const key = await service.newKey(newId());
     const old = await service.exchangeForToken(key);
-    const path = `/deployments/${id}/api-keys/${key.id}`;
-    await service.callAs('admin', 'PATCH', path, { json: { enabled: false } });
+    await service.callAs('admin', 'PATCH', key.path, { json: { enabled: false } });
     expect(await service.use(old)).toBe(401);
     expect((await service.exchange(key)).status).toBe(401);
-    await service.callAs('admin', 'PATCH', path, { json: { enabled: true } });
+    await service.callAs('admin', 'PATCH', key.path, { json: { enabled: true } });
     expect(await service.use(old)).toBe(401);
     expect(await service.use(await service.exchangeForToken(key))).toBe(200);
   });
 
   it('extending an expired key does not make its old tokens valid again', async () => {
-    const id = newId();
-    await service.register(id);
-    const key = await service.createKey(id, {
-      name: 'ci',
-      expiresAt: new Date(NOON + 60_000).toISOString(),
-    });
+    const key = await service.newKey(newId(), { expiresAt: new Date(NOON + 60_000).toISOString() });
     const old = await service.exchangeForToken(key);
     service.clock.advance(60);
-    const path = `/deployments/${id}/api-keys/${key.id}`;
-    await service.callAs('admin', 'PATCH', path, { json: { expiresAt: null } });
+    await service.callAs('admin', 'PATCH', key.path, { json: { expiresAt: null } });
     expect(await service.use(old)).toBe(401);
     expect(await service.use(await service.exchangeForToken(key))).toBe(200);
   });
 
   it('extending an active key keeps its tokens valid', async () => {
-    const id = newId();
-    await service.register(id);
-    const key = await service.createKey(id, {
-      name: 'ci',
-      expiresAt: new Date(NOON + 60_000).toISOString(),
-    });
+    const key = await service.newKey(newId(), { expiresAt: new Date(NOON + 60_000).toISOString() });
     const token = await service.exchangeForToken(key);
-    const path = `/deployments/${id}/api-keys/${key.id}`;
-    await service.callAs('admin', 'PATCH', path, { json: { expiresAt: null } });
+    await service.callAs('admin', 'PATCH', key.path, { json: { expiresAt: null } });
     service.clock.advance(61);
     expect(await service.use(token)).toBe(200);
   });
 
   it('deleting a Deployment revokes its tokens before the next call', async () => {
-    const id = newId();
-    await service.register(id);
-    const key = await service.createKey(id);
+    const key = await service.newKey(newId());
     const token = await service.exchangeForToken(key);
-    await service.callAs('admin', 'DELETE', `/deployments/${id}`);
+    await service.callAs('admin', 'DELETE', `/deployments/${key.deploymentId}`);
     expect(await service.use(token)).toBe(401);
     expect((await service.exchange(key)).status).toBe(401);
   });
