@@ -386,7 +386,10 @@ const STEPS: Step[] = [
     if (generation.ended) return void must(reply, 404);
     // A retry gets the first response, even if the policy has changed in the meantime.
     if (first) return expectRetried(reply, body.name, first, real);
-    if (real.policy.keysWithSecrets === false) return void must(reply, 409);
+    if (real.policy.keysWithSecrets === false) {
+      note(real, 'key forbidden by the policy');
+      return void must(reply, 409);
+    }
     must(reply, 201);
     const { id, secret } = reply.json;
     if (!secret && !crashes) throw new Error('a key without its secret');
@@ -493,7 +496,7 @@ const STEPS: Step[] = [
   }),
   {
     name: 'change the policy',
-    weight: 3,
+    weight: 5,
     run: async (_, { policy }, n) => {
       const rules: KeyPolicy[] = [{}, { maxKeyDays: 1 }, { maxKeyDays: 2 }, { keysWithSecrets: false }];
       Object.assign(policy, { maxKeyDays: undefined, keysWithSecrets: undefined }, pick(rules, n));
