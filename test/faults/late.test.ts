@@ -2,10 +2,10 @@ import { PutCommand, ScanCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb';
 import { afterAll, beforeEach, expect, it, vi } from 'vitest';
 import { restore } from '../../cli/restoration.ts';
 import { hashOf, tokenIdOf } from '../../functions/domain/credentials.ts';
-import { TOKEN_EXCHANGE } from '../../functions/http/oauth.ts';
 import { deleteApiKey } from '../../functions/table/keys.ts';
 import { allEvents } from '../../functions/table/restore.ts';
 import { toApiKey, toDeployment } from '../../functions/table/schema.ts';
+import { subjectForm } from '../support/ci-issuer.ts';
 import { createTable } from '../support/engine.ts';
 import { startFaultProxy } from '../support/fault-proxy.ts';
 import { type InProcess, inProcess, must, type Reply, startTable } from '../support/in-process.ts';
@@ -83,16 +83,16 @@ const rotateNow = (world: World, key: CreatedKey) =>
 const remove = (path: string) => faultFree.call('DELETE', path, admin);
 const patch = (one: InProcess, path: string, body: object) => one.call('PATCH', path, json(body));
 
-const exchange: Trial['make'] = (one, { key }) => one.exchange(key);
-const firstUse: Trial['make'] = (one, { rotated }) => one.exchange(rotated);
+type Call = Pick<Trial, 'make' | 'given'>;
+const exchange: Call = { make: (one, { key }) => one.exchange(key), given: tokenOf };
+const firstUse: Call = { make: (one, { rotated }) => one.exchange(rotated), given: tokenOf };
+const use: Call = {
+  make: (one, { token }) => one.call('GET', '/whoami', { token }),
+  given: (_, { token }) => ({ token }),
+};
 const subject: Trial['make'] = (one, { id, trusting }) =>
   one.call('POST', '/oauth/token', {
-    form: {
-      grant_type: TOKEN_EXCHANGE,
-      client_id: trusting,
-      subject_token: `${part({ alg: 'RS256' })}.${part({ iss: ISSUER, jti: id })}.c2ln`,
-      subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
-    },
+    form: subjectForm(trusting, `${part({ alg: 'RS256' })}.${part({ iss: ISSUER, jti: id })}.c2ln`),
   });
 const createKey: Trial['make'] = (one, { path }) =>
   one.call('POST', `${path}/api-keys`, json({ name: 'late' }));
@@ -106,27 +106,23 @@ const revoke = ({ key }: World, token: string) =>
 
 const TRIALS: Record<string, Trial> = {
   'an exchange arrives after its token was revoked': {
-    make: exchange,
-    given: tokenOf,
+    ...exchange,
     revoke: (world, reply) => revoke(world, reply.json.access_token),
   },
   'an exchange arrives after its token was reported as leaked': {
-    make: exchange,
-    given: tokenOf,
+    ...exchange,
     revoke: (_, reply) => leak(reply.json.access_token),
   },
   'an exchange arrives after its key was rotated with "now"': {
-    make: exchange,
-    given: tokenOf,
+    ...exchange,
     revoke: (world) => rotateNow(world, world.key),
   },
   'the first use of a new secret arrives after its token was reported as leaked': {
-    make: firstUse,
-    given: tokenOf,
+    ...firstUse,
     revoke: (_, reply) => leak(reply.json.access_token),
   },
   'the first use of a new secret arrives after its key was rotated with "now"': {
-    make: firstUse,
+    ...firstUse,
     given: (reply, { rotated }) => ({ ...tokenOf(reply), secret: rotated }),
     revoke: (world) => rotateNow(world, world.rotated),
   },
@@ -136,29 +132,24 @@ const TRIALS: Record<string, Trial> = {
     revoke: (_, reply) => leak(reply.json.access_token),
   },
   'a use of a token arrives after the token was reported as leaked': {
-    make: (one, { token }) => one.call('GET', '/whoami', { token }),
-    given: (_, { token }) => ({ token }),
+    ...use,
     revoke: ({ token }) => leak(token),
   },
   'a use of a token arrives after the token was revoked by its ID': {
-    make: (one, { token }) => one.call('GET', '/whoami', { token }),
-    given: (_, { token }) => ({ token }),
+    ...use,
     revoke: (world) => remove(`${pathOf(world, world.key)}/tokens/${tokenIdOf(hashOf(world.token))}`),
   },
   'an exchange arrives after its token was revoked by its ID': {
-    make: exchange,
-    given: tokenOf,
+    ...exchange,
     revoke: (world, reply) =>
       remove(`${pathOf(world, world.key)}/tokens/${tokenIdOf(hashOf(reply.json.access_token))}`),
   },
   'an exchange arrives after all tokens of its key were revoked': {
-    make: exchange,
-    given: tokenOf,
+    ...exchange,
     revoke: (world) => remove(`${pathOf(world, world.key)}/tokens`),
   },
   'the first use of a new secret arrives after all tokens of its key were revoked': {
-    make: firstUse,
-    given: tokenOf,
+    ...firstUse,
     revoke: (world) => remove(`${pathOf(world, world.rotated)}/tokens`),
   },
   'an edit that adds a scope arrives after all tokens of the key were revoked': {
