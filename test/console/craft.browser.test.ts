@@ -268,8 +268,10 @@ describeInBrowser('the craft of the console', stack, (open) => {
   });
 
   it('if access was ended, the console says so and lets the person sign out', async () => {
-    const { page, dialog, signIn, expectCraftInEachSize } = await open();
+    const { page, dialog, signIn, rowOf, expectCraftInEachSize } = await open();
     await signIn('member', '/console/deployments/etl');
+    // The service must not reject the requests with which the page loads, because the dialog would cover the link.
+    await rowOf('pipeline 1').first().waitFor();
     await stack.callAs('admin', 'POST', '/people/end-access', {
       json: { sub: 'member-2f41', block: true },
     });
