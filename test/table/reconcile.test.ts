@@ -142,6 +142,9 @@ describe('Reconciliation reads the current state of Deployments', () => {
         ['gone', { isThere: false }],
       ]),
     );
+    expect(store.sent.map(({ input }) => input.RequestItems)).toEqual([
+      { keys: expect.objectContaining({ ProjectionExpression: 'pk, sk, generation' }) },
+    ]);
   });
 
   it('reads the generation of each directory entry, and no generation from a malformed entry', async () => {

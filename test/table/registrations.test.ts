@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { newUlid } from '../../functions/domain/credentials.ts';
 import {
   type Registration,
+  readKnownRegistration,
   readRegistered,
   readRegistration,
   registrationsPage,
@@ -55,6 +56,22 @@ describe('The service stores a registration for each Deployment in a followed ta
     expect(await note(of({ lastChange: '3'.padStart(40, '0') }), of())).toBe(false);
     expect(await note(of())).toBe(false);
     expect(await readRegistration(table, 'etl')).toEqual(of(change));
+  });
+
+  it.each<[string, object]>([
+    ['lastChange', { lastChange: 7 }],
+    ['generation', { generation: false }],
+    ['isPresent', { isPresent: 'yes' }],
+    ['everything', { lastChange: undefined, generation: undefined, isPresent: undefined }],
+  ])('replaces a registration with a malformed %s, unless someone has repaired it', async (_, wrong) => {
+    await store.put({ ...toRegistration(of(), undefined), ...wrong });
+    const known = await readKnownRegistration(table, 'etl');
+    const write = registrationWrite(of({ lastChange: '2'.padStart(40, '0') }), known, MADE_AT);
+    await put(of());
+    expect(await storeRegistration(table, write)).toBe(false);
+    await store.put({ ...toRegistration(of(), undefined), ...wrong });
+    expect(await storeRegistration(table, write)).toBe(true);
+    expect(await readRegistration(table, 'etl')).toEqual(of({ lastChange: '2'.padStart(40, '0') }));
   });
 
   it('does not write a registration that was deleted after it was read', async () => {

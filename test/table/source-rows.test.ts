@@ -208,4 +208,14 @@ describe('The DynamoDB client for a followed table limits its attempts', () => {
     await expect(end).rejects.toMatchObject({ status: 503 });
     expect(stub.calls).toHaveLength(2);
   });
+
+  it.each([
+    ['ThrottlingException', { status: 503, cause: expect.objectContaining({ name: 'ThrottlingException' }) }],
+    ['ValidationException', { name: 'ValidationException' }],
+  ])('a call to a followed table that fails with %s throws an error that fits', async (name, error) => {
+    stub.reply(() => failure(400, name));
+    await expect(readRow(open({ attemptTimeout: 5000, attempts: 1 }), keyOf('1'))).rejects.toMatchObject(
+      error,
+    );
+  });
 });
