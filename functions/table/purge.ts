@@ -7,11 +7,11 @@ import {
   deleteBatch,
   deleteItem,
   inPartition,
+  outputOf,
   queryPages,
   readItem,
   type Table,
   transact,
-  updateItem,
 } from './retried-calls.ts';
 import {
   apiKeyKey,
@@ -199,13 +199,14 @@ export async function leaveMarker(
   { deploymentId, generation }: DeploymentGeneration,
   now: EpochMillis,
 ): Promise<boolean> {
-  const marked = await updateItem(table, {
+  const { Attributes: before } = await outputOf(table, 'UpdateItem', {
+    TableName: table.tableName,
     Key: purgeMarkerKey(deploymentId, generation),
     UpdateExpression: 'SET createdAt = if_not_exists(createdAt, :now)',
     ExpressionAttributeValues: { ':now': now },
     ReturnValues: 'ALL_OLD',
   });
-  return marked.kind === 'done' && marked.output.Attributes?.createdAt !== undefined;
+  return before?.createdAt !== undefined;
 }
 
 /**

@@ -774,7 +774,8 @@ export function fromRegistration(item: Item | undefined): Registration | undefin
  * that a key can have.
  */
 export function isRowKey(value: unknown): value is Registration['row'] {
-  const attributes = isFields(value) ? Object.values(value) : [];
+  if (!isFields(value)) return false;
+  const attributes = Object.values(value);
   return (attributes.length === 1 || attributes.length === 2) && attributes.every(isKeyAttribute);
 }
 

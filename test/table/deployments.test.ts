@@ -52,6 +52,7 @@ describe('DynamoDB stores a Deployment as one item', () => {
     expect(await store.get(entryOfEtl)).toEqual({ ...entryOfEtl, ...listed });
     expect(await store.partition('GROUP#data-eng')).toEqual([{ pk: 'GROUP#data-eng', sk: 'etl', ...listed }]);
     expect(await events()).toEqual(['deployment.registered']);
+    expect(store.sent[0]?.input.TransactItems).toHaveLength(4);
     expect(await readDeployment(table, 'etl')).toEqual(etl);
     expect(store.sent.at(-1)).toMatchObject({ operation: 'GetItem', input: { ConsistentRead: true } });
   });

@@ -158,6 +158,25 @@ describe('The purge lists the items to delete', () => {
   });
 });
 
+it('a failed read of a page throws its error only when the purge needs that page', async () => {
+  const unhandled: unknown[] = [];
+  const note = (error: unknown) => unhandled.push(error);
+  process.on('unhandledRejection', note);
+  const Items = [{ sk: 'X', generation: GENERATION }];
+  const pages = [{ Items, LastEvaluatedKey: { pk, sk: 'X' } }];
+  const send = async () => {
+    const page = pages.shift();
+    if (!page) throw new Error('down');
+    return page;
+  };
+  const listed = itemsOfGeneration(tableOn({ send }), generation);
+  expect((await listed.next()).value).toEqual({ keys: [{ pk, sk: 'X' }], next: 'X' });
+  await new Promise((resolve) => setTimeout(resolve));
+  process.off('unhandledRejection', note);
+  expect(unhandled).toEqual([]);
+  await expect(listed.next()).rejects.toThrow('down');
+});
+
 describe('deleteItems', () => {
   const keys = (n: number) => Array.from({ length: n }, (_, sk) => ({ pk: 'p', sk: String(sk) }));
   const send =
@@ -244,9 +263,13 @@ describe('A marker records each unfinished purge', () => {
   });
 
   it('starting a purge does not remove the directory entry of a different generation', async () => {
-    await store.put(toDirectoryEntry(deployment({ generation: OTHER })));
-    await beginPurge(table, generation, 5);
-    expect(await store.partition('DEPLOYMENTS')).toHaveLength(1);
+    for (const entry of [undefined, toDirectoryEntry(deployment({ generation: OTHER }))]) {
+      if (entry) await store.put(entry);
+      store.sent.length = 0;
+      await beginPurge(table, generation, 5);
+      expect(await store.partition('DEPLOYMENTS')).toEqual(entry ? [entry] : []);
+      expect(store.sent.map(({ operation }) => operation)).toEqual(['UpdateItem', 'GetItem']);
+    }
   });
 
   it('starting a purge fails when the directory cannot be written', async () => {

@@ -12,14 +12,20 @@ import {
   fromEvent,
   fromHeldKey,
   fromIdempotencyRecord,
+  fromIssue,
   fromJobMark,
   fromLastUse,
+  fromMalformedKey,
   fromPersonId,
+  fromRejectedCalls,
+  fromRestoreRecord,
   fromTemporaryToken,
   fromToken,
   generationOfMarker,
+  groupEntryKeys,
   type Item,
   isOfGeneration,
+  isRowKey,
   parse,
   previousSubjectKey,
   purgeMarkerKey,
@@ -42,6 +48,7 @@ import {
   KEY_ULID,
   MADE_AT,
   record,
+  rejectedCall,
   temporaryToken,
   token,
 } from '../support/records.ts';
@@ -122,9 +129,9 @@ describe('Each kind of item is parsed strictly', () => {
       keyCount: NOT.whole,
       createdAt: NOT.whole,
     });
-    expect(fromDeployment(toDeployment(deployment({ keyCount: 0, createdAt: 0 })))).toMatchObject({
-      keyCount: 0,
-    });
+    // 8.64e15 is the latest time of a Date.
+    for (const change of [{ keyCount: 0, createdAt: 0 }, { createdAt: 8.64e15 }])
+      expect(fromDeployment(toDeployment(deployment(change)))).toEqual(deployment(change));
   });
 
   it('parses a directory entry, and rejects a malformed one', () => {
@@ -172,6 +179,7 @@ describe('Each kind of item is parsed strictly', () => {
         ...change(secret, 'retiresAt', orAbsent(NOT.whole)),
         ...change(secret, 'retiresOnFirstUse', orAbsent(NOT.flag)),
         ...change(secret, 'lastUsedAt', orAbsent(NOT.whole)),
+        ...change(secret, 'setBy', orAbsent(NOT.text)),
       ],
       leak: [
         null,
@@ -268,7 +276,10 @@ describe('Each kind of item is parsed strictly', () => {
         ...orAbsent(NOT.text).map((location) => ({ ...answer, location })),
       ],
     });
-    expect(fromIdempotencyRecord({ ...toIdempotencyRecord(record()), answer })).toMatchObject({ answer });
+    for (const status of [200, 201])
+      expect(
+        fromIdempotencyRecord({ ...toIdempotencyRecord(record()), answer: { ...answer, status } }),
+      ).toMatchObject({ answer: { ...answer, status } });
   });
 
   it('parses the record of a person whose access has ended, and rejects a malformed one', () => {
@@ -310,10 +321,110 @@ describe('Each kind of item is parsed strictly', () => {
       keyId: NOT.text,
       jobId: NOT.ulid,
       name: NOT.text,
-      reasons: [...NOT.texts, ['admired']],
+      reasons: [...NOT.texts, ['admired'], ['created', 'admired']],
       disabled: NOT.flag,
     });
+    const all = { ...held, reasons: ['created' as const, 'secret' as const, 'trust' as const] };
+    expect(fromHeldKey(toHeldKey({ issuer: 'https://login.test', sub: 'ada' }, all))).toEqual(all);
   });
+
+  it('parses the counts of rejected calls, and rejects malformed ones', () => {
+    const last = rejectedCall();
+    const change = (name: string, values: unknown[]) => values.map((value) => ({ ...last, [name]: value }));
+    const item = {
+      ...{ sk: 'hash#2030-01-01T12', principal: 'eve', principalType: 'person', callCount: 3 },
+      ...{ deployments: new Set(['etl']), 'count#etl': 2, 'last#etl': last },
+    };
+    each(item, fromRejectedCalls, {
+      sk: [...NOT.text, 'hash'],
+      principal: NOT.text,
+      principalType: NOT.text,
+      callCount: NOT.whole,
+      deployments: [null, 'etl', ['etl'], new Set([7]), new Set(['etl', 7])],
+      'count#etl': NOT.whole,
+      'last#etl': [
+        ...[null, undefined, 'x', [last]],
+        ...['at', 'status'].flatMap((name) => change(name, NOT.whole)),
+        ...['call', 'code', 'address', 'requestId'].flatMap((name) => change(name, NOT.text)),
+      ],
+    });
+    const { deployments: _, ...bare } = item;
+    expect(fromRejectedCalls(bare)?.deployments).toEqual([]);
+  });
+
+  it('parses the record of a restore, and rejects a malformed one', () => {
+    const options = { point: 1, ignored: ['eve'], disablesAll: false, archive: '/archive' };
+    const change = (name: string, values: unknown[]) =>
+      values.map((value) => ({ ...options, [name]: value }));
+    const item = { startedAt: 1, finishedAt: 2, options };
+    each(item, fromRestoreRecord, {
+      startedAt: NOT.whole,
+      finishedAt: orAbsent(NOT.whole),
+      options: [
+        ...[null, 'x', [options]],
+        ...change('point', NOT.whole),
+        ...change('ignored', NOT.texts),
+        ...change('disablesAll', NOT.flag),
+        ...change('archive', orAbsent(NOT.text)),
+      ],
+    });
+    expect(fromRestoreRecord(item)).toEqual(item);
+  });
+
+  it('accepts one or two key attributes as the key of a row', () => {
+    const [text, number, bytes] = [{ S: 'a' }, { N: '1' }, { B: new Uint8Array([1]) }];
+    for (const row of [{ a: text }, { a: number }, { a: bytes }, { a: text, b: number }])
+      expect(isRowKey(row), JSON.stringify(row)).toBe(true);
+    const wrong = [{ BOOL: true }, { S: 7 }, { N: 1 }, { B: 'AQ==' }, { S: 'a', N: '1' }, {}, 'a', null];
+    const rows = [
+      ...[undefined, null, 7, 'a', {}, [text], { a: text, b: number, c: bytes }],
+      ...wrong.flatMap((value) => [{ a: value }, { a: text, b: value }, { a: value, b: text }]),
+    ];
+    for (const row of rows) expect(isRowKey(row), JSON.stringify(row)).toBe(false);
+  });
+
+  it('returns the readable attributes of a malformed API key', () => {
+    const { deploymentId, ulid, name, scopes, secrets, enabled, createdBy } = apiKey();
+    const id = { malformed: true, deploymentId, ulid };
+    const more = { description: 'd', leak: { reportedAt: 1, wasEnabled: true }, trustSetBy: 'eve' };
+    const item = toApiKey(apiKey(more));
+    const readable = { ...id, name, scopes, secrets, enabled, createdBy, ...more };
+    expect(fromMalformedKey(item)).toEqual(readable);
+    const damaged = Object.fromEntries(Object.keys(item).map((attribute) => [attribute, 7]));
+    expect(fromMalformedKey({ ...damaged, pk, sk: item.sk })).toEqual(id);
+    expect(fromMalformedKey({ ...item, sk: 'KEY#x' })).toBeUndefined();
+    // Without a trust rule, a key must have a secret.
+    expect(fromMalformedKey({ ...item, secrets: [] })).toEqual({ ...readable, secrets: undefined });
+    expect(fromMalformedKey({ ...item, secrets: [7] })).toEqual({ ...readable, secrets: undefined });
+    expect(fromMalformedKey({ ...item, secrets: [7], trust: 7 })).toEqual({
+      ...readable,
+      secrets: undefined,
+    });
+    expect(fromMalformedKey({ ...item, secrets: [], trust: 7 })).toEqual({ ...readable, secrets: [] });
+  });
+
+  it('a Deployment has one entry in each of its groups, except for groups of more than 500 characters', () => {
+    const groups = ['b', 'a', 'b', 'x'.repeat(500), 'y'.repeat(501)];
+    expect(groupEntryKeys({ id: 'etl', groups })).toEqual(
+      ['b', 'a', 'x'.repeat(500)].map((group) => ({ pk: `GROUP#${group}`, sk: 'etl' })),
+    );
+  });
+
+  it.each([
+    [
+      { issuedAddress: 'a', issuedClient: 'c' },
+      { address: 'a', client: 'c' },
+    ],
+    [{ issuedAddress: 'a', issuedClient: 7 }, { address: 'a' }],
+    [{ issuedClient: 'c' }, { client: 'c' }],
+    [{ issuedAddress: 7 }, undefined],
+    [undefined, undefined],
+  ])(
+    'parses the source of the exchange that issued a token, if parts of it are well-formed: %j',
+    (item, source) => {
+      expect(fromIssue(item)).toEqual(source);
+    },
+  );
 
   it('parses an event about people, which belongs to no Deployment', () => {
     const item = toEvent({ ...event(), deploymentId: '', generation: '' });

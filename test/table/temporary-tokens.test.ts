@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { newUlid } from '../../functions/domain/credentials.ts';
 import type { ServiceEvent } from '../../functions/domain/events.ts';
 import type { IdempotencyRecord, TemporaryToken } from '../../functions/domain/records.ts';
-import { toDeployment, toTemporaryToken } from '../../functions/table/schema.ts';
+import { personKey, toDeployment, toTemporaryToken } from '../../functions/table/schema.ts';
 import {
   deleteTemporaryToken,
   listTemporaryTokens,
@@ -67,6 +67,16 @@ describe('DynamoDB stores a temporary token as one item', () => {
     await store.put(toDeployment(deployment({ generation: OTHER })));
     expect(await putTemporaryToken(table, temporaryToken(), event())).toBe('gone');
     expect(await store.get(ofTemporaryToken)).toBeUndefined();
+    expect(await events()).toBe(0);
+  });
+
+  it('does not create a temporary token for a person whose access was ended', async () => {
+    const eve = { issuer: 'https://login.test', sub: 'eve' };
+    await store.put(toDeployment(etl), { ...personKey(eve), endedAt: 1, blocked: true });
+    const signIn = { ...eve, at: seconds(MADE_AT / 1000) };
+    for (const made of [undefined, record()])
+      expect(await put(table, temporaryToken(), event(), { record: made, signIn })).toBe('ended');
+    expect(await store.partition(pk)).toEqual([toDeployment(etl)]);
     expect(await events()).toBe(0);
   });
 
@@ -140,6 +150,13 @@ describe("A Deployment's temporary tokens are listed in pages", () => {
     expect(await listed(ulids[1], 2)).toEqual([[4, 5], undefined]);
     expect(await listed(ulids[5], 2)).toEqual([[], undefined]);
     expect(store.sent.every(({ input }) => input.ConsistentRead === true)).toBe(true);
+  });
+
+  it('omits and reports malformed temporary tokens in the list', async () => {
+    const malformed = toTemporaryToken(temporaryToken({ ulid: ulids[0] as string }));
+    await store.put({ ...malformed, sub: 7 });
+    expect(await listed(undefined, 100)).toEqual([[1, 4, 5], undefined]);
+    expect(store.malformed).toEqual([{ pk, sk: malformed.sk }]);
   });
 
   it("filters a Deployment's temporary tokens, and reports whether there are more", async () => {

@@ -93,6 +93,33 @@ describe('readToken', () => {
   });
 });
 
+describe('readTokenOfKey', () => {
+  const id = 't'.repeat(12);
+  const malformed = { malformed: true, deploymentId: 'etl', ulid: KEY_ULID, hash: 't'.repeat(43) };
+
+  it.each<[string, object | undefined, object | undefined]>([
+    ['a token', toToken(token()), token()],
+    ['a token of another generation', toToken(token({ generation: OTHER })), undefined],
+    ['a malformed token', { ...toToken(token()), epoch: 'x' }, malformed],
+    ['a malformed token without a generation', { ...toToken(token()), generation: 7 }, malformed],
+    [
+      'a malformed token of another generation',
+      { ...toToken(token({ generation: OTHER })), epoch: 'x' },
+      undefined,
+    ],
+    ['no token', undefined, undefined],
+    ['a token with another ID', toToken(token({ hash: 'T'.repeat(43) })), undefined],
+    ['a token of another key', toToken(token({ ulid: OTHER })), undefined],
+  ])(
+    'readTokenOfKey returns a token of the given generation, even if it is malformed: %s',
+    async (_, item, expected) => {
+      if (item) await store.put({ ...item });
+      expect(await tokens.readTokenOfKey(table, deployment(), KEY_ULID, id)).toEqual(expected);
+      expect(store.sent).toMatchObject([{ operation: 'Query', input: { ConsistentRead: true } }]);
+    },
+  );
+});
+
 describe('DynamoDB stores a token as one item', () => {
   it('writes a token in one request, with its narrowed scope as a string', async () => {
     await tokens.putToken(table, () => token());
@@ -132,6 +159,7 @@ describe('DynamoDB stores a token as one item', () => {
       await tokens.deleteLeakedToken(table, leaked, 't'.repeat(43), undefined);
       expect(await store.partition(pk)).toEqual([toTemporaryToken(temporaryToken())]);
     }
+    expect(store.sent.map(({ operation }) => operation)).toEqual(['DeleteItem', 'DeleteItem']);
     expect(await store.partition('EVENTS#etl')).toEqual([]);
   });
 });

@@ -308,18 +308,6 @@ export const EQUIVALENT: readonly Equivalent[] = [
     why: 'undefined is neither `<` nor `>=` a number.',
   },
   {
-    file: 'functions/table/retried-calls.ts',
-    line: 'yield { items: page.Items ?? [], next };',
-    mutants: ['ArrayDeclaration: [] → ["Stryker was here"]'],
-    why: 'DynamoDB answers a Query or Scan with Items always, if none.',
-  },
-  {
-    file: 'functions/table/idempotency.ts',
-    line: 'return record !== undefined && rejected.at(-1)?.failed === true;',
-    mutants: ['ConditionalExpression: record !== undefined → true'],
-    why: 'Without a record the last write is of an event, which has no condition that could fail.',
-  },
-  {
     file: 'functions/table/idempotency.ts',
     line: 'return record !== undefined && rejected.at(-1)?.failed === true;',
     mutants: ['OptionalChaining: rejected.at(-1)?.failed → rejected.at(-1).failed'],
@@ -330,12 +318,6 @@ export const EQUIVALENT: readonly Equivalent[] = [
     line: 'const isStillThere = deployment?.failed && deployment.item?.generation === key.generation;',
     mutants: ['OptionalChaining: deployment?.failed → deployment.failed'],
     why: 'What was rejected lists each of its writes.',
-  },
-  {
-    file: 'functions/table/purge.ts',
-    line: 'for (let at = 0; at < keys.length; at += BATCH) batches.push(keys.slice(at, at + BATCH));',
-    mutants: ['EqualityOperator: at < keys.length → at <= keys.length'],
-    why: 'One batch more, of nothing, asks for nothing.',
   },
   {
     file: 'functions/table/reconcile.ts',
@@ -462,5 +444,65 @@ export const EQUIVALENT: readonly Equivalent[] = [
     line: 'return [...(days ?? [])].filter((day) => day <= dayOf(now) - SHOWN_DAYS);',
     mutants: ['ArrayDeclaration: [] → ["Stryker was here"]'],
     why: 'The filter removes text, because no comparison of text with a number is true.',
+  },
+  {
+    file: 'functions/table/people.ts',
+    line: 'return signIn !== undefined && rejected[at]?.failed === true;',
+    mutants: ['OptionalChaining: rejected[at]?.failed → rejected[at].failed'],
+    why: 'A transaction for a sign-in has an access check at this index. The rest is for the type checker.',
+  },
+  {
+    file: 'functions/table/deployments.ts',
+    line: 'const { Items: items = [], LastEvaluatedKey: next } = page;',
+    mutants: ['ArrayDeclaration: [] → ["Stryker was here"]'],
+    why: 'The response to a Query always contains Items.',
+  },
+  {
+    file: 'functions/table/deployments.ts',
+    line: 'const byId = (one: ListedDeployment, other: ListedDeployment) => (one.id < other.id ? -1 : 1);',
+    mutants: ['EqualityOperator: one.id < other.id → one.id <= other.id'],
+    why: 'The sorted list contains each ID once.',
+  },
+  {
+    file: 'functions/table/deployments.ts',
+    line: 'return { items, next: sorted.length > limit ? items.at(-1)?.id : end };',
+    mutants: ['OptionalChaining: items.at(-1)?.id → items.at(-1).id'],
+    why: 'If there are more items than the limit, the page is not empty.',
+  },
+  {
+    file: 'functions/table/deployments.ts',
+    line: 'if (isLast || !rejected[0]?.failed) return false;',
+    mutants: ['OptionalChaining: rejected[0]?.failed → rejected[0].failed'],
+    why: 'A rejected transaction lists each of its writes.',
+  },
+  {
+    file: 'functions/table/keys.ts',
+    line: 'if (rejected[0]?.failed) return false;',
+    mutants: ['OptionalChaining: rejected[0]?.failed → rejected[0].failed'],
+    why: 'A rejected transaction lists each of its writes.',
+  },
+  {
+    file: 'functions/table/schema.ts',
+    line: "export const ulidOfTemporaryToken = ({ sk }: ItemKey): string => sk.split('#')[1] ?? '';",
+    mutants: [`StringLiteral: '' → "Stryker was here!"`],
+    why: 'The sort key of every temporary token contains `#`. The default is only for the type checker.',
+  },
+  {
+    file: 'functions/table/schema.ts',
+    line: '} catch {',
+    mutants: ['BlockStatement: { return false; } → {}'],
+    why: 'The caller treats undefined as false.',
+  },
+  {
+    file: 'functions/table/retried-calls.ts',
+    line: "let ClientRequestToken = '';",
+    mutants: [`StringLiteral: '' → "Stryker was here!"`],
+    why: 'The first attempt always creates a new token.',
+  },
+  {
+    file: 'functions/table/retried-calls.ts',
+    line: 'return parts.at(-1)?.failed ? undefined : parts.slice(0, -1);',
+    mutants: ['OptionalChaining: parts.at(-1)?.failed → parts.at(-1).failed'],
+    why: 'A rejected transaction lists each of its writes, and the event is one of them.',
   },
 ];
