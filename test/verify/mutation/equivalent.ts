@@ -375,6 +375,12 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     file: 'functions/table/erasure.ts',
+    line: 'const listOf = (value: unknown): unknown[] => (Array.isArray(value) ? value : []);',
+    mutants: ['ArrayDeclaration: [] → ["Stryker was here"]'],
+    why: 'The text is neither a map with fields nor the `sub` of an erased person.',
+  },
+  {
+    file: 'functions/table/erasure.ts',
     line: `const removal = removed.length > 0 ? \` REMOVE \${removed.join(', ')}\` : '';`,
     mutants: [`StringLiteral: ', ' → ""`],
     why: 'An erasure removes at most one attribute of an item, the name of a person.',
