@@ -1,27 +1,18 @@
 import { execFile } from 'node:child_process';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { commandLine } from './support/command-line.ts';
 import { snippet, snippetsOf } from './support/snippets.ts';
 import { runStack } from './support/stack.ts';
 import type { Json } from './support/template.ts';
+import { temporaryFolder } from './support/temporary.ts';
 
 const run = promisify(execFile);
 const root = fileURLToPath(new URL('..', import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), 'package-'));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const folder = temporaryFolder('package');
 
 /** Packages that every consumer already has. The test copies them from this project, so that it needs no network. */
 const PEERS = ['aws-cdk-lib', 'constructs', 'vitest'];

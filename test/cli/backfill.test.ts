@@ -1,20 +1,17 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { type Backfill, backfill, type Position } from '../../cli/backfilling.ts';
 import { commandLine, tableEnvironment } from '../support/command-line.ts';
 import { inProcess, startTable } from '../support/in-process.ts';
 import { createPlatformTable, rowOf } from '../support/platform-table.ts';
+import { temporaryFolder } from '../support/temporary.ts';
 
 const engine = await startTable();
 const platform = await createPlatformTable(engine.endpoint);
 const service = inProcess(engine);
-const folder = mkdtempSync(join(tmpdir(), 'backfill-'));
-afterAll(async () => {
-  rmSync(folder, { recursive: true });
-  await engine.stop();
-});
+const folder = temporaryFolder('backfill');
+afterAll(() => engine.stop());
 const listed = async () => (await service.partition('DEPLOYMENTS')).map(({ sk }) => sk);
 
 describe('A backfill registers a Deployment for each row of a followed table', () => {

@@ -1,19 +1,10 @@
-import {
-  closeSync,
-  existsSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { closeSync, existsSync, openSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { startCiIssuer } from '../support/ci-issuer.ts';
 import { commandLine, usageError } from '../support/command-line.ts';
 import { runStack } from '../support/stack.ts';
+import { temporaryFolder } from '../support/temporary.ts';
 
 const issuer = await startCiIssuer();
 const stack = await runStack({ context: { trustedIssuers: [issuer.url], maxKeyDays: 30 } });
@@ -21,8 +12,7 @@ const stack = await runStack({ context: { trustedIssuers: [issuer.url], maxKeyDa
 const { run, json } = commandLine({
   env: { DEPLOYMENT_KEYS_URL: stack.url, DEPLOYMENT_KEYS_ACCESS_TOKEN: await stack.signIn('admin') },
 });
-const folder = mkdtempSync(join(tmpdir(), 'keys-and-people-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = temporaryFolder('keys-and-people');
 await stack.register('etl');
 
 describe('The command `keys tokens` lists and revokes the tokens of a key', { timeout: 120_000 }, () => {

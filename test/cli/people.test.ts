@@ -1,15 +1,14 @@
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { DEVELOPER } from '../../local/api-gateway/iam-authorizer.ts';
 import { awsEnvironment, commandLine, usageError } from '../support/command-line.ts';
 import { runStack } from '../support/stack.ts';
+import { temporaryFolder } from '../support/temporary.ts';
 
 const stack = await runStack({ context: { platformPrincipals: DEVELOPER.arn } });
 const { run, json, home } = commandLine();
-const folder = mkdtempSync(join(tmpdir(), 'people-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = temporaryFolder('people');
 const file = join(home, '.config/deployment-api-keys/sign-ins.json');
 
 /** Signs a person in as a browser would. */

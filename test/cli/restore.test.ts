@@ -1,9 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BatchWriteCommand, DeleteCommand, PutCommand, ScanCommand } from '@aws-sdk/lib-dynamodb';
 import { afterAll, describe, expect, it } from 'vitest';
@@ -22,14 +21,14 @@ import { restoration, stoppingAfter } from '../support/interrupted.ts';
 import { seconds } from '../support/records.ts';
 import type { CreatedKey } from '../support/stack.ts';
 import type { TestTable } from '../support/store.ts';
+import { temporaryFolder } from '../support/temporary.ts';
 
 const engine = await startTable();
 afterAll(() => engine.stop());
 const app = inProcess(engine);
 const POINT = app.time.now;
 const HOUR = 3_600_000;
-const folder = mkdtempSync(join(tmpdir(), 'restore-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = temporaryFolder('restore');
 
 type Item = Record<string, unknown>;
 const named = (tableName: string): TestTable => ({ ...app.table, tableName });

@@ -1,14 +1,14 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
 import { mintCredential } from '../../functions/domain/credentials.ts';
 import { startCiIssuer } from '../support/ci-issuer.ts';
 import { commandLine, usageError } from '../support/command-line.ts';
 import { busy, startReverseProxy } from '../support/reverse-proxy.ts';
 import { runStack } from '../support/stack.ts';
+import { temporaryFolder } from '../support/temporary.ts';
 
 const issuer = await startCiIssuer();
 const stack = await runStack({ context: { trustedIssuers: [issuer.url] } });
@@ -21,8 +21,7 @@ const { json: trusting } = await stack.callAs('member', 'POST', '/deployments/et
   json: { name: 'trust', trust },
 });
 const { run } = commandLine();
-const folder = mkdtempSync(join(tmpdir(), 'token-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = temporaryFolder('token');
 beforeEach(() => {
   proxy.next = [];
   proxy.bodies = [];

@@ -1,8 +1,7 @@
 import { execFile, spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -18,6 +17,7 @@ import {
 import { startCiIssuer } from '../support/ci-issuer.ts';
 import { firstOf } from '../support/generated.ts';
 import { type CreatedKey, runStack } from '../support/stack.ts';
+import { temporaryFolder } from '../support/temporary.ts';
 
 const issuer = await startCiIssuer();
 const stack = await runStack({ context: { trustedIssuers: [issuer.url] } });
@@ -34,7 +34,7 @@ const PROGRAMS = ['curl', 'sed', 'od', 'sleep', 'stty'];
 beforeAll(async () => {
   await stack.register('etl');
   key = await stack.createKey('etl');
-  folder = mkdtempSync(join(tmpdir(), 'snippets-'));
+  folder = temporaryFolder('snippets');
   log = join(folder, 'arguments');
   for (const name of PROGRAMS) {
     const real = ['/usr/bin', '/bin'].map((place) => join(place, name)).find(existsSync);
@@ -45,7 +45,6 @@ beforeAll(async () => {
   }
 });
 beforeEach(() => writeFileSync(log, ''));
-afterAll(() => rmSync(folder, { recursive: true }));
 
 /** Returns the shell script that the CI system would run. */
 function scriptOf(id: string, service: string, keyId: string): string {

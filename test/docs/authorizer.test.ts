@@ -1,9 +1,8 @@
 import { execFile, execFileSync, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it, onTestFinished } from 'vitest';
@@ -12,6 +11,7 @@ import { parseRequiredScopes } from '../../functions/domain/scopes.ts';
 import { kept } from '../support/assembly.ts';
 import { snippet, snippetsOf } from '../support/snippets.ts';
 import { runStack } from '../support/stack.ts';
+import { temporaryFolder } from '../support/temporary.ts';
 
 const text = readFileSync(fileURLToPath(new URL('../../docs/authorizer.md', import.meta.url)), 'utf8');
 const FUNCTION_ARN = 'arn:aws:lambda:eu-west-1:111122223333:function:keys-Authorize';
@@ -207,7 +207,7 @@ console.log({
 
   /** Runs all commands of the page, and returns the calls of `aws`. */
   function run(autoDeploys: 'True' | 'False'): string[][] {
-    const folder = mkdtempSync(join(tmpdir(), 'cli-'));
+    const folder = temporaryFolder('cli');
     writeFileSync(join(folder, 'aws'), STAND_IN);
     chmodSync(join(folder, 'aws'), 0o755);
     const script = [
@@ -224,7 +224,6 @@ console.log({
       },
     });
     const calls = readFileSync(join(folder, 'calls'), 'utf8').trim().split('\n');
-    rmSync(folder, { recursive: true });
     return calls.map((line) => JSON.parse(line));
   }
   const calls = run('True');

@@ -1,14 +1,13 @@
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { expect, it, onTestFinished } from 'vitest';
+import { expect, it } from 'vitest';
+import { temporaryFolder } from '../support/temporary.ts';
 
 /** Plans the installation of a package that requires a newer Node.js, and returns npm's output without the plan. */
 function warningsWith({ isConfigured }: { isConfigured: boolean }): string {
-  const folder = mkdtempSync(join(tmpdir(), 'install-'));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const folder = temporaryFolder('install');
   const project = { name: 'project', version: '1.0.0', dependencies: { later: '1.0.0' } };
   const packages = { '': project, 'node_modules/later': { version: '1.0.0', engines: { node: '>=99' } } };
   writeFileSync(join(folder, 'package.json'), JSON.stringify(project));

@@ -1,12 +1,12 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { startCiIssuer } from '../support/ci-issuer.ts';
 import { runStack } from '../support/stack.ts';
+import { temporaryFolder } from '../support/temporary.ts';
 
 const text = readFileSync(new URL('../../docs/keys.md', import.meta.url), 'utf8');
 const blocks = (language: string) =>
@@ -93,7 +93,7 @@ it("the steps for GitHub and GitLab in docs/keys.md do not pass the pipeline's t
     response.end(JSON.stringify({ value: ciToken }));
   };
   const discovery = { issuer: issuer.url, jwks_uri: `${issuer.url}/keys` };
-  const folder = mkdtempSync(join(tmpdir(), 'github-'));
+  const folder = temporaryFolder('github');
   const file = join(folder, 'env');
   const masked = await bash(`set -e\n${github[0].run}`, {
     ...settings,
@@ -103,7 +103,6 @@ it("the steps for GitHub and GitLab in docs/keys.md do not pass the pipeline's t
   });
   expect(requests).toStrictEqual([`/job?api-version=2.0&audience=${stack.url}`, 'Bearer of-the-job']);
   const [, token = ''] = /^TOKEN=(dkt_etl_\w+)$/m.exec(readFileSync(file, 'utf8')) ?? [];
-  rmSync(folder, { recursive: true });
   expect(masked).toBe(`::add-mask::${token}\n`);
   expect((await stack.call('GET', '/whoami', { token })).json).toMatchObject({ principalId: id });
 

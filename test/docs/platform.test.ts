@@ -1,15 +1,15 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { readSettings } from '../../infra/settings.ts';
 import { evaluate } from '../../local/aws/policy.ts';
 import { awsEnvironment } from '../support/command-line.ts';
 import { snippet } from '../support/snippets.ts';
 import { runStack } from '../support/stack.ts';
+import { temporaryFolder } from '../support/temporary.ts';
 
 const [, platformPrincipals = ''] = /platformPrincipals=(\S+)/.exec(snippet('platform.md', 'console')) ?? [];
 
@@ -40,8 +40,7 @@ describe('The commands in docs/platform.md work', async () => {
   const session = 'arn:aws:sts::000000000000:assumed-role/platform/run-7';
   const user = 'arn:aws:iam::000000000000:user/ops/ada';
   const stack = await runStack({ context: { platformPrincipals: `${role},${user}` } });
-  const folder = mkdtempSync(join(tmpdir(), 'platform-'));
-  afterAll(() => rmSync(folder, { recursive: true }));
+  const folder = temporaryFolder('platform');
   const script = join(folder, 'register-deployment.sh');
   writeFileSync(script, snippet('platform.md', 'sh'));
   // This script stands in for the AWS CLI, and prints what it would store.

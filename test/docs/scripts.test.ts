@@ -1,18 +1,10 @@
 import { spawnSync } from 'node:child_process';
-import {
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import manifest from '../../package.json' with { type: 'json' };
+import { temporaryFolder } from '../support/temporary.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const textOf = (path: string) => readFileSync(`${root}${path}`, 'utf8');
@@ -54,7 +46,7 @@ describe('The scripts in package.json are run in CI and exist where documents ru
 describe('The script .ci/run reports every failure', () => {
   /** Runs .ci/run with stand-ins for the programs of its steps. npm commands that start with `broken` fail. */
   function run(broken: string) {
-    const folder = mkdtempSync(join(tmpdir(), 'ci-'));
+    const folder = temporaryFolder('ci');
     mkdirSync(join(folder, '.ci'));
     for (const name of ['.ci/run', '.ci/count.mjs']) copyFileSync(`${root}${name}`, join(folder, name));
     for (const [name, report] of Object.entries({ test: 'report.json', 'run test:slow': 'slow.json' })) {
@@ -75,7 +67,6 @@ case "$*" in "${broken}"*) exit 3 ;; esac
     }
     const env = { ...process.env, PATH: `${folder}:${process.env.PATH}` };
     const { status, stdout } = spawnSync('bash', ['.ci/run'], { cwd: folder, env, encoding: 'utf8' });
-    rmSync(folder, { recursive: true });
     return { status, last: stdout.trim().split('\n').at(-1), stdout };
   }
 

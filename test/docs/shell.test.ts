@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { documentedScripts, type Script } from '../support/documented-shell.ts';
 import { firstOf, firstUntilNight } from '../support/generated.ts';
+import { temporaryFolder } from '../support/temporary.ts';
 
 const SERVICE = 'http://service.invalid';
 /** The URL of the local stack, as the README states it. */
@@ -164,8 +164,7 @@ async function startService(retries: boolean, rejection?: Rejection) {
   return { url: `http://127.0.0.1:${port}`, calls: () => calls, stop: () => server.close() };
 }
 
-const folder = mkdtempSync(join(tmpdir(), 'documented-shell-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = temporaryFolder('documented-shell');
 /**
  * Programs that record their arguments. `aws` and `npm` then call the service, and fail if the service rejects the
  * call.
@@ -202,7 +201,7 @@ async function run(
   rejection?: Rejection,
 ) {
   const service = await startService(retries, rejection);
-  const place = mkdtempSync(join(folder, 'run-'));
+  const place = temporaryFolder('documented-shell-run');
   const here = (value: string) =>
     [SERVICE, LOCAL_STACK, NGINX, OPERATIONS].reduce((text, url) => text.replaceAll(url, service.url), value);
   const env: Record<string, string> = {

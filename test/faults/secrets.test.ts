@@ -1,20 +1,19 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, expect, it, vi } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { functionNames } from '../../infra/bundle.ts';
 import { createCanaries, sendEverywhere, tracesOf } from '../support/canaries.ts';
 import { runStack } from '../support/stack.ts';
+import { temporaryFolder } from '../support/temporary.ts';
 
 /**
  * The test sends a known secret of each kind with every call, in every right or wrong place where a caller might put
  * it. Afterwards, none of these secrets may occur anywhere except in the response that returned it.
  */
-const directory = mkdtempSync(join(tmpdir(), 'canary-'));
+const directory = temporaryFolder('canary');
 // The test reads the embedded engine's files, regardless of the engine that other tests use.
 vi.stubEnv('DYNAMODB_ENDPOINT', '');
-afterAll(() => rmSync(directory, { recursive: true, force: true }));
 const stack = await runStack({ dataDirectory: directory });
 
 it('#31 a known secret that is sent through every path and error never appears in logs, metrics, the table, URLs or errors', {

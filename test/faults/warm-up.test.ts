@@ -1,10 +1,9 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { formatCredential, hashOf, mintCredential, newUlid } from '../../functions/domain/credentials.ts';
 import * as ENV from '../../functions/runtime/env.ts';
 import { CHECKED_ATTRIBUTES } from '../../functions/table/checks.ts';
@@ -14,13 +13,14 @@ import { bundleFunctions } from '../../infra/bundle.ts';
 import { bundlesDirectory, WARMED_UP } from '../../infra/bundles.ts';
 import { answer, damaged, type Stub, startStub } from '../support/dynamodb-stub.ts';
 import { httpEvent } from '../support/events.ts';
+import { temporaryFolder } from '../support/temporary.ts';
 
 /**
  * Row 64 of docs/faults.md: the state that Lambda's init phase leaves behind must not make the first check slower or
  * less reliable. Each test runs the function's module in a separate process, against a stub of DynamoDB.
  */
 const NOTHING = answer(200, { Responses: { keys: [] } });
-const folder = mkdtempSync(join(tmpdir(), 'warm-up-'));
+const folder = temporaryFolder('warm-up');
 const script = join(folder, 'function.mjs');
 writeFileSync(
   script,
@@ -49,7 +49,6 @@ afterEach(async () => {
   running?.kill();
   await stub.stop();
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 const entryOf = (name: string) => join(bundlesDirectory, name, 'entry.mjs');
 

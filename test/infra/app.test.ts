@@ -1,24 +1,20 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { App, type Stack } from 'aws-cdk-lib';
 import { Annotations, Match } from 'aws-cdk-lib/assertions';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { STACK_ID, synthesise } from '../../infra/app.ts';
 import { ConfigError } from '../../infra/settings.ts';
 import { DeploymentKeysStack } from '../../infra/stack.ts';
 import { ARN, templateOf, WITH_ISSUER } from '../support/template.ts';
+import { temporaryFolder } from '../support/temporary.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const readJson = (path: string) => JSON.parse(readFileSync(join(root, path), 'utf8'));
 
-let outdir: string;
-beforeAll(() => {
-  outdir = mkdtempSync(join(tmpdir(), 'app-'));
-});
-afterAll(() => rmSync(outdir, { recursive: true }));
+const outdir = temporaryFolder('app');
 
 /** Runs the app as the CDK CLI does, with the context and the output directory in environment variables. */
 function runAsCdk(context: Record<string, unknown>): Promise<{ code: number; stderr: string }> {

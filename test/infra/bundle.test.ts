@@ -1,21 +1,12 @@
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { Script } from 'node:vm';
 import { buildSync } from 'esbuild';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { BUNDLERS, bundleFunctions, bundling, functionNames, sourceMapOf } from '../../infra/bundle.ts';
 import { bundlesDirectory, bundleWith, WARMED_UP } from '../../infra/bundles.ts';
 import { importsOfFiles } from '../support/imports.ts';
+import { temporaryFolder } from '../support/temporary.ts';
 
 const pathOf = (name: string) => join(bundlesDirectory, name, 'index.js');
 
@@ -89,9 +80,8 @@ describe("A function's bundle contains all packages that it needs", () => {
 });
 
 describe('Synthesis rebuilds the bundles only when their code has changed', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'bundle-'));
+  const folder = temporaryFolder('bundle');
   const [source, outdir] = [join(folder, 'sources'), join(folder, 'bundles')];
-  afterAll(() => rmSync(folder, { recursive: true }));
   const write = (name: string, answer: number) =>
     writeFileSync(join(source, `${name}.ts`), `export const handler = () => ${answer};`);
   const bundle = (...names: string[]) => bundleFunctions(source, outdir, names);
@@ -148,8 +138,7 @@ describe('Synthesis rebuilds the bundles only when their code has changed', () =
 });
 
 describe('Synthesis can add environment variables to a bundle', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'bundle-with-'));
-  afterAll(() => rmSync(folder, { recursive: true }));
+  const folder = temporaryFolder('bundle-with');
   const source = join(folder, 'bundles');
   const outdir = join(folder, 'cdk.out');
   const copy = (variables = { A: '1' }) => bundleWith('one', variables, outdir, source);

@@ -1,16 +1,12 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { CfnResource } from 'aws-cdk-lib';
 import { CfnBucket } from 'aws-cdk-lib/aws-s3';
-import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { synthesise } from '../../infra/app.ts';
 import { applyRulePacks } from '../../infra/rule-packs.ts';
 import type { DeploymentKeysStack } from '../../infra/stack.ts';
 import { EVERYTHING } from '../support/template.ts';
+import { temporaryFolder } from '../support/temporary.ts';
 
-const outdir = mkdtempSync(join(tmpdir(), 'rule-packs-'));
-afterAll(() => rmSync(outdir, { recursive: true }));
 beforeEach(() => void vi.stubEnv('CDK_VALIDATION', 'true'));
 
 /**
@@ -25,7 +21,7 @@ function refusalOf(
   vi.spyOn(console, 'error').mockImplementation((...line) => report.push(...line));
   vi.spyOn(console, 'log').mockImplementation((...line) => report.push(...line));
   try {
-    synthesise(context, mkdtempSync(join(outdir, 'out-')), (app, service) => {
+    synthesise(context, temporaryFolder('rule-packs'), (app, service) => {
       add(service);
       applyRulePacks(app);
     });

@@ -1,6 +1,5 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Stage } from 'aws-cdk-lib';
 import { describe, expect, it } from 'vitest';
@@ -10,6 +9,7 @@ import { EMULATED } from '../../infra/deployable.ts';
 import { ConfigError, readSettings } from '../../infra/settings.ts';
 import { DeploymentKeysStack } from '../../infra/stack.ts';
 import { type Json, WITH_ISSUER } from '../support/template.ts';
+import { temporaryFolder } from '../support/temporary.ts';
 
 const URL_RULE =
   'must be an https URL without query, fragment or credentials (http only for a loopback host).';
@@ -207,19 +207,12 @@ function functionsIn(outdir: string, { template }: { readonly template: Json }):
   return new Map(found);
 }
 
-/** Calls a function with an output folder, and deletes the folder afterwards. */
-function withOutdir<T>(use: (outdir: string) => T): T {
-  const outdir = mkdtempSync(join(tmpdir(), 'issuers-'));
-  try {
-    return use(outdir);
-  } finally {
-    rmSync(outdir, { recursive: true });
-  }
-}
-
 /** Returns the functions of a stack. */
-function functionsOf(trustedIssuers: unknown, more: object = {}, outdir?: string): Map<string, Json> {
-  if (outdir === undefined) return withOutdir((folder) => functionsOf(trustedIssuers, more, folder));
+function functionsOf(
+  trustedIssuers: unknown,
+  more: object = {},
+  outdir = temporaryFolder('issuers'),
+): Map<string, Json> {
   const assembly = synthesise({ ...WITH_ISSUER, trustedIssuers, ...more }, outdir);
   return functionsIn(outdir, assembly.getStackArtifact(STACK_ID));
 }
@@ -282,28 +275,25 @@ describe('A stack accepts trusted issuers with inline keys', () => {
   const setOf = (key: unknown) => ({ [ISSUER]: { keys: [key] } });
 
   it('a second synthesis into the same output folder deploys the new inline keys', () => {
-    withOutdir((outdir) => {
-      for (const key of [first, second, first]) {
-        const functions = functionsOf([keys(key)], {}, outdir);
-        for (const name of verifying) expect(keysIn(functions.get(name))).toEqual(setOf(key));
-      }
-    });
+    const outdir = temporaryFolder('issuers');
+    for (const key of [first, second, first]) {
+      const functions = functionsOf([keys(key)], {}, outdir);
+      for (const name of verifying) expect(keysIn(functions.get(name))).toEqual(setOf(key));
+    }
   });
 
   it('each stage of an app deploys its own inline keys', () => {
     const stages = { Beta: first, Gamma: second };
-    withOutdir((outdir) => {
-      const assembly = synthesise(WITH_ISSUER, outdir, (app) => {
-        for (const [id, key] of Object.entries(stages)) {
-          const settings = { ...WITH_ISSUER, trustedIssuers: JSON.stringify([keys(key)]) };
-          new DeploymentKeysStack(new Stage(app, id), STACK_ID, { settings });
-        }
-      });
+    const assembly = synthesise(WITH_ISSUER, temporaryFolder('issuers'), (app) => {
       for (const [id, key] of Object.entries(stages)) {
-        const { directory, stacks } = assembly.getNestedAssembly(`assembly-${id}`);
-        const functions = functionsIn(directory, stacks[0] as Json);
-        for (const name of verifying) expect(keysIn(functions.get(name))).toEqual(setOf(key));
+        const settings = { ...WITH_ISSUER, trustedIssuers: JSON.stringify([keys(key)]) };
+        new DeploymentKeysStack(new Stage(app, id), STACK_ID, { settings });
       }
     });
+    for (const [id, key] of Object.entries(stages)) {
+      const { directory, stacks } = assembly.getNestedAssembly(`assembly-${id}`);
+      const functions = functionsIn(directory, stacks[0] as Json);
+      for (const name of verifying) expect(keysIn(functions.get(name))).toEqual(setOf(key));
+    }
   });
 });

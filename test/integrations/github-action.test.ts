@@ -1,8 +1,7 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
@@ -13,6 +12,7 @@ import { startCiIssuer } from '../support/ci-issuer.ts';
 import { runAction, type StepOptions, type StepResult } from '../support/github-runner.ts';
 import { busy, type Reaction, startReverseProxy } from '../support/reverse-proxy.ts';
 import { runStack } from '../support/stack.ts';
+import { temporaryFolder } from '../support/temporary.ts';
 
 const issuer = await startCiIssuer();
 const stack = await runStack({ context: { trustedIssuers: [issuer.url] } });
@@ -27,8 +27,7 @@ const rule = {
 };
 const json = { name: 'trust', trust: [rule, { issuer: issuer.url, claims: { sub: 'repo:acme/etl' } }] };
 const trusting = (await stack.callAs('member', 'POST', '/deployments/etl/api-keys', { json })).json;
-const folder = mkdtempSync(join(tmpdir(), 'github-action-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = temporaryFolder('github-action');
 beforeEach(() => {
   proxy.next = [];
   proxy.bodies = [];

@@ -1,16 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { mintCredential } from '../../functions/domain/credentials.ts';
 import { startCiIssuer } from '../support/ci-issuer.ts';
@@ -23,6 +14,7 @@ import {
 } from '../support/gitlab-runner.ts';
 import { busy, type Reaction, startReverseProxy } from '../support/reverse-proxy.ts';
 import { runStack } from '../support/stack.ts';
+import { temporaryFolder } from '../support/temporary.ts';
 
 const issuer = await startCiIssuer();
 const stack = await runStack({ context: { trustedIssuers: [issuer.url] } });
@@ -37,8 +29,7 @@ const subject = await issuer.sign({
   expires: Math.floor(Date.now() / 1000) + 3600,
 });
 
-const folder = mkdtempSync(join(tmpdir(), 'gitlab-component-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = temporaryFolder('gitlab-component');
 const log = join(folder, 'calls');
 /** Programs that record their arguments. `sleep` does nothing else. */
 function programs(name: string, shell: string, links: Record<string, string> = {}): string {

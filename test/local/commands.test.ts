@@ -1,17 +1,17 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import { call } from '../support/stack.ts';
+import { temporaryFolder } from '../support/temporary.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const data = mkdtempSync(join(tmpdir(), 'local-data-'));
+const data = temporaryFolder('local-data');
 const port = await freePort();
 const url = `http://127.0.0.1:${port}`;
 // These tests need the embedded engine, regardless of the engine that other tests use.
@@ -21,7 +21,6 @@ const running = new Set<ChildProcess>();
 afterAll(async () => {
   for (const child of running) child.kill('SIGKILL');
   await vi.waitFor(() => expect(engines()).toEqual([]), { timeout: 10_000 });
-  rmSync(data, { recursive: true });
 });
 
 /**

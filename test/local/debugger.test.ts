@@ -1,16 +1,16 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { SourceMap } from 'node:module';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, expect, it, vi } from 'vitest';
 import { bundlesDirectory } from '../../infra/bundles.ts';
 import { call } from '../support/stack.ts';
+import { temporaryFolder } from '../support/temporary.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const data = mkdtempSync(join(tmpdir(), 'debugged-data-'));
+const data = temporaryFolder('debugged-data');
 let child: ChildProcess;
 let output = '';
 
@@ -18,7 +18,6 @@ afterAll(async () => {
   // A process that waits for a thread does not react to any other signal.
   child.kill('SIGKILL');
   await once(child, 'exit');
-  rmSync(data, { recursive: true, maxRetries: 10 });
 });
 
 /** The parts of the inspector's messages that the test reads. */

@@ -1,13 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb';
-import { afterAll, expect, it, vi } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { startLocalStack } from '../../local/local-stack.ts';
 import { Fixture, readsStream } from '../support/fixture.ts';
+import { temporaryFolder } from '../support/temporary.ts';
 
-const dataDirectory = mkdtempSync(join(tmpdir(), 'local-data-'));
-afterAll(() => rmSync(dataDirectory, { recursive: true }));
+const dataDirectory = temporaryFolder('local-data');
 
 const { synthesise } = new Fixture()
   .function(

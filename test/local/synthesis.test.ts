@@ -1,35 +1,23 @@
 import { execFileSync } from 'node:child_process';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { cachedSynthesis, SOURCES, synthesisOfService } from '../../local/synthesis.ts';
+import { temporaryFolder } from '../support/temporary.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 let folder: string;
 let sources: string;
 let results: string;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'synthesis-'));
+  folder = temporaryFolder('synthesis');
   sources = join(folder, 'sources');
   results = join(folder, 'results');
   mkdirSync(sources);
   writeFileSync(join(sources, 'stack.ts'), 'first');
 });
-afterEach(() => {
-  vi.unstubAllEnvs();
-  rmSync(folder, { recursive: true });
-});
+afterEach(() => void vi.unstubAllEnvs());
 
 /** An app whose template contains a number that is different in each synthesis. */
 function numberedApp({ onSynthesis = () => {} }: { onSynthesis?: () => void } = {}) {

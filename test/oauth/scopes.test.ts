@@ -1,11 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, expect, it, vi } from 'vitest';
 import { startStack, type TestStack } from '../support/stack.ts';
+import { temporaryFolder } from '../support/temporary.ts';
 
 /** The data of a stack that the last test deploys again with fewer scopes. */
-const dataDirectory = mkdtempSync(join(tmpdir(), 'scopes-'));
+const dataDirectory = temporaryFolder('scopes');
 const deploy = (scopes: string) => {
   // Persistent data requires the embedded engine, regardless of the engine that other tests use.
   vi.stubEnv('DYNAMODB_ENDPOINT', '');
@@ -14,7 +12,6 @@ const deploy = (scopes: string) => {
 let stack: TestStack = await deploy('code:deploy,airflow:read,airflow:write');
 afterAll(async () => {
   await stack.stop();
-  rmSync(dataDirectory, { recursive: true, force: true });
 });
 
 await stack.register('etl');

@@ -1,11 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, expect } from 'vitest';
+import { expect } from 'vitest';
 import { ENGINE_CREDENTIALS } from '../../local/dynamodb/engine.ts';
+import { temporaryFolder } from './temporary.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -64,8 +63,7 @@ export function commandLine({
   readonly program?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
 } = {}) {
-  const home = mkdtempSync(join(tmpdir(), 'cli-home-'));
-  afterAll(() => rmSync(home, { recursive: true, force: true }));
+  const home = temporaryFolder('cli-home');
   const run = async (
     args: readonly string[],
     { env, typed, stdout, onStart }: Running = {},

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
+import { temporaryFolder } from './temporary.ts';
 
 const folder = fileURLToPath(new URL('../../integrations/github-action/', import.meta.url));
 const metadata = parse(readFileSync(join(folder, 'action.yml'), 'utf8'));
@@ -37,7 +37,7 @@ export async function runAction(
   phase: 'main' | 'post',
   { with: given, env, state = {} }: StepOptions,
 ): Promise<StepResult> {
-  const place = mkdtempSync(join(tmpdir(), 'github-runner-'));
+  const place = temporaryFolder('github-runner');
   const inPlace = (name: string, text = '') => {
     writeFileSync(join(place, name), text);
     return join(place, name);
@@ -73,7 +73,6 @@ export async function runAction(
     state: valuesOf(readFileSync(files.GITHUB_STATE, 'utf8')),
     pauses: readFileSync(pauses, 'utf8').split('\n').filter(Boolean).map(Number),
   };
-  rmSync(place, { recursive: true });
   return result;
 }
 

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, parseAllDocuments } from 'yaml';
+import { temporaryFolder } from './temporary.ts';
 
 const template = readFileSync(
   new URL('../../integrations/gitlab-component/templates/token.yml', import.meta.url),
@@ -76,7 +76,7 @@ export async function runJob(options: JobOptions): Promise<JobResult> {
   const { inputs, script, shell, variables, path, isTraced = false } = options;
   const job = includeComponent(inputs)[String(inputs.job ?? '.deployment-token')];
   if (!job) throw new Error('There is no such job.');
-  const place = mkdtempSync(join(tmpdir(), 'gitlab-runner-'));
+  const place = temporaryFolder('gitlab-runner');
   const project = join(place, 'project');
   mkdirSync(project);
   const env = {
@@ -106,6 +106,5 @@ export async function runJob(options: JobOptions): Promise<JobResult> {
   const { code, output } = await run([...job.before_script, script]);
   const afterwards = (await run(job.after_script)).output;
   const left = readdirSync(place).includes('project.tmp') ? readdirSync(join(place, 'project.tmp')) : [];
-  rmSync(place, { recursive: true });
   return { code, output: output + afterwards, afterwards, left };
 }
