@@ -54,75 +54,35 @@ interface Row {
   row: string;
   token?: string;
   deploymentId: string;
-  /** The responses that a REST API and an HTTP API are expected to return. */
-  answers: readonly [rest: 401 | 403, http: 401 | 403];
+  /** The responses that a REST API and an HTTP API are expected to return; by default, 401 and 403. */
+  answers?: readonly [rest: 401 | 403, http: 401 | 403];
   /** The reasons that the log may contain; empty if the gateway responds without calling the authorizer. */
   reasons: readonly string[];
   /** Whether a TOKEN authorizer, which receives neither path nor stage variables, can detect the fault. */
   isForToken?: false;
 }
 
+const rowOf = (row: string, { id, token }: { id: string; token: string }, ...reasons: string[]): Row => ({
+  row,
+  token,
+  deploymentId: id,
+  reasons,
+});
+const otherRights = { answers: [403, 403], isForToken: false } as const;
 const ROWS: Row[] = [
   { row: 'no token', deploymentId: 'good', answers: [401, 401], reasons: [] },
-  { row: 'garbage', token: 'garbage', deploymentId: 'good', answers: [401, 403], reasons: ['malformed'] },
+  rowOf('garbage', { ...good, token: 'garbage' }, 'malformed'),
+  rowOf('a wrong check', { ...good, token: mistyped(good.token) }, 'malformed'),
+  rowOf('an expired token', expired, 'expired', 'unknown'),
+  rowOf('a revoked token', revoked, 'unknown'),
+  rowOf('a token of a deleted key', keyless, 'deleted', 'unknown'),
+  rowOf('a token of a disabled key', disabled, 'disabled'),
+  rowOf('a token of a deleted Deployment', gone, 'generation', 'deleted', 'unknown'),
   {
-    row: 'a wrong check',
-    token: mistyped(good.token),
-    deploymentId: 'good',
-    answers: [401, 403],
-    reasons: ['malformed'],
+    ...rowOf('a token of another Deployment', { ...narrow, token: good.token }, 'deployment'),
+    ...otherRights,
   },
-  {
-    row: 'an expired token',
-    token: expired.token,
-    deploymentId: 'expired',
-    answers: [401, 403],
-    reasons: ['expired', 'unknown'],
-  },
-  {
-    row: 'a revoked token',
-    token: revoked.token,
-    deploymentId: 'revoked',
-    answers: [401, 403],
-    reasons: ['unknown'],
-  },
-  {
-    row: 'a token of a deleted key',
-    token: keyless.token,
-    deploymentId: 'keyless',
-    answers: [401, 403],
-    reasons: ['deleted', 'unknown'],
-  },
-  {
-    row: 'a token of a disabled key',
-    token: disabled.token,
-    deploymentId: 'disabled',
-    answers: [401, 403],
-    reasons: ['disabled'],
-  },
-  {
-    row: 'a token of a deleted Deployment',
-    token: gone.token,
-    deploymentId: 'gone',
-    answers: [401, 403],
-    reasons: ['generation', 'deleted', 'unknown'],
-  },
-  {
-    row: 'a token of another Deployment',
-    token: good.token,
-    deploymentId: 'narrow',
-    answers: [403, 403],
-    reasons: ['deployment'],
-    isForToken: false,
-  },
-  {
-    row: 'a lacking scope',
-    token: narrow.token,
-    deploymentId: 'narrow',
-    answers: [403, 403],
-    reasons: ['scope'],
-    isForToken: false,
-  },
+  { ...rowOf('a lacking scope', narrow, 'scope'), ...otherRights },
 ];
 
 const deploy = (kind: Kind, deploymentId: string, token?: string): Promise<Reply> =>
@@ -154,23 +114,26 @@ describe.each(kinds)(
   (kind) => {
     const rows = ROWS.filter(({ isForToken = true }) => isForToken || kind !== 'REST, TOKEN');
 
-    it.each(rows)('the example API denies $row', async ({ token, deploymentId, answers, reasons }) => {
-      const family = kind.startsWith('REST') ? 'REST' : 'HTTP';
-      const status = answers[family === 'REST' ? 0 : 1];
-      const reply = await deploy(kind, deploymentId, token);
-      expect([reply.status, reply.json]).toStrictEqual([status, REFUSALS[family][status]]);
-      // The construct adds the challenge. The test creates the TOKEN authorizer by hand, and HTTP APIs cannot have a
-      // challenge.
-      const challenge = kind === 'REST, REQUEST' && status === 401 ? 'Bearer' : undefined;
-      expect(reply.headers['www-authenticate']).toBe(challenge);
+    it.each(rows)(
+      'the example API denies $row',
+      async ({ token, deploymentId, answers = [401, 403], reasons }) => {
+        const family = kind.startsWith('REST') ? 'REST' : 'HTTP';
+        const status = answers[family === 'REST' ? 0 : 1];
+        const reply = await deploy(kind, deploymentId, token);
+        expect([reply.status, reply.json]).toStrictEqual([status, REFUSALS[family][status]]);
+        // The construct adds the challenge. The test creates the TOKEN authorizer by hand, and HTTP APIs cannot have a
+        // challenge.
+        const challenge = kind === 'REST, REQUEST' && status === 401 ? 'Bearer' : undefined;
+        expect(reply.headers['www-authenticate']).toBe(challenge);
 
-      const lines = linesOf(idOf(reply));
-      if (kind === 'REST, TOKEN' || reasons.length === 0) return;
-      expect(lines).toHaveLength(1);
-      expect(reasons).toContain(lines[0].reason);
-      expect(lines[0]).toMatchObject({ message: 'denied', apiId: expect.any(String), ChecksRefused: 1 });
-      expect(JSON.stringify(lines)).not.toContain(token);
-    });
+        const lines = linesOf(idOf(reply));
+        if (kind === 'REST, TOKEN' || reasons.length === 0) return;
+        expect(lines).toHaveLength(1);
+        expect(reasons).toContain(lines[0].reason);
+        expect(lines[0]).toMatchObject({ message: 'denied', apiId: expect.any(String), ChecksRefused: 1 });
+        expect(JSON.stringify(lines)).not.toContain(token);
+      },
+    );
 
     it('the example API allows a valid token', async () => {
       const reply = await deploy(kind, 'good', good.token);
