@@ -116,31 +116,33 @@ function terraform(source: string): Map<string, Record<string, string>> {
 describe('The Terraform module in docs/authorizer.md attaches the authorizer', () => {
   const source = snippet('authorizer.md', 'hcl');
   const blocks = terraform(source);
+  /** What the authorizers of both kinds of API have in common. */
+  const common = {
+    name: '"deployment-keys"',
+    authorizer_uri: `"arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/\${var.authorizer_function_arn}/invocations"`,
+    authorizer_result_ttl_in_seconds: '0',
+  };
 
   it("the Terraform module turns off authorizer caching and uses the role as the authorizer's credentials", () => {
     expect(blocks.get('aws_api_gateway_authorizer.deployment_keys')).toStrictEqual({
-      name: '"deployment-keys"',
+      ...common,
       rest_api_id: 'aws_api_gateway_rest_api.receiver.id',
       type: '"REQUEST"',
       identity_source: '"method.request.header.Authorization,stageVariables.requiredScopes"',
-      authorizer_uri: `"arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/\${var.authorizer_function_arn}/invocations"`,
       authorizer_credentials: 'aws_iam_role.ask_the_authorizer.arn',
-      authorizer_result_ttl_in_seconds: '0',
     });
     expect(blocks.get('var.authorizer_function_arn')?.default).toBe(`"${FUNCTION_ARN}"`);
   });
 
   it("the Terraform module uses payload format 2.0 without caching for the HTTP API's authorizer", () => {
     expect(blocks.get('aws_apigatewayv2_authorizer.deployment_keys')).toStrictEqual({
-      name: '"deployment-keys"',
+      ...common,
       api_id: 'aws_apigatewayv2_api.receiver.id',
       authorizer_type: '"REQUEST"',
       identity_sources: '["$request.header.Authorization", "$stageVariables.requiredScopes"]',
       authorizer_payload_format_version: '"2.0"',
       enable_simple_responses: 'true',
-      authorizer_uri: `"arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/\${var.authorizer_function_arn}/invocations"`,
       authorizer_credentials_arn: 'aws_iam_role.ask_the_authorizer.arn',
-      authorizer_result_ttl_in_seconds: '0',
     });
   });
 

@@ -44,6 +44,13 @@ async function change(before: InProcessOptions, after: InProcessOptions) {
   return { was, is, id, later };
 }
 
+/** Does the same for two values of tokenLifetime in seconds. Every use of a token extends it. */
+const changeLifetime = (before: number, after: number) =>
+  change(
+    { rules: { slideInterval: 0, tokenLifetime: before } },
+    { rules: { slideInterval: 0, tokenLifetime: after } },
+  );
+
 const pathOf = ({ id }: CreatedKey) => `/deployments/${partsOf(id).deploymentId}/api-keys/${id}`;
 const shown = async (app: InProcess, key: CreatedKey) =>
   must(await app.call('GET', pathOf(key), { as: 'admin' }), 200).json;
@@ -72,11 +79,7 @@ const exchangeSubject = (app: InProcess, key: CreatedKey) =>
 
 describe('A changed setting affects existing tokens and keys as docs/settings.md says', () => {
   it('existing tokens keep their expiry when tokenLifetime becomes shorter', async () => {
-    const rules = { slideInterval: 0 };
-    const { was, is, id, later } = await change(
-      { rules: { ...rules, tokenLifetime: DAY } },
-      { rules: { ...rules, tokenLifetime: HOUR } },
-    );
+    const { was, is, id, later } = await changeLifetime(DAY, HOUR);
     const key = await was.createKey(id);
     const [unused, used, late] = [
       await was.exchangeForToken(key),
@@ -95,11 +98,7 @@ describe('A changed setting affects existing tokens and keys as docs/settings.md
   });
 
   it('when tokenLifetime becomes longer, the next use of a valid token extends it to the new lifetime', async () => {
-    const rules = { slideInterval: 0 };
-    const { was, is, id, later } = await change(
-      { rules: { ...rules, tokenLifetime: HOUR } },
-      { rules: { ...rules, tokenLifetime: DAY } },
-    );
+    const { was, is, id, later } = await changeLifetime(HOUR, DAY);
     const key = await was.createKey(id);
     const [used, unused] = [await was.exchangeForToken(key), await was.exchangeForToken(key)];
     later(HOUR / 2);

@@ -95,22 +95,18 @@ describe('A stack without an external issuer creates a user pool', () => {
   });
 
   it('the stack outputs the two commands that create the first administrator', () => {
-    const region = { Ref: 'AWS::Region' };
     const { Outputs: outputs } = template.toJSON();
-    expect(outputs.FirstAdministrator1Create.Value['Fn::Join'][1]).toStrictEqual([
-      'aws cognito-idp admin-create-user --region ',
-      region,
-      ' --user-pool-id ',
-      { Ref: pool.id },
-      ' --username you@example.com --user-attributes Name=email,Value=you@example.com Name=email_verified,Value=true',
-    ]);
-    expect(outputs.FirstAdministrator2Promote.Value['Fn::Join'][1]).toStrictEqual([
-      'aws cognito-idp admin-add-user-to-group --region ',
-      region,
-      ' --user-pool-id ',
-      { Ref: pool.id },
-      ' --username you@example.com --group-name administrators',
-    ]);
+    const expectCommand = (name: string, action: string, options: string) =>
+      expect(outputs[name].Value['Fn::Join'][1]).toStrictEqual([
+        `aws cognito-idp ${action} --region `,
+        { Ref: 'AWS::Region' },
+        ' --user-pool-id ',
+        { Ref: pool.id },
+        ` --username you@example.com ${options}`,
+      ]);
+    const email = '--user-attributes Name=email,Value=you@example.com Name=email_verified,Value=true';
+    expectCommand('FirstAdministrator1Create', 'admin-create-user', email);
+    expectCommand('FirstAdministrator2Promote', 'admin-add-user-to-group', '--group-name administrators');
     expect(outputs.Issuer.Value).toStrictEqual({ 'Fn::GetAtt': [pool.id, 'ProviderURL'] });
     expect(outputs.ConsoleClientId.Value).toStrictEqual({ Ref: client.id });
   });

@@ -10,9 +10,7 @@ const deploy = (scopes: string) => {
   return startStack({ dataDirectory, context: { scopes } });
 };
 let stack: TestStack = await deploy('code:deploy,airflow:read,airflow:write');
-afterAll(async () => {
-  await stack.stop();
-});
+afterAll(() => stack.stop());
 
 await stack.register('etl');
 const key = await stack.createKey('etl');

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Page } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
 import { act, DESKTOP, launch, PHONE, signIn } from '../support/browser.ts';
 import { readOptions } from '../support/options.ts';
 import { startStack } from '../support/stack.ts';
@@ -98,7 +98,10 @@ async function fill(): Promise<void> {
 
 async function tour(page: Page, shoot: (view: string) => Promise<unknown>): Promise<void> {
   const dialog = page.getByRole('dialog');
-  const close = async (button: string) => {
+  /** Takes a screenshot of the dialog when it shows an element, and then closes the dialog with a button. */
+  const shootDialog = async (view: string, shown: Locator, button: string) => {
+    await shown.waitFor();
+    await shoot(view);
     await dialog.getByRole('button', { name: button }).last().click();
     await dialog.waitFor({ state: 'detached' });
   };
@@ -109,9 +112,7 @@ async function tour(page: Page, shoot: (view: string) => Promise<unknown>): Prom
   await page.getByRole('link', { name: 'Nightly ETL' }).waitFor();
   await shoot('2-deployments');
   await page.getByRole('link', { name: 'Register Deployment' }).click();
-  await dialog.waitFor();
-  await shoot('16-register');
-  await close('Cancel');
+  await shootDialog('16-register', dialog, 'Cancel');
   await page.getByRole('link', { name: 'Feature store' }).click();
   await page.getByRole('heading', { name: 'No API keys yet' }).waitFor();
   await shoot('3-no-keys');
@@ -122,9 +123,7 @@ async function tour(page: Page, shoot: (view: string) => Promise<unknown>): Prom
   await page.getByLabel('Select Backfill').check();
   await page.getByLabel('Select Grafana').check();
   await page.getByRole('button', { name: 'Disable' }).click();
-  await dialog.waitFor();
-  await shoot('17-several-keys');
-  await close('Cancel');
+  await shootDialog('17-several-keys', dialog, 'Cancel');
   await page.getByRole('button', { name: 'Clear' }).click();
   await page.getByRole('link', { name: 'Create API key' }).click();
   await dialog.getByLabel('Name').fill('Release pipeline');
@@ -136,17 +135,12 @@ async function tour(page: Page, shoot: (view: string) => Promise<unknown>): Prom
   await shoot('13-trust');
   await dialog.getByLabel('Client secret').check();
   await dialog.getByRole('button', { name: 'Create API key' }).click();
-  await dialog.getByText('This is the only time').waitFor();
-  await shoot('6-secret');
-  await close('I have saved the secret');
+  await shootDialog('6-secret', dialog.getByText('This is the only time'), 'I have saved the secret');
   await act(page, 'Release pipeline', 'Edit');
-  await dialog.getByRole('button', { name: 'Save' }).waitFor();
-  await shoot('7-edit-key');
-  await close('Cancel');
+  await shootDialog('7-edit-key', dialog.getByRole('button', { name: 'Save' }), 'Cancel');
   await act(page, 'Release pipeline', 'Delete');
   await dialog.getByLabel('Type the key’s name').fill('Release pipeline');
-  await shoot('8-delete-key');
-  await close('Delete API key');
+  await shootDialog('8-delete-key', dialog, 'Delete API key');
   await page.getByRole('button', { name: 'Dismiss' }).click();
   await page.getByRole('link', { name: 'Deploy from main' }).click();
   await page.getByText('All events of this key').waitFor();
@@ -154,32 +148,26 @@ async function tour(page: Page, shoot: (view: string) => Promise<unknown>): Prom
   await shoot('18-key');
   await page.getByRole('link', { name: 'Rotate secret' }).click();
   await dialog.getByLabel('Retire the old secret').selectOption('After 30 days');
-  await shoot('11-rotate');
-  await close('Cancel');
+  await shootDialog('11-rotate', dialog, 'Cancel');
   await page.goBack();
   await act(page, 'Laptop', 'Replace secret');
-  await dialog.getByText('All existing secrets and tokens of this key stop working.').waitFor();
-  await shoot('12-it-leaked');
-  await close('Cancel');
+  await shootDialog(
+    '12-it-leaked',
+    dialog.getByText('All existing secrets and tokens of this key stop working.'),
+    'Cancel',
+  );
   await act(page, 'Nightly', 'CI setup');
-  await dialog.getByRole('button', { name: 'Done' }).waitFor();
-  await shoot('14-ci-step');
-  await close('Done');
+  await shootDialog('14-ci-step', dialog.getByRole('button', { name: 'Done' }), 'Done');
   await act(page, 'Nightly', 'Explain a token');
   await dialog.getByLabel('OIDC token').fill(UNTRUSTED);
   await dialog.getByRole('button', { name: 'Explain token' }).click();
-  await dialog.getByText('The token satisfies').waitFor();
-  await shoot('19-explain');
-  await close('Close');
+  await shootDialog('19-explain', dialog.getByText('The token satisfies'), 'Close');
   await page.getByRole('link', { name: 'Events', exact: true }).click();
   await page.getByText('Deployment registered').waitFor();
   await shoot('15-events');
   await page.getByRole('link', { name: 'People' }).click();
   await page.getByRole('button', { name: 'member-2f41' }).first().click();
-  await dialog.getByText('1 key found').waitFor();
-  await shoot('20-person');
-  await dialog.getByRole('button', { name: 'Close' }).last().click();
-  await dialog.waitFor({ state: 'detached' });
+  await shootDialog('20-person', dialog.getByText('1 key found'), 'Close');
   await shoot('21-people');
   await page.goto('/token?deployment=etl');
   await page.getByLabel('airflow:read').check();
