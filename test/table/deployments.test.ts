@@ -412,6 +412,12 @@ describe('The Deployments of some groups are listed in pages', () => {
     expect(await list(['a', 'c', 'b'], 2)).toEqual([['k', 'l1'], 'l1']);
     expect(await list(['a', 'c'], 3, 'l1')).toEqual([['l2', 'l3', 'l4'], 'm4']);
     expect(await list(['a', 'b'], 2, 'm3')).toEqual([['n', 'z'], undefined]);
+    // Both groups have entries that were not read, and the page ends where the first of them begin.
+    const others = ['h1', 'h2', 'h3'].map((sk) => ({ pk: 'GROUP#x1', sk, name: 7 }));
+    await store.put(...others);
+    await put(of('h4', 'x1'));
+    expect(await list(['a', 'x1'], 2)).toEqual([[], 'h3']);
+    expect(await list(['a', 'x1'], 2, 'h3')).toEqual([['h4'], 'm3']);
     expect(store.malformed.slice(0, 3)).toEqual(damaged.slice(0, 3).map(({ pk, sk }) => ({ pk, sk })));
   });
 

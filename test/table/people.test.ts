@@ -126,6 +126,8 @@ describe("A person's record is written in one transaction", () => {
       expect(await endAccess(table, record(), undefined, event(), by)).toBe(result);
       await store.put(toAccessRecord(record()));
       expect(await unblockPerson(table, record(), event({ id: newUlid(1) }), by)).toBe(result);
+      const again = await endAccess(table, record(), undefined, event({ id: newUlid(2) }), by);
+      expect(again).toBe(result === 'written' ? 'changed' : 'ended');
       expect(await store.partition('EVENTS#etl')).toHaveLength(result === 'written' ? 2 : 0);
     },
   );

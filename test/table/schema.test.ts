@@ -272,7 +272,7 @@ describe('Each kind of item is parsed strictly', () => {
         undefined,
         'x',
         ...NOT.whole.map((status) => ({ ...answer, status })),
-        ...NOT.text.map((body) => ({ ...answer, body })),
+        ...[...NOT.text, 'x', '[]'].map((body) => ({ ...answer, body })),
         ...orAbsent(NOT.text).map((location) => ({ ...answer, location })),
       ],
     });
@@ -334,6 +334,8 @@ describe('Each kind of item is parsed strictly', () => {
     const item = {
       ...{ sk: 'hash#2030-01-01T12', principal: 'eve', principalType: 'person', callCount: 3 },
       ...{ deployments: new Set(['etl']), 'count#etl': 2, 'last#etl': last },
+      // These counts are of a malformed ID, which must not be accepted in the set of IDs.
+      ...{ 'count#7': 1, 'last#7': last },
     };
     each(item, fromRejectedCalls, {
       sk: [...NOT.text, 'hash'],
