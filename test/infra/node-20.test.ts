@@ -12,6 +12,7 @@ it('the constructs load only those files from functions/ that run on every relea
   expect(loaded.sort()).toStrictEqual([
     'functions/domain/command-line.ts',
     'functions/domain/errors.ts',
+    'functions/domain/expiry.ts',
     'functions/domain/issuer-presets.ts',
     'functions/domain/people.ts',
     'functions/domain/scopes.ts',
