@@ -22,7 +22,6 @@ export const PARTS: Record<string, Part> = {
       'test/table/!(checks|transports).test.ts',
       'test/{jobs,operations}/*.test.ts',
       'test/routes/!(console|manage-temporary-tokens|reference|report-leak).test.ts',
-      'test/faults/people.test.ts',
       'test/service/group-listings.test.ts',
     ],
   },
