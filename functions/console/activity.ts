@@ -1,13 +1,14 @@
 /** The days of a key's activity strip. */
 
-const DAY = 86_400_000;
+/** One day, in milliseconds. */
+const DAY_MILLIS = 86_400_000;
 /** Number of days that the strip shows, including today. */
 export const STRIP_DAYS = 90;
 
 /** Returns the dates in UTC of the last 90 days, oldest first, like `2030-01-31`. @param now epoch milliseconds */
 export function stripDates(now: number): string[] {
   const dateOf = (_: unknown, n: number) =>
-    new Date(now - (STRIP_DAYS - 1 - n) * DAY).toISOString().slice(0, 10);
+    new Date(now - (STRIP_DAYS - 1 - n) * DAY_MILLIS).toISOString().slice(0, 10);
   return Array.from({ length: STRIP_DAYS }, dateOf);
 }
 

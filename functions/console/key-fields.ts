@@ -1,12 +1,13 @@
 import type { ApiKey, FieldFault, KeyChanges, KeyInput, TrustRule } from './resources.ts';
 import { counted } from './words.ts';
 
-const DAY = 86_400_000;
+/** One day, in milliseconds. */
+const DAY_MILLIS = 86_400_000;
 /**
  * How long before a key's expiry the console shows a warning, in milliseconds. The `api_key.expiring` event uses the
  * same period.
  */
-const NOTICE = 7 * DAY;
+const NOTICE = 7 * DAY_MILLIS;
 
 /** The expiry times that the form offers. */
 const EXPIRIES = [
@@ -155,7 +156,7 @@ const trimmed = (fields: KeyFields): KeyFields => ({
 function expiryOf({ expiry, date }: KeyFields, now: number): string | null {
   if (expiry === 'never' || expiry === MAXIMUM) return null;
   if (expiry === 'date') return new Date(`${date}T23:59:59`).toISOString();
-  return new Date(now + Number(expiry) * DAY).toISOString();
+  return new Date(now + Number(expiry) * DAY_MILLIS).toISOString();
 }
 
 /** Splits text at line breaks, commas and spaces. */

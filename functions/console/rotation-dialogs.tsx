@@ -10,13 +10,14 @@ import { useTools } from './state.ts';
 
 type Props = OneKeyDialogProps;
 
-const DAY = 86_400;
+/** One day, in seconds. */
+const DAY_SECONDS = 86_400;
 const CHOICES: { value: string; retireOld: RetireOld; label: string; hint: string }[] = [
   [3600, 'After 1 hour'],
-  [DAY, 'After 1 day'],
-  [7 * DAY, 'After 7 days'],
-  [30 * DAY, 'After 30 days'],
-  [90 * DAY, 'After 90 days'],
+  [DAY_SECONDS, 'After 1 day'],
+  [7 * DAY_SECONDS, 'After 7 days'],
+  [30 * DAY_SECONDS, 'After 30 days'],
+  [90 * DAY_SECONDS, 'After 90 days'],
 ].map(([retireOld, label]) => ({
   value: String(retireOld),
   retireOld: Number(retireOld),
@@ -43,14 +44,14 @@ CHOICES.push(
 /** Dialog that rotates a key. The old secret keeps working for a limited time. */
 export function Rotate(props: Props) {
   const { apiKey } = props;
-  const [value, setValue] = useState(String(7 * DAY));
+  const [value, setValue] = useState(String(7 * DAY_SECONDS));
   const choice = CHOICES.find((one) => one.value === value);
   if (apiKey.status === 'leaked') return <ReportLeak {...props} />;
   return (
     <NewSecret
       {...props}
       title="Rotate secret"
-      retireOld={choice?.retireOld ?? 7 * DAY}
+      retireOld={choice?.retireOld ?? 7 * DAY_SECONDS}
       action="Rotate secret"
     >
       <p>The key gets a new secret, which is shown only once.</p>

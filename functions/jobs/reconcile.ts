@@ -1,4 +1,4 @@
-import type { Clock, EpochMillis } from '../domain/expiry.ts';
+import { type Clock, DAY_MILLIS, type EpochMillis } from '../domain/expiry.ts';
 import { readDeployment } from '../table/deployments.ts';
 import { beginPurge, type DeploymentGeneration } from '../table/purge.ts';
 import {
@@ -49,7 +49,7 @@ export interface ReconcileDependencies<Count extends string> {
 }
 
 /** Time from the start of one pass to the start of the next pass, in milliseconds: one week. */
-const INTERVAL = 7 * 24 * 60 * 60 * 1000;
+const INTERVAL = 7 * DAY_MILLIS;
 /** Maximum number of pages in one slice. In the service's own table, this number of pages holds 250,000 items. */
 export const PAGES = 250;
 

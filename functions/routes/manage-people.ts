@@ -3,7 +3,7 @@ import { cloudEventOf } from '../domain/cloud-event.ts';
 import { newUlid, timeOfUlid } from '../domain/credentials.ts';
 import { accessEnded, conflict } from '../domain/errors.ts';
 import { newEvent } from '../domain/events.ts';
-import type { Clock, EpochMillis } from '../domain/expiry.ts';
+import { type Clock, DAY_MILLIS, type EpochMillis } from '../domain/expiry.ts';
 import { OF_PEOPLE, requireAdministrator } from '../domain/people.ts';
 import type { AccessJob, AccessRecord, HeldKey, PersonId } from '../domain/records.ts';
 import type { Answer } from '../http/answer.ts';
@@ -25,7 +25,7 @@ const ATTEMPTS = 10;
 /** Maximum pause between two of these attempts, in milliseconds. */
 const LONGEST_PAUSE = 200;
 /** How far the clock of a function can be ahead, in milliseconds: one day. */
-const LONGEST_CLOCK_ERROR = 86_400_000;
+const LONGEST_CLOCK_ERROR = DAY_MILLIS;
 const CHANGED = "Other calls keep changing this person's access. Try again.";
 const MALFORMED = "The record of this person is malformed. End the person's access again first.";
 
