@@ -15,7 +15,7 @@ export abstract class LoopbackServer {
     this.#server = createServer(options, (request, response) => void this.respond(request, response));
   }
 
-  /** Responds to a request. The promise never rejects. */
+  /** Responds to a request. Must handle its own errors: if the promise rejects, the process ends. */
   protected abstract respond(request: IncomingMessage, response: ServerResponse): Promise<void>;
 
   /**
