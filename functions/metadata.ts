@@ -14,6 +14,6 @@ const logger = newLogger('metadata');
 /** GET /.well-known/oauth-authorization-server */
 export const handler = middy<APIGatewayProxyEventV2>()
   .use(invocation(logger))
-  // The metadata comes from the settings alone, so no call can fail, and there is no metric to count.
+  // The response contains only settings, so no call can fail, and there are no failures to count.
   .use(answers(logger, asOAuthError, () => {}))
   .handler(async (event) => metadata(issuerOf(event, publicUrl), scopes, exchanges));

@@ -13,7 +13,7 @@ interface ActionDialogProps {
   isDanger?: boolean | undefined;
   /** Text that the person must type first, such as the name of what the action deletes. @default nothing */
   confirmation?: { label: ComponentChildren; text: string };
-  /** Runs the action, and closes the dialog if it succeeds. The dialog shows an error. */
+  /** Runs the action, and then closes the dialog. If the promise rejects, the dialog stays open and shows the error. */
   onAction: () => Promise<void>;
   onClose: () => void;
   children: ComponentChildren;
@@ -49,10 +49,11 @@ export function ActionDialog({
 
 interface RevokeTokenProps extends Pick<ActionDialogProps, 'title' | 'onClose' | 'children'> {
   revoke: () => Promise<void>;
+  /** Called after the token was revoked, before the dialog closes. */
   onRevoked: () => void;
 }
 
-/** A dialog that revokes one token. */
+/** A dialog that revokes one token when the person confirms it, and then says so. */
 export function RevokeToken({ revoke, onRevoked, ...dialog }: RevokeTokenProps) {
   const { say } = useTools();
   const act = async () => {

@@ -134,7 +134,10 @@ export function KeyForm({ path, initial, apiKey, ...on }: KeyFormProps) {
   );
 }
 
-/** Returns the form's fields, and a function that changes some of them. If the session expires, they become a draft. */
+/**
+ * Returns the form's fields, a function that changes some of them, and whether they differ from the initial fields. If the
+ * session expires, the fields become a draft.
+ */
 function useFields(path: string, initial: KeyFields) {
   const { drafts } = useTools();
   const [fields, setFields] = useState<KeyFields>(() => drafts.take<KeyFields>(path) ?? initial);

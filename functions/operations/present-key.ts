@@ -92,7 +92,7 @@ function shownMalformedKey({ deploymentId, ulid, ...key }: MalformedKey) {
   };
 }
 
-/** Returns what an event on a key says of the key. */
+/** Returns the data of a key for the events about its creation, changes and deletion. */
 export function keyEventData({ deploymentId, ulid, name, scopes }: ApiKey | MalformedKey) {
   return {
     keyId: formatKeyId(deploymentId, ulid),

@@ -16,7 +16,7 @@ import { readDeployment } from '../table/deployments.ts';
 import { createApiKey, MAX_KEYS } from '../table/keys.ts';
 import type { Table } from '../table/retried-calls.ts';
 
-/** What the routes for API keys need to know of the stack. */
+/** The clock and the stack's settings that the routes for API keys use. */
 export interface KeyDependencies {
   clock: Clock;
   /** Scopes that the stack defines. */
@@ -31,8 +31,9 @@ export interface KeyDependencies {
 /**
  * Creates an API key. The answer contains the secret, which is shown only here; a repeated call with the same
  * Idempotency-Key gets the answer without it.
- * @throws ServiceError 404 if the person is not allowed to see the Deployment, 400 for an invalid body, 401 if the person's
- * access has ended, 409 if the Deployment has too many keys or the policy forbids the key
+ * @throws ServiceError 404 if there is no such Deployment, or if the person is not allowed to see it; 400, 413 or 415 for an
+ * invalid body; 401 if the person's access has ended; 409 if the Deployment has too many keys, if the policy forbids the
+ * key, or if the record of an earlier call cannot be read; 422 if the earlier call had a different body
  */
 export async function createKey(
   table: Table,
