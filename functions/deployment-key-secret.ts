@@ -1,13 +1,10 @@
 import type { CloudFormationCustomResourceEvent, Context } from 'aws-lambda';
-import { keySecret } from './jobs/deployment-key-secret.ts';
+import { keySecret, RESERVE } from './jobs/deployment-key-secret.ts';
 import { respond } from './runtime/cloudformation-response.ts';
 import { readAwsAccess } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { openPlatformApi } from './runtime/platform-api.ts';
 import { openSecrets } from './runtime/secrets-manager.ts';
-
-/** Time reserved for the work after the last call (storing the secret and responding), in milliseconds. */
-const RESERVE = 60_000;
 
 const logger = newLogger('deployment-key-secret');
 const putSecret = openSecrets();

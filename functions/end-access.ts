@@ -1,5 +1,5 @@
 import type { Context, EventBridgeEvent, SQSEvent } from 'aws-lambda';
-import { endAccessFromQueue, endAccessOfAll } from './jobs/end-access.ts';
+import { endAccessFromQueue, endAccessOfAll, RESERVE } from './jobs/end-access.ts';
 import { readJobConfig, readPeopleQueueUrl, readUserPoolId } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { openQueue } from './runtime/queue.ts';
@@ -7,12 +7,6 @@ import { malformedReport } from './runtime/report.ts';
 import { openUserPool } from './runtime/user-pool.ts';
 import { PURGE_RETRIES } from './table/retried-calls.ts';
 import { openJobTable } from './table/sdk-transport.ts';
-
-/**
- * Time reserved for processing one Deployment and for the work after it, in milliseconds. A job whose writes are limited
- * can take 12 s for each key that it disables.
- */
-const RESERVE = 60_000;
 
 const logger = newLogger('end-access');
 const userPoolId = readUserPoolId();

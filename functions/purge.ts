@@ -1,14 +1,11 @@
 import type { Context, DynamoDBStreamEvent, EventBridgeEvent, SQSEvent } from 'aws-lambda';
-import { purgeFromQueue, purgeFromStream, sweepMarkers } from './jobs/purge.ts';
+import { purgeFromQueue, purgeFromStream, RESERVE, sweepMarkers } from './jobs/purge.ts';
 import { readPurgeConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { openQueue } from './runtime/queue.ts';
 import { malformedReport, purgeReport } from './runtime/report.ts';
 import { PURGE_RETRIES } from './table/retried-calls.ts';
 import { openJobTable } from './table/sdk-transport.ts';
-
-/** Time reserved for the last page of a run and the work after it, in milliseconds. */
-const RESERVE = 10_000;
 
 const config = readPurgeConfig();
 const logger = newLogger('purge');

@@ -1,5 +1,5 @@
 import type { Context } from 'aws-lambda';
-import { ownTable, reconcile } from './jobs/reconcile.ts';
+import { ownTable, RESERVE, reconcile } from './jobs/reconcile.ts';
 import { areDeletionsStopped, compareRegistrations, compareRows } from './jobs/reconcile-source.ts';
 import { deletionLimit } from './operations/limit-deletions.ts';
 import { readDeploymentsSource, readJobConfig } from './runtime/config.ts';
@@ -9,8 +9,6 @@ import { PURGE_RETRIES } from './table/retried-calls.ts';
 import { openJobTable } from './table/sdk-transport.ts';
 import { openSource } from './table/source-rows.ts';
 
-/** Time reserved for the last page of a slice and the work after it, in milliseconds. */
-const RESERVE = 60_000;
 /**
  * Maximum number of Deployments per page that the comparison deletes without confirmation by a person. A stream can
  * lose a few changes, but not a whole table.

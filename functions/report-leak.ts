@@ -3,7 +3,7 @@ import type { APIGatewayProxyEventV2 } from 'aws-lambda';
 import { type Answer, answers, asProblem, invocation } from './http/answer.ts';
 import { jsonBody } from './http/body.ts';
 import { leakInput, parseInput } from './http/schemas.ts';
-import { reportLeak } from './routes/report-leak.ts';
+import { RESERVE, reportLeak } from './routes/report-leak.ts';
 import { readAwsAccess, readTokenConfig } from './runtime/config.ts';
 import { newLogger } from './runtime/logger.ts';
 import { failureReport, malformedReport } from './runtime/report.ts';
@@ -14,9 +14,6 @@ const { rules, ...config } = readTokenConfig();
 const logger = newLogger('report-leak');
 const table = openTable(config, httpsTransport(readAwsAccess()), CALL_RETRIES, malformedReport(logger));
 const dependencies = { clock: Date.now, rules };
-
-/** Time reserved for processing the last credentials in a report, in milliseconds. */
-const RESERVE = 7000;
 
 /** Lambda handler for POST /leaks. The response does not reveal whether a credential was valid. */
 export const handler = middy<APIGatewayProxyEventV2>()

@@ -1,5 +1,5 @@
 import type { Context } from 'aws-lambda';
-import { sweepKeys } from './jobs/sweep-keys.ts';
+import { RESERVE, sweepKeys } from './jobs/sweep-keys.ts';
 import { writeGroupEntries } from './jobs/write-group-entries.ts';
 import { recordRejectedCalls } from './operations/record-rejected-calls.ts';
 import { readJobConfig, readKeyPolicy, readMaxIdleDays, readTrustedIssuers } from './runtime/config.ts';
@@ -7,12 +7,6 @@ import { newLogger } from './runtime/logger.ts';
 import { malformedReport, sweepMeasures } from './runtime/report.ts';
 import { CALL_RETRIES } from './table/retried-calls.ts';
 import { openJobTable } from './table/sdk-transport.ts';
-
-/**
- * Time reserved for one key or caller and the work after it, in milliseconds. A sweep whose writes are limited can take a
- * minute for the events about one caller.
- */
-const RESERVE = 120_000;
 
 const logger = newLogger('sweep-keys');
 const table = openJobTable(readJobConfig(), CALL_RETRIES, malformedReport(logger));

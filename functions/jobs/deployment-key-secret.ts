@@ -6,6 +6,9 @@ import type {
 import * as z from 'zod/mini';
 import { isDeploymentId, parseKeyId } from '../domain/credentials.ts';
 
+/** Time reserved for the work after the last call (storing the secret and responding), in milliseconds. */
+export const RESERVE = 60_000;
+
 /** A call to the service's API under /platform. */
 export interface PlatformCall {
   /** URL of the service, such as `https://keys.example.com`, without a trailing slash. */

@@ -22,6 +22,12 @@ import {
 } from '../table/people.ts';
 import { type Table, untilUnchanged } from '../table/retried-calls.ts';
 
+/**
+ * Time reserved for processing one Deployment and for the work after it, in milliseconds. A job whose writes are limited
+ * can take 12 s for each key that it disables.
+ */
+export const RESERVE = 60_000;
+
 export interface EndAccessDependencies {
   table: Table;
   clock: Clock;

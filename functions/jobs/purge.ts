@@ -20,6 +20,9 @@ import {
 } from '../table/purge.ts';
 import type { Table } from '../table/retried-calls.ts';
 
+/** Time reserved for the last page of a run and the work after it, in milliseconds. */
+export const RESERVE = 10_000;
+
 /**
  * A purge to run: what to purge (a generation of a Deployment, or the tokens of a deleted key), and the progress of
  * earlier runs.

@@ -19,6 +19,9 @@ import {
 import type { Table } from '../table/retried-calls.ts';
 import { groupEntryKey, type Item, NO_GENERATION, passKey } from '../table/schema.ts';
 
+/** Time reserved for the last page of a slice and the work after it, in milliseconds. */
+export const RESERVE = 60_000;
+
 /** A data source that a pass reads page by page. `Count` is the union of the names of its counts. */
 export interface Reconciler<Count extends string = string> {
   /** Name under which the pass stores its position. */

@@ -13,6 +13,12 @@ import { readPassProgress, writePassProgress } from '../table/reconcile.ts';
 import type { Table } from '../table/retried-calls.ts';
 import { directoryKey } from '../table/schema.ts';
 
+/**
+ * Time reserved for one key or caller and the work after it, in milliseconds. A sweep whose writes are limited can take a
+ * minute for the events about one caller.
+ */
+export const RESERVE = 120_000;
+
 interface Dependencies {
   table: Table;
   clock: Clock;

@@ -16,6 +16,9 @@ import { disableMalformedKey, editApiKey, readLeakedKey } from '../table/keys.ts
 import { type Table, untilUnchanged } from '../table/retried-calls.ts';
 import { deleteLeakedToken, readToken } from '../table/tokens.ts';
 
+/** Time reserved for processing the last credentials in a report, in milliseconds. */
+export const RESERVE = 7000;
+
 interface Dependencies {
   clock: Clock;
   rules: CheckRules;
