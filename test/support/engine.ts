@@ -29,7 +29,8 @@ export async function startEngine(): Promise<Engine> {
   const path = createRequire(import.meta.url).resolve('@dynoxide/linux-x64/dynoxide');
   const port = await freePort();
   const engine = spawn(path, ['--host', '127.0.0.1', '--port', String(port)], { stdio: 'ignore' });
-  process.once('exit', () => engine.kill('SIGKILL'));
+  const kill = () => engine.kill('SIGKILL');
+  process.once('exit', kill);
   const endpoint = `http://127.0.0.1:${port}`;
   for (;;) {
     const isUp = await fetch(endpoint).then(
@@ -45,8 +46,9 @@ export async function startEngine(): Promise<Engine> {
       'DynamoDB_20120810.ListTables',
       {},
     );
-    engine.kill('SIGKILL');
+    kill();
     await once(engine, 'exit');
+    process.off('exit', kill);
     // The embedded engine's tables disappear when the engine stops. On an engine at DYNAMODB_ENDPOINT, the tables would
     // persist and interfere with the next test file.
     const removed = made.splice(0);
