@@ -24,7 +24,9 @@ export interface Deletions {
   readonly stoppedAt: EpochMillis | undefined;
 }
 
+/** One hour, in milliseconds. */
 const HOUR = 60 * 60 * 1000;
+
 /**
  * Number of deletions that the daily share always allows, unless they are more than half of the table's rows. So few
  * deletions do not suggest that the table was lost.

@@ -67,8 +67,8 @@ export function isUseDue(lastUsedAt: EpochMillis | undefined, before: EpochMilli
 }
 
 /**
- * Number of active days, including today, that the API shows. A key's active days are the days in UTC on which a use of
- * the key was recorded.
+ * Number of days, including today, for which the API shows whether a key was active: whether a use of the key was recorded
+ * on that day in UTC.
  */
 export const SHOWN_DAYS = 90;
 

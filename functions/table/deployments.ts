@@ -276,6 +276,7 @@ export function unchangedSince({ generation, revision, name, groups }: Deploymen
       ':generation': generation,
       ':nameRead': name,
       ':groupsRead': groups,
+      // The transports omit undefined values from the request.
       ':revisionRead': revision,
     },
   };

@@ -11,6 +11,7 @@ const onRejected = vi.fn(async (_request: ManagementRequest, _error: unknown) =>
 const requireAccess = vi.fn(async (_signIn: SignIn) => {});
 const route = vi.fn(async (_request: ManagementRequest) => ({ status: 204 }));
 beforeEach(() => {
+  onFailed.mockReset();
   for (const method of ['error', 'appendKeys', 'resetKeys'] as const) vi.spyOn(logger, method);
   onRejected.mockReset().mockResolvedValue();
   requireAccess.mockReset().mockResolvedValue();
@@ -28,6 +29,8 @@ const people = {
 };
 const context = { awsRequestId: 'r', getRemainingTimeInMillis: () => 1000 } as Context;
 
+const onFailed = vi.fn();
+
 async function send(
   change: object = {},
   headers: Record<string, string> = {},
@@ -35,7 +38,7 @@ async function send(
 ) {
   const handler = managementHandler(
     { [KEYS]: route, 'GET /deployments': route },
-    { logger, people, onFailed: () => {}, onRejected, requireAccess, ...options },
+    { logger, people, onFailed, onRejected, requireAccess, ...options },
   );
   const event = {
     routeKey: KEYS,
@@ -271,5 +274,6 @@ describe('The management API records rejected calls', () => {
     route.mockRejectedValueOnce(Object.assign(new Error('x'), { status: 404 }));
     expect(await send()).toMatchObject({ status: 500 });
     expect(onRejected).not.toHaveBeenCalled();
+    expect(onFailed).toHaveBeenCalledTimes(4);
   });
 });

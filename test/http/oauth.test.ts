@@ -19,6 +19,7 @@ const logger = new Logger({ logLevel: 'SILENT' });
 const onRejectedClient = vi.fn();
 const route = vi.fn(async (_request: OAuthRequest) => ({ status: 200, body: { ok: true } }));
 beforeEach(() => {
+  onFailed.mockReset();
   for (const method of ['error', 'info', 'appendKeys', 'resetKeys'] as const) vi.spyOn(logger, method);
   onRejectedClient.mockReset();
   route.mockReset().mockResolvedValue({ status: 200, body: { ok: true } });
@@ -32,6 +33,8 @@ interface Sent {
   routeKey?: string;
 }
 
+const onFailed = vi.fn();
+
 async function send(
   sent: Sent,
   options: { acceptsJson?: boolean; acceptsNoSecret?: boolean; publicUrl?: string } = {},
@@ -39,7 +42,7 @@ async function send(
   const { body = '', type = FORM, authorization, query = '', routeKey = 'POST /oauth/token' } = sent;
   const handler = oauthHandler(
     { 'POST /oauth/token': route },
-    { logger, onFailed: () => {}, onRejectedClient, ...options },
+    { logger, onFailed, onRejectedClient, ...options },
   );
   const event = {
     routeKey,
@@ -101,6 +104,7 @@ describe('An OAuth endpoint passes a valid request to its route', () => {
       error: 'server_error',
     });
     expect(vi.mocked(logger.error).mock.calls[0]?.[1]).toMatchObject({ message: 'no route for POST /other' });
+    expect(onFailed).toHaveBeenCalledTimes(1);
   });
 
   it('logs a client ID only if it is well-formed', async () => {

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { newUlid } from '../../functions/domain/credentials.ts';
 import {
   beginPurge,
@@ -162,6 +162,7 @@ it('a failed read of a page throws its error only when the purge needs that page
   const unhandled: unknown[] = [];
   const note = (error: unknown) => unhandled.push(error);
   process.on('unhandledRejection', note);
+  onTestFinished(() => void process.off('unhandledRejection', note));
   const Items = [{ sk: 'X', generation: GENERATION }];
   const pages = [{ Items, LastEvaluatedKey: { pk, sk: 'X' } }];
   const send = async () => {
@@ -172,7 +173,6 @@ it('a failed read of a page throws its error only when the purge needs that page
   const listed = itemsOfGeneration(tableOn({ send }), generation);
   expect((await listed.next()).value).toEqual({ keys: [{ pk, sk: 'X' }], next: 'X' });
   await new Promise((resolve) => setTimeout(resolve));
-  process.off('unhandledRejection', note);
   expect(unhandled).toEqual([]);
   await expect(listed.next()).rejects.toThrow('down');
 });

@@ -21,7 +21,8 @@ import {
 } from '../support/records.ts';
 import { startStore } from '../support/store.ts';
 
-const store = await startStore('DEPLOYMENT#etl', 'EVENTS#etl');
+const eve = { issuer: 'https://login.test', sub: 'eve' };
+const store = await startStore('DEPLOYMENT#etl', 'EVENTS#etl', personKey(eve).pk);
 const { table } = store;
 
 const pk = 'DEPLOYMENT#etl';
@@ -71,7 +72,6 @@ describe('DynamoDB stores a temporary token as one item', () => {
   });
 
   it('does not create a temporary token for a person whose access was ended', async () => {
-    const eve = { issuer: 'https://login.test', sub: 'eve' };
     await store.put(toDeployment(etl), { ...personKey(eve), endedAt: 1, blocked: true });
     const signIn = { ...eve, at: seconds(MADE_AT / 1000) };
     for (const made of [undefined, record()])
