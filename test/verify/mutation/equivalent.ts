@@ -471,12 +471,6 @@ export const EQUIVALENT: readonly Equivalent[] = [
   },
   {
     file: 'functions/table/deployments.ts',
-    line: 'return { items, next: sorted.length > limit ? items.at(-1)?.id : end };',
-    mutants: ['OptionalChaining: items.at(-1)?.id → items.at(-1).id'],
-    why: 'If there are more items than the limit, the page is not empty.',
-  },
-  {
-    file: 'functions/table/deployments.ts',
     line: 'if (isLast || !rejected[0]?.failed) return false;',
     mutants: ['OptionalChaining: rejected[0]?.failed → rejected[0].failed'],
     why: 'A rejected transaction lists each of its writes.',
