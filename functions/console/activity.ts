@@ -1,7 +1,7 @@
 /** The days of a key's activity strip. */
 
 /** One day, in milliseconds. */
-const DAY_MILLIS = 86_400_000;
+export const DAY_MILLIS = 86_400_000;
 /** Number of days that the strip shows, including today. */
 export const STRIP_DAYS = 90;
 

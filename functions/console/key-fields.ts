@@ -1,8 +1,7 @@
+import { DAY_MILLIS } from './activity.ts';
 import type { ApiKey, FieldFault, KeyChanges, KeyInput, TrustRule } from './resources.ts';
 import { counted } from './words.ts';
 
-/** One day, in milliseconds. */
-const DAY_MILLIS = 86_400_000;
 /**
  * How long before a key's expiry the console shows a warning, in milliseconds. The `api_key.expiring` event uses the
  * same period.
